@@ -1,0 +1,45 @@
+# Each target is one line that a person could type; .venv is made once, and again when pyproject.toml changes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: lab test test-all test-asteroid lint notebooks clean
+
+lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server)
+	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/00_start_here.ipynb
+
+test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), one browser run
+	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 notebooks
+
+test-all: lint  ## the same and the slow proofs
+	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 notebooks
+
+test-asteroid: $(VENV)-asteroid/ready  ## compare with the real Asteroid, in an environment of its own
+	$(VENV)-asteroid/bin/python -m pytest -m asteroid tests/asteroid
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+notebooks: $(VENV)/ready  ## run the notebooks in place at full size and refresh their committed outputs
+	$(BIN)/python notebooks/execute.py $(ARGS)
+
+$(VENV)/ready: pyproject.toml
+	@echo "Setting up $(VENV): a few minutes the first time, torch is large ..."
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed, this is ' + sys.version)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test]"
+	@touch $@
+	@echo "$(VENV) is ready."
+
+$(VENV)-asteroid/ready: pyproject.toml
+	@echo "Setting up $(VENV)-asteroid ..."
+	$(PYTHON) -m venv $(VENV)-asteroid
+	$(VENV)-asteroid/bin/pip install --quiet "setuptools<80" wheel torch torchaudio
+	$(VENV)-asteroid/bin/pip install --quiet --no-build-isolation ".[asteroid]" pytest pytest-timeout
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV)-asteroid build .pytest_cache .ruff_cache

@@ -1,0 +1,17 @@
+"""dprnn-lab: speech separation with DPRNN-TasNet, taught, measured and mended."""
+
+from .checkpoint import CheckpointError, load_model, save_model
+from .loss import PITLossWrapper, pairwise_neg_sisdr
+from .model import DPRNNTasNet
+from .separation import separate
+
+__version__ = "0.1.0"
+__all__ = [
+    "CheckpointError",
+    "DPRNNTasNet",
+    "PITLossWrapper",
+    "load_model",
+    "pairwise_neg_sisdr",
+    "save_model",
+    "separate",
+]

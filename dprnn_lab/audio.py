@@ -1,0 +1,130 @@
+"""Where samples enter and leave: files, sample rates, channels, levels.
+
+Samples are float32 between -1 and 1, files are read and written with soundfile (WAV, FLAC, Ogg, Opus, raw
+GSM and more), rates are changed with torchaudio's windowed-sinc resampler.
+
+Notebook: 04_data
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.functional
+
+__all__ = ["AudioError", "read_audio", "write_audio", "resample", "to_mono", "rms_db", "peak", "check_finite"]
+
+MONO_MODES = ("mean", "left", "right")
+
+
+class AudioError(ValueError):
+    """Audio that can't be used as it is; the message names the value, the reason and the remedy."""
+
+
+def read_audio(path: str | os.PathLike) -> tuple[torch.Tensor, int]:
+    """Read an audio file as float32 ``[channels, T]`` and its sample rate in Hz.
+
+    Raises:
+        AudioError: no such file, not an audio file, or one without samples.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path}: no such file; give the path of an audio file")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        with path.open("rb") as file:
+            head = file.read(4)
+        raise AudioError(
+            f"{path}: not readable as audio ({path.stat().st_size} bytes, beginning with {head!r}): "
+            f"{error.error_string} Convert it to WAV or FLAC first"
+        ) from error
+    if not len(samples):
+        raise AudioError(f"{path}: the file holds no samples; record or export it again")
+    return torch.from_numpy(np.ascontiguousarray(samples.T)), rate
+
+
+def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int) -> Path:
+    """Write ``[T]`` or ``[channels, T]`` as 16-bit PCM; the format follows the file's ending.
+
+    The file appears whole or not at all: it is written beside its place under another name, then renamed.
+
+    Raises:
+        AudioError: samples over 1 (they would clip), NaN or infinite, or an ending that soundfile does not know.
+    """
+    path = Path(path)
+    samples = torch.as_tensor(samples).detach().float().cpu()
+    check_finite(samples, str(path))
+    if samples.numel() and samples.abs().max() > 1:
+        raise AudioError(
+            f"{path}: the peak is {float(samples.abs().max()):.2f}, PCM files end at 1.00 and would clip; "
+            "scale the samples down first (dprnn_lab.separate does it by default)"
+        )
+    kind = path.suffix.lstrip(".").upper()
+    if kind not in soundfile.available_formats():
+        raise AudioError(f"{path}: unknown ending {path.suffix!r}; use .wav or .flac")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        soundfile.write(scratch, samples.T.numpy(), int(sample_rate), format=kind)
+        os.chmod(scratch, 0o666 & ~_umask())  # mkstemp makes private files; this one is an ordinary result
+        os.replace(scratch, path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def resample(samples: torch.Tensor, from_rate: float, to_rate: float) -> torch.Tensor:
+    """Change the sample rate (Hz) along the last axis; nothing is done when the rates are equal."""
+    if from_rate <= 0 or to_rate <= 0:
+        raise AudioError(f"sample rates are {from_rate} and {to_rate} Hz: both must be above 0")
+    if from_rate == to_rate:
+        return samples
+    return torchaudio.functional.resample(samples, int(from_rate), int(to_rate))
+
+
+def to_mono(samples: torch.Tensor, mode: str) -> torch.Tensor:
+    """``[channels, T]`` to ``[T]``: the mean of the channels, or the left or right one.
+
+    The mean of two channels in opposite phase is silence, which is why nobody should do this unasked.
+    """
+    if samples.dim() != 2:
+        raise AudioError(f"samples have shape {list(samples.shape)}, expected [channels, T]")
+    if mode not in MONO_MODES:
+        raise AudioError(f"mono is {mode!r}: choose 'mean', 'left' or 'right'")
+    if mode == "mean":
+        return samples.mean(0)
+    if mode == "right" and len(samples) < 2:
+        raise AudioError("mono is 'right', and there is one channel only: choose 'left' or 'mean'")
+    return samples[0 if mode == "left" else 1]
+
+
+def rms_db(samples: torch.Tensor) -> torch.Tensor:
+    """Root mean square along the last axis in dB relative to full scale (dBFS); -120 for silence."""
+    return 20 * torch.log10(samples.square().mean(-1).sqrt().clamp(min=1e-6))
+
+
+def peak(samples: torch.Tensor) -> float:
+    """Largest absolute sample."""
+    return float(samples.abs().max()) if samples.numel() else 0.0
+
+
+def check_finite(samples: torch.Tensor, name: str) -> None:
+    """Raise AudioError when there is a NaN or an infinity among the samples."""
+    bad = int((~torch.isfinite(samples)).sum())
+    if bad:
+        raise AudioError(
+            f"{name}: {bad} of {samples.numel()} samples are NaN or infinite; find out what produced them, or "
+            "replace them with torch.nan_to_num"
+        )

@@ -1,0 +1,1 @@
+"""Widgets: each a pure compute function, a draw function and a thin ipywidgets binding."""

@@ -1,0 +1,226 @@
+"""Making mixtures: two sources at a level, on the fly for training or from a fixed list for evaluation.
+
+In every mixture the sources sum exactly to the mixture: levels are set first, the sum is taken last.
+
+Notebook: 04_data
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from torchaudio.transforms import Resample
+
+from .audio import read_audio
+from .speech import SAMPLE_RATE, SpeechCorpus, data_folder
+
+__all__ = ["PAIR_KINDS", "mix", "pair_kind", "MixtureSpec", "FixedMixtures", "DynamicMixing"]
+
+PAIR_KINDS = ("man-woman", "woman-woman", "seen-unseen")
+PEAK = 0.9  # of a mixture, so that writing it as PCM does not clip
+RMS = 0.05  # of the louder source before the peak is looked at: -26 dBFS, a usual speech level
+
+
+def mix(first: torch.Tensor, second: torch.Tensor, level_db: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mix two sources so that the first is ``level_db`` dB over the second (RMS).
+
+    Shape:
+        - first, second: ``[T]``
+        - output: mixture ``[T]``, sources ``[2, T]`` with ``sources.sum(0)`` equal to the mixture
+
+    Raises:
+        ValueError: different lengths, or a silent source, whose level can't be set.
+
+    >>> mixture, sources = mix(torch.randn(8000), torch.randn(8000), level_db=2.5)
+    >>> torch.equal(mixture, sources.sum(0))
+    True
+    """
+    if first.shape != second.shape or first.dim() != 1:
+        raise ValueError(f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]")
+    rms = torch.stack((first, second)).square().mean(-1).sqrt()
+    if rms.min() < 1e-5:
+        raise ValueError(f"a source is silent (RMS {rms.tolist()}): its level can't be set, choose another segment")
+    gains = RMS / rms * torch.tensor([10 ** (level_db / 40), 10 ** (-level_db / 40)])
+    sources = torch.stack((first, second)) * gains.unsqueeze(-1)
+    loudest = max(sources.sum(0).abs().max(), sources.abs().max())
+    if loudest > PEAK:
+        sources = sources * (PEAK / loudest)
+    return sources.sum(0), sources
+
+
+def pair_kind(first_sex: str, second_sex: str) -> str:
+    """ "man-woman", "woman-woman" or "man-man".
+
+    >>> pair_kind("f", "m")
+    'man-woman'
+    """
+    return {"ff": "woman-woman", "mm": "man-man"}.get(first_sex + second_sex, "man-woman")
+
+
+@dataclass(frozen=True)
+class MixtureSpec:
+    """One row of a mixture list: which samples of which utterances, at which level."""
+
+    id: str
+    kind: str
+    first: str  # file, relative to the corpus folder
+    first_offset: int  # samples
+    second: str
+    second_offset: int
+    level_db: float  # of the first over the second
+    samples: int
+
+
+class FixedMixtures(Dataset):
+    """The mixtures of a list such as ``data/mixtures/test.csv``: the same for every number in the course.
+
+    Item ``i`` is ``(mixture [T], sources [2, T], spec)``.
+
+    Args:
+        name: "test" or "valid", or the path of a CSV file.
+        kind: only this pair kind.
+        limit: only the first so many *of each kind*.
+
+    Raises:
+        FileNotFoundError, ValueError: no such list, no mixture of that kind.
+    """
+
+    def __init__(self, name: str | Path = "test", kind: str | None = None, limit: int | None = None):
+        path = Path(name) if Path(name).suffix else data_folder() / "mixtures" / f"{name}.csv"
+        if not path.is_file():
+            raise FileNotFoundError(f"no mixture list {path}: use 'test', 'valid' or the path of a CSV file")
+        with path.open(newline="", encoding="utf-8") as file:
+            specs = [_parse_spec(row) for row in csv.DictReader(file)]
+        kinds = list(dict.fromkeys(s.kind for s in specs))
+        if kind is not None and kind not in kinds:
+            raise ValueError(f"kind is {kind!r}: {path.name} has {', '.join(kinds)}")
+        kinds = [kind] if kind else kinds
+        self.specs = [s for k in kinds for s in [s for s in specs if s.kind == k][:limit]]
+        self.folder = data_folder() / "speech"
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, MixtureSpec]:
+        spec = self.specs[index]
+        first = _read(self.folder / spec.first)[spec.first_offset :][: spec.samples]
+        second = _read(self.folder / spec.second)[spec.second_offset :][: spec.samples]
+        return *mix(first, second, spec.level_db), spec
+
+
+def _parse_spec(row: dict) -> MixtureSpec:
+    integers = {k: int(row[k]) for k in ("first_offset", "second_offset", "samples")}
+    return MixtureSpec(**{**row, **integers, "level_db": float(row["level_db"])})
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path) -> torch.Tensor:
+    return read_audio(path)[0][0]
+
+
+@lru_cache
+def _speed_changer(percent: int) -> Resample:
+    # Played at 110 %, 110 samples must become 100: pitch and formants move with the speed.
+    return Resample(percent, 100)
+
+
+class DynamicMixing(Dataset):
+    """Endless new mixtures: each epoch pairs other segments, speakers, levels and speeds.
+
+    Item ``i`` of an epoch depends on (seed, epoch, i) alone. Workers and ranks read disjoint items, so they
+    draw disjoint mixtures, and a resumed run continues with the mixtures it would have seen.
+
+    Args:
+        voices: speaker to waveform ``[T]`` (:meth:`SpeechCorpus.voices`).
+        sexes: speaker to "f" or "m".
+        samples: T, length of a mixture.
+        size: mixtures per epoch.
+        kinds: weight of each pair kind, as ``{"man-woman": 1.0}``, or a curriculum: a list of
+            ``(first epoch, weights)`` in ascending order.
+        level_db: the first source is uniformly -level_db to +level_db over the second.
+        speed_percent: speeds are drawn from 100 - speed_percent to 100 + speed_percent in steps of 5 %.
+        seed: of everything random here.
+
+    Shape:
+        - item: mixture ``[T]``, sources ``[2, T]``
+    """
+
+    def __init__(
+        self,
+        voices: dict[str, torch.Tensor],
+        sexes: dict[str, str],
+        samples: int = SAMPLE_RATE,
+        size: int = 1000,
+        kinds: dict[str, float] | Sequence[tuple[int, dict[str, float]]] = (
+            (0, {"man-woman": 0.5, "woman-woman": 0.5}),
+        ),
+        level_db: float = 2.5,
+        speed_percent: int = 0,
+        seed: int = 0,
+    ):
+        self.voices, self.samples, self.size = voices, samples, size
+        self.curriculum = [(0, kinds)] if isinstance(kinds, dict) else list(kinds)
+        self.level_db, self.speed_percent, self.seed = level_db, speed_percent, seed
+        self.epoch = 0
+        names = sorted(voices)
+        self.pairs: dict[str, list[tuple[str, str]]] = {}
+        for i, a in enumerate(names):
+            for b in names[i + 1 :]:
+                self.pairs.setdefault(pair_kind(sexes[a], sexes[b]), []).append((a, b))
+        wanted = {k for _, weights in self.curriculum for k, w in weights.items() if w > 0}
+        if wanted - self.pairs.keys():
+            raise ValueError(
+                f"no pair of kind {sorted(wanted - self.pairs.keys())} among the voices {names}: "
+                f"there are {sorted(self.pairs)}"
+            )
+        longest = samples * (100 + speed_percent) // 100 + 1
+        short = [n for n in names if len(voices[n]) < longest]
+        if short:
+            raise ValueError(f"voices {short} are shorter than one segment of {longest} samples")
+        self._floor = {n: v.square().mean().sqrt() / 4 for n, v in voices.items()}  # -12 dB
+
+    @classmethod
+    def from_corpus(cls, split: str = "train", speakers: list[str] | None = None, **options) -> "DynamicMixing":
+        """Mix the bundled corpus."""
+        corpus = SpeechCorpus(split, speakers)
+        return cls(corpus.voices(), corpus.speakers, **options)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose mixtures the items are."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if not 0 <= index < self.size:
+            raise IndexError(index)
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        weights = [w for first, w in self.curriculum if first <= self.epoch][-1]
+        total = sum(weights.values())
+        kind = rng.choice(list(weights), p=[w / total for w in weights.values()])
+        pair = self.pairs[kind][rng.integers(len(self.pairs[kind]))]
+        first, second = (self._segment(name, rng) for name in rng.permutation(pair))
+        return mix(first, second, rng.uniform(-self.level_db, self.level_db))
+
+    def _segment(self, speaker: str, rng: np.random.Generator) -> torch.Tensor:
+        """A segment with speech in it: at most 12 dB under the voice's level, or the loudest of ten."""
+        voice = self.voices[speaker]
+        steps = self.speed_percent // 5
+        speed = 100 + 5 * int(rng.integers(-steps, steps + 1))
+        length = self.samples * speed // 100 + 1
+        tried = []
+        for _ in range(10):
+            start = int(rng.integers(len(voice) - length + 1))
+            tried.append(voice[start : start + length])
+            if tried[-1].square().mean().sqrt() >= self._floor[speaker]:
+                break
+        segment = max(tried, key=lambda s: s.square().mean())
+        if speed != 100:
+            segment = _speed_changer(speed)(segment)
+        return segment[: self.samples]

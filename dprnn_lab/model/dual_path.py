@@ -1,0 +1,159 @@
+"""The dual-path idea: cut a long sequence into chunks, run one RNN inside the chunks and one across them.
+
+An RNN over L frames (1 000 a second at stride 8) must carry its memory through all of them. Folded into C
+chunks of K frames with 50 % overlap, each RNN sees a sequence of K or of C steps: both near sqrt(2 L) when
+K is chosen well. Equations and names follow DPRNN (Luo, Chen and Yoshioka, arXiv 1910.06379): segmentation
+(section 2.1), the dual-path block (2.2), overlap-add (2.3).
+
+Tensors keep their features last, ``[B, C, K, F]``: that is how RNNs and linear layers want them, so a block
+copies nothing but for the one exchange of the chunk axes that the inter-chunk RNN needs.
+
+Notebook: 02_dual_path
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .norms import NORMS
+
+__all__ = ["segment", "overlap_add", "chunk_count", "best_chunk_size", "PathRNN", "DualPathBlock"]
+
+RNN_TYPES = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+
+
+def chunk_count(frames: int, chunk_size: int, hop_size: int) -> int:
+    """Number of chunks C that :func:`segment` cuts from ``frames`` frames, edges padded by a chunk each.
+
+    >>> chunk_count(999, chunk_size=100, hop_size=50)
+    22
+    """
+    return (frames + chunk_size) // hop_size + 1
+
+
+def best_chunk_size(frames: int) -> int:
+    """K = sqrt(2 L), the chunk size at 50 % overlap for which both RNNs see equally long sequences.
+
+    With hop P = K / 2 there are about C = 2 L / K chunks; K = C gives K = sqrt(2 L) (the paper's 2.1).
+
+    >>> best_chunk_size(3999)
+    89
+    """
+    return max(1, round(math.sqrt(2 * frames)))
+
+
+def segment(frames: torch.Tensor, chunk_size: int, hop_size: int) -> torch.Tensor:
+    """Cut a sequence of frames into overlapping chunks.
+
+    The sequence is padded with one chunk of zeros at each end, so that every frame lies in equally many
+    chunks.
+
+    Shape:
+        - input: ``[B, L, F]``
+        - output: ``[B, C, K, F]`` with K = chunk_size and C = ``chunk_count(L, chunk_size, hop_size)``
+
+    >>> segment(torch.zeros(1, 999, 64), chunk_size=100, hop_size=50).shape
+    torch.Size([1, 22, 100, 64])
+    """
+    padded = F.pad(frames, (0, 0, chunk_size, chunk_size))
+    return padded.unfold(1, chunk_size, hop_size).transpose(2, 3).contiguous()
+
+
+def overlap_add(chunks: torch.Tensor, frames: int, hop_size: int) -> torch.Tensor:
+    """Add the chunks back where :func:`segment` took them from.
+
+    Every frame lies in K / P chunks and comes back as their sum: K / P times too loud, 2 at half overlap.
+    The network learns with that gain. A hop changed after training changes it in silence.
+
+    Shape:
+        - input: ``[B, C, K, F]``
+        - output: ``[B, L, F]`` with L = ``frames``
+
+    >>> x = torch.randn(1, 37, 4)
+    >>> torch.allclose(overlap_add(segment(x, 8, 4), 37, 4), 2 * x)
+    True
+    """
+    batch, count, chunk_size, features = chunks.shape
+    if chunk_size == 2 * hop_size:
+        # Half overlap: each frame is the sum of one chunk's second half and the next one's first half.
+        first, second = chunks.unflatten(2, (2, hop_size)).unbind(2)
+        total = (second[:, :-1] + first[:, 1:]).flatten(1, 2)
+        return total[:, hop_size : hop_size + frames]
+    columns = chunks.permute(0, 3, 2, 1).reshape(batch, features * chunk_size, count)
+    length = frames + 2 * chunk_size
+    total = F.fold(columns, (length, 1), (chunk_size, 1), stride=(hop_size, 1))
+    return total[:, :, chunk_size : chunk_size + frames, 0].transpose(1, 2)
+
+
+class PathRNN(nn.Module):
+    """One path: RNN along a sequence, linear projection back to F features.
+
+    With ``use_mulcat`` two RNNs are multiplied and their input is appended before the projection
+    (Nachmani, Adi and Wolf, arXiv 2003.01531).
+
+    Shape:
+        - input, output: ``[sequences, steps, F]``
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        rnn_type: str,
+        num_layers: int,
+        bidirectional: bool,
+        dropout: float,
+        use_mulcat: bool,
+    ):
+        super().__init__()
+
+        def rnn():
+            return RNN_TYPES[rnn_type](
+                features,
+                hidden,
+                num_layers=num_layers,
+                dropout=dropout,
+                bidirectional=bidirectional,
+                batch_first=True,
+            )
+
+        self.rnn = rnn()
+        self.gate_rnn = rnn() if use_mulcat else None
+        width = hidden * (2 if bidirectional else 1) + (features if use_mulcat else 0)
+        self.projection = nn.Linear(width, features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, _ = self.rnn(x)
+        if self.gate_rnn is not None:
+            gate, _ = self.gate_rnn(x)
+            y = torch.cat((y * gate, x), dim=-1)
+        return self.projection(y)
+
+
+class DualPathBlock(nn.Module):
+    """Intra-chunk RNN (local detail), then inter-chunk RNN (the long view), each with norm and residual.
+
+    The intra-chunk RNN is always bidirectional. The inter-chunk RNN may be made unidirectional, for a
+    model that sees no more than one chunk of the future.
+
+    Shape:
+        - input, output: ``[B, C, K, F]``
+    """
+
+    def __init__(self, features: int, hidden: int, norm_type: str, bidirectional: bool, **rnn):
+        super().__init__()
+        self.intra = PathRNN(features, hidden, bidirectional=True, **rnn)
+        self.intra_norm = NORMS[norm_type](features)
+        self.inter = PathRNN(features, hidden, bidirectional=bidirectional, **rnn)
+        self.inter_norm = NORMS[norm_type](features)
+
+    def forward(self, chunks: torch.Tensor) -> torch.Tensor:
+        # Intra-chunk: every chunk is a sequence of K steps.
+        y = self.intra(chunks.flatten(0, 1)).view_as(chunks)
+        chunks = chunks + self.intra_norm(y)
+        # Inter-chunk: every position in a chunk is a sequence of C steps, a hop apart.
+        across = chunks.transpose(1, 2)
+        y = self.inter(across.flatten(0, 1)).view_as(across).transpose(1, 2)
+        return chunks + self.inter_norm(y)

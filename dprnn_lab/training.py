@@ -1,0 +1,176 @@
+"""Training with Lightning: the module, the data, and what a resumable run keeps.
+
+Notebook: 05_training
+"""
+
+import time
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.strategies import DDPStrategy
+from torch.utils.data import DataLoader, DistributedSampler
+
+from .checkpoint import save_model
+from .loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
+from .mixing import DynamicMixing, FixedMixtures
+from .model import DPRNNTasNet
+
+__all__ = ["SeparationModule", "MixingData", "train"]
+
+
+class SeparationModule(L.LightningModule):
+    """The training step: mixture in, estimates out, PIT loss on negative SI-SDR, Adam.
+
+    The learning rate warms up over ``warmup`` steps, stays at ``lr``, and goes straight down to zero over
+    the last ``cooldown`` steps of ``max_steps``. A run can be prolonged: resume it with a larger
+    ``max_steps`` from a checkpoint made before the cooldown.
+    """
+
+    def __init__(
+        self,
+        model: DPRNNTasNet,
+        lr: float = 1e-3,
+        warmup: int = 200,
+        cooldown: int = 0,
+        max_steps: int = 1_000_000,
+    ):
+        super().__init__()
+        self.model = model
+        self.loss = PITLossWrapper(pairwise_neg_sisdr)
+        self.lr, self.warmup, self.cooldown, self.max_steps = lr, warmup, cooldown, max_steps
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        mixture, sources = batch
+        loss = self.loss(self.model(mixture), sources)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(mixture), sync_dist=True)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer) -> None:
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients]))
+        self.log("grad_norm", norm, on_step=False, on_epoch=True)
+
+    def learning_rate_factor(self, step: int) -> float:
+        """Warm-up, constant, cooldown: 0 to 1."""
+        rise = (step + 1) / max(1, self.warmup)
+        fall = (self.max_steps - step) / max(1, self.cooldown) if self.cooldown else 1.0
+        return max(0.0, min(1.0, rise, fall))
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, list[str]]) -> None:
+        mixture, sources, kinds = batch
+        estimates = self.model(mixture)
+        losses, _ = self.loss.best_permutation(estimates, sources)
+        gains = -losses - si_sdr(mixture.unsqueeze(1), sources).mean(1)
+        for kind in sorted(set(kinds)):
+            chosen = gains[[k == kind for k in kinds]]
+            self.log(f"si_sdri_{kind}", chosen.mean(), batch_size=len(chosen), sync_dist=True)
+        self.log("valid_loss", losses.mean(), batch_size=len(losses), sync_dist=True)
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.learning_rate_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class MixingData(L.LightningDataModule):
+    """Dynamic mixtures for training, fixed ones for validation; each rank reads its own share of both."""
+
+    def __init__(self, train: DynamicMixing, valid: FixedMixtures, batch_size: int):
+        super().__init__()
+        self.train, self.valid, self.batch_size = train, valid, batch_size
+
+    def _sampler(self, dataset) -> DistributedSampler:
+        # Dynamic mixtures are random in themselves: the sampler only divides them among the ranks.
+        trainer = self.trainer
+        return DistributedSampler(dataset, trainer.world_size, trainer.global_rank, shuffle=False)
+
+    def train_dataloader(self) -> DataLoader:
+        # The trainer asks again at every epoch (reload_dataloaders_every_n_epochs=1).
+        self.train.set_epoch(self.trainer.current_epoch)
+        return DataLoader(self.train, self.batch_size, sampler=self._sampler(self.train), drop_last=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self.valid, 8, sampler=self._sampler(self.valid), collate_fn=_stack)
+
+
+def _stack(items: list) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
+    mixtures, sources, specs = zip(*items)
+    return torch.stack(mixtures), torch.stack(sources), [s.kind for s in specs]
+
+
+class _EpochLine(Callback):
+    """One line of text per validation, for logs and terminals."""
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        values = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        if trainer.is_global_zero and "valid_loss" in values:
+            minutes = (time.monotonic() - self.started) / 60
+            scores = "  ".join(
+                f"{name} {values[name]:.2f}"
+                for name in sorted(values)
+                if name in ("train_loss", "grad_norm") or name.startswith("si_sdri")
+            )
+            print(f"step {trainer.global_step}  {minutes:.1f} min  {scores}", flush=True)
+
+
+def train(
+    model: DPRNNTasNet,
+    data: MixingData,
+    run: Path,
+    max_steps: int,
+    lr: float = 1e-3,
+    warmup: int = 200,
+    cooldown: int = 0,
+    ema: float = 0.999,
+    devices: int = 1,
+    accelerator: str = "cpu",
+    valid_every: int = 1,
+    max_minutes: float | None = None,
+    resume: Path | None = None,
+    seed: int = 0,
+) -> DPRNNTasNet:
+    """Train, and leave in ``run``: ``model.safetensors`` (EMA weights), ``checkpoints/``, ``metrics.csv``.
+
+    Args:
+        max_steps: optimiser steps in the whole run, resumed parts included.
+        ema: decay per step of the averaged weights, which are validated and saved.
+        devices: processes (CPU) or GPUs; ``data.batch_size`` is per process.
+        valid_every: epochs between validations.
+        max_minutes: stop early, at a resumable point.
+        resume: a file of ``checkpoints/``; goes on with its step, optimiser, schedule and mixtures.
+    """
+    L.seed_everything(seed, verbose=False)
+    module = SeparationModule(model, lr, warmup, cooldown, max_steps)
+    keep = ModelCheckpoint(
+        run / "checkpoints", "step{step:07d}", monitor="step", mode="max", save_top_k=2, save_last=True,
+        auto_insert_metric_name=False, save_on_train_epoch_end=True,
+    )
+    trainer = L.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=DDPStrategy(process_group_backend="gloo" if accelerator == "cpu" else "nccl")
+        if devices > 1
+        else "auto",
+        max_steps=max_steps,
+        max_epochs=-1,
+        max_time=None if max_minutes is None else {"minutes": max_minutes},
+        gradient_clip_val=5.0,
+        reload_dataloaders_every_n_epochs=1,
+        check_val_every_n_epoch=valid_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        callbacks=[EMAWeightAveraging(decay=ema), keep, _EpochLine()],
+        logger=CSVLogger(run, name="", version=""),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, datamodule=data, ckpt_path=resume)
+    if trainer.is_global_zero:
+        save_model(model, run / "model.safetensors", training={"steps": trainer.global_step, "seed": seed})
+    return model

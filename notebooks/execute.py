@@ -1,0 +1,46 @@
+"""Run notebooks in place, at the parameters written in them, and keep what they print.
+
+Usage: ``python notebooks/execute.py [NAME.ipynb ...]`` (all of them without a name), or ``make notebooks``.
+
+Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only
+when every cell has run. Timing metadata and saved widget state are dropped: both change at every run.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import papermill
+
+FOLDER = Path(__file__).parent
+KEPT_METADATA = ("kernelspec", "language_info")
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Drop what a run leaves behind and no reader needs."""
+    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in KEPT_METADATA}
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        for output in cell.get("outputs", []):
+            if "metadata" in output:
+                output.metadata = {k: v for k, v in output.metadata.items() if k != "execution"}
+
+
+def execute(path: Path) -> None:
+    """Run one notebook and put the result in its place."""
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / path.name
+        papermill.execute_notebook(path, result, cwd=str(FOLDER), kernel_name="python3", progress_bar=False)
+        notebook = nbformat.read(result, as_version=4)
+    clean(notebook)
+    scratch_file = path.with_suffix(".ipynb.new")
+    nbformat.write(notebook, scratch_file)
+    scratch_file.replace(path)
+    print(f"{path.name}: {len(notebook.cells)} cells, {path.stat().st_size / 1e6:.2f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    for name in [Path(a) for a in sys.argv[1:]] or sorted(FOLDER.glob("[0-9]*.ipynb")):
+        execute(FOLDER / name.name)
