@@ -38,9 +38,7 @@ from torchaudio.functional import resample
 SAMPLE_RATE = 8000
 MIN_SECONDS = 1.0
 LONG_SECONDS = 4.2  # an utterance that can hold a 4 s test mixture at more than one offset
-COLUMNS = (
-    "file speaker sex language seconds split samples family package source start pcm_sha256".split()
-)
+COLUMNS = "file speaker sex language seconds split samples family package source start pcm_sha256".split()
 
 # package, folder of the voice inside it, speaker, sex, language
 VOICES = [
@@ -142,9 +140,7 @@ def shared_seconds(utterances: list[dict], threshold: float = 0.9) -> list[tuple
             best.append((correlation[:, : len(energy)] / energy.sqrt()).amax(1))
         matched = torch.bincount(owner[torch.cat(best) > threshold], minlength=len(signals))
         pairs += [
-            (i, j, float(matched[i] / counts[i]))
-            for i in matched.nonzero().flatten().tolist()
-            if i != j
+            (i, j, float(matched[i] / counts[i])) for i in matched.nonzero().flatten().tolist() if i != j
         ]
     return pairs
 
@@ -155,8 +151,7 @@ def drop_copies_and_group(utterances: list[dict]) -> list[dict]:
     dropped = {
         i
         for i, j, share in pairs
-        if share >= 0.99
-        and (len(utterances[i]["samples"]), i) < (len(utterances[j]["samples"]), j)
+        if share >= 0.99 and (len(utterances[i]["samples"]), i) < (len(utterances[j]["samples"]), j)
     }
     parent = list(range(len(utterances)))
 
@@ -245,8 +240,10 @@ def build(packages: Path, out: Path) -> list[dict]:
                 for s in ("train", "adapt", "valid", "test")
             }
             print(
-                package, f"{len(utterances)} spoken, {len(kept)} kept,",
-                *(f"{s} {m:.1f} min" for s, m in minutes.items() if m), flush=True,
+                package,
+                f"{len(utterances)} spoken, {len(kept)} kept,",
+                *(f"{s} {m:.1f} min" for s, m in minutes.items() if m),
+                flush=True,
             )
         for name, package in LICENCES.items():
             target = out / "licences" / f"{name}.txt"
@@ -261,7 +258,9 @@ def build(packages: Path, out: Path) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--packages", type=Path, required=True, help="folder with the six .deb files")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--check", type=Path, help="a metadata.csv that the rebuild must equal")

@@ -7,7 +7,7 @@ Notebook: 04_data
 """
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +35,12 @@ def read_audio(path: str | os.PathLike) -> tuple[torch.Tensor, int]:
         raise AudioError(f"{path}: no such file; give the path of an audio file")
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
         with path.open("rb") as file:
             head = file.read(4)
         raise AudioError(
             f"{path}: not readable as audio ({path.stat().st_size} bytes, beginning with {head!r}): "
-            f"{error.error_string} Convert it to WAV or FLAC first"
+            f"{getattr(error, 'error_string', error)} Convert it to WAV or FLAC first"
         ) from error
     if not len(samples):
         raise AudioError(f"{path}: the file holds no samples; record or export it again")
@@ -58,31 +58,29 @@ def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int
     path = Path(path)
     samples = torch.as_tensor(samples).detach().float().cpu()
     check_finite(samples, str(path))
-    if samples.numel() and samples.abs().max() > 1:
+    if samples.dim() not in (1, 2) or not samples.numel():
+        raise AudioError(f"{path}: samples have shape {list(samples.shape)}, expected [T] or [channels, T]")
+    if samples.abs().max() > 1:
         raise AudioError(
             f"{path}: the peak is {float(samples.abs().max()):.2f}, PCM files end at 1.00 and would clip; "
             "scale the samples down first (dprnn_lab.separate does it by default)"
         )
     kind = path.suffix.lstrip(".").upper()
-    if kind not in soundfile.available_formats():
+    if kind not in soundfile.available_formats() or not soundfile.default_subtype(kind):
         raise AudioError(f"{path}: unknown ending {path.suffix!r}; use .wav or .flac")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
+    scratch = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        soundfile.write(scratch, samples.T.numpy(), int(sample_rate), format=kind)
-        os.chmod(scratch, 0o666 & ~_umask())  # mkstemp makes private files; this one is an ordinary result
+        soundfile.write(scratch, samples.numpy().T, int(sample_rate), format=kind)
         os.replace(scratch, path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{path}: {list(samples.shape)} samples at {sample_rate} Hz can't be written as {kind}: "
+            f"{error.error_string} Use .wav, and a sample rate above 0"
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)  # gone already when all went well
     return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def resample(samples: torch.Tensor, from_rate: float, to_rate: float) -> torch.Tensor:

@@ -8,12 +8,12 @@ Notebook: 06_failures_at_inference
 
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .model import DPRNNTasNet
 
@@ -47,14 +47,12 @@ def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | Non
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    os.close(handle)
+    scratch = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        save_file(tensors, scratch, metadata)
+        scratch.write_bytes(save(tensors, metadata))  # save_file would make the file private
         os.replace(scratch, path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    finally:
+        scratch.unlink(missing_ok=True)  # gone already when all went well
     return path
 
 
@@ -74,7 +72,9 @@ def load_model(path: str | os.PathLike) -> DPRNNTasNet:
     try:
         model = DPRNNTasNet(**info["config"])
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: the configuration in the file does not build a model: {error}") from error
+        raise CheckpointError(
+            f"{path}: the configuration in the file does not build a model: {error}"
+        ) from error
     expected = model.state_dict()
     missing = sorted(expected.keys() - tensors.keys())
     unexpected = sorted(tensors.keys() - expected.keys())
@@ -82,7 +82,11 @@ def load_model(path: str | os.PathLike) -> DPRNNTasNet:
     if missing or unexpected or reshaped:
         parts = [
             f"{len(names)} {what} ({names[0]}{', ...' if len(names) > 1 else ''})"
-            for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+            for what, names in (
+                ("missing", missing),
+                ("unexpected", unexpected),
+                ("of another shape", reshaped),
+            )
             if names
         ]
         raise CheckpointError(

@@ -82,10 +82,14 @@ def evaluate(
 ) -> None:
     """Mean SI-SDRi by pair kind on fixed mixtures."""
     from . import evaluation
-    from .checkpoint import load_model
+    from .checkpoint import CheckpointError, load_model
     from .mixing import FixedMixtures
 
-    table = evaluation.evaluate(load_model(model), FixedMixtures(mixtures))
+    try:
+        network, dataset = load_model(model), FixedMixtures(mixtures)
+    except (CheckpointError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from error
+    table = evaluation.evaluate(network, dataset)
     if out is not None:
         table.round(3).to_csv(out, index=False)
     print(evaluation.summarise(table).round(2).to_string(index=False))

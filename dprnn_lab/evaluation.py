@@ -3,6 +3,7 @@
 Notebook: 08_evaluation
 """
 
+import math
 from collections.abc import Iterable
 
 import pandas as pd
@@ -31,7 +32,7 @@ def evaluate(model: torch.nn.Module, mixtures: Iterable) -> pd.DataFrame:
         estimates = model(mixture)
         score = -float(pit(estimates[None], sources[None]))
         before = float(si_sdr(mixture, sources).mean())
-        correlation = float(torch.corrcoef(estimates[:2])[0, 1].abs())
+        correlation = float(torch.corrcoef(estimates[:2])[0, 1].abs()) if len(estimates) > 1 else math.nan
         rows.append(
             {
                 "id": spec.id,

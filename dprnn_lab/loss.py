@@ -11,7 +11,7 @@ SI-SDR, SD-SDR and SNR follow Le Roux et al., "SDR - half-baked or well done?" (
 dB, and the losses are their negatives: lower is better. Targets and estimates have their means removed.
 
 Silence: with EPS = 1e-8 inside the ratio and the logarithm, a zero estimate or a zero target scores exactly
--80 dB (a loss of +80), and every gradient is finite.
+-80 dB (a loss of +80), and every gradient is finite. The SNR of a zero estimate is 0 dB: its error is the target.
 
 Notebook: 03_loss_and_pit
 """
@@ -212,25 +212,20 @@ class PITLossWrapper(nn.Module):
         batch, n_src, _ = targets.shape
         if self.pit_from == "perm_avg":
             orders = _permutations(n_src, targets.device)
-            losses = torch.stack(
-                [self.loss_func(est_targets[:, order], targets, **kwargs) for order in orders], dim=1
-            )
-            if losses.shape != (batch, len(orders)):
+            losses = [self.loss_func(est_targets[:, order], targets, **kwargs) for order in orders]
+            if losses[0].shape != (batch,):
                 raise ValueError(
-                    f"loss_func returned shape {list(losses.shape[::2])} for one order, expected [{batch}]: "
+                    f"loss_func returned shape {list(losses[0].shape)} for one order, expected [{batch}]: "
                     "pit_from='perm_avg' needs one loss per example, averaged over sources only"
                 )
-            best, index = losses.min(dim=1)
+            best, index = torch.stack(losses, dim=1).min(dim=1)
             return best, orders[index]
         if self.pit_from == "pw_mtx":
             matrix = self.loss_func(est_targets, targets, **kwargs)
         else:
             rows = [
                 torch.stack(
-                    [
-                        self.loss_func(est_targets[:, i], targets[:, j], **kwargs)
-                        for j in range(n_src)
-                    ],
+                    [self.loss_func(est_targets[:, i], targets[:, j], **kwargs) for j in range(n_src)],
                     -1,
                 )
                 for i in range(n_src)

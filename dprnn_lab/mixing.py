@@ -26,7 +26,9 @@ PEAK = 0.9  # of a mixture, so that writing it as PCM does not clip
 RMS = 0.05  # of the louder source before the peak is looked at: -26 dBFS, a usual speech level
 
 
-def mix(first: torch.Tensor, second: torch.Tensor, level_db: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+def mix(
+    first: torch.Tensor, second: torch.Tensor, level_db: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mix two sources so that the first is ``level_db`` dB over the second (RMS).
 
     Shape:
@@ -34,17 +36,21 @@ def mix(first: torch.Tensor, second: torch.Tensor, level_db: float = 0.0) -> tup
         - output: mixture ``[T]``, sources ``[2, T]`` with ``sources.sum(0)`` equal to the mixture
 
     Raises:
-        ValueError: different lengths, or a silent source, whose level can't be set.
+        ValueError: different lengths, or a source that is silent or not finite: its level can't be set.
 
     >>> mixture, sources = mix(torch.randn(8000), torch.randn(8000), level_db=2.5)
     >>> torch.equal(mixture, sources.sum(0))
     True
     """
-    if first.shape != second.shape or first.dim() != 1:
-        raise ValueError(f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]")
+    if first.shape != second.shape or first.dim() != 1 or not len(first):
+        raise ValueError(
+            f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]"
+        )
     rms = torch.stack((first, second)).square().mean(-1).sqrt()
-    if rms.min() < 1e-5:
-        raise ValueError(f"a source is silent (RMS {rms.tolist()}): its level can't be set, choose another segment")
+    if not rms.isfinite().all() or rms.min() < 1e-5:
+        raise ValueError(
+            f"a source is silent or not finite (RMS {rms.tolist()}): its level can't be set, choose another segment"
+        )
     gains = RMS / rms * torch.tensor([10 ** (level_db / 40), 10 ** (-level_db / 40)])
     sources = torch.stack((first, second)) * gains.unsqueeze(-1)
     loudest = max(sources.sum(0).abs().max(), sources.abs().max())
@@ -167,6 +173,11 @@ class DynamicMixing(Dataset):
         self.curriculum = [(0, kinds)] if isinstance(kinds, dict) else list(kinds)
         self.level_db, self.speed_percent, self.seed = level_db, speed_percent, seed
         self.epoch = 0
+        if not self.curriculum or self.curriculum[0][0] > 0:
+            raise ValueError(f"kinds are {kinds}: a curriculum needs weights from epoch 0 on")
+        for _, weights in self.curriculum:
+            if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0:
+                raise ValueError(f"kinds are {kinds}: weights must be 0 or more, and one above 0")
         names = sorted(voices)
         self.pairs: dict[str, list[tuple[str, str]]] = {}
         for i, a in enumerate(names):
@@ -185,7 +196,9 @@ class DynamicMixing(Dataset):
         self._floor = {n: v.square().mean().sqrt() / 4 for n, v in voices.items()}  # -12 dB
 
     @classmethod
-    def from_corpus(cls, split: str = "train", speakers: list[str] | None = None, **options) -> "DynamicMixing":
+    def from_corpus(
+        cls, split: str = "train", speakers: list[str] | None = None, **options
+    ) -> "DynamicMixing":
         """Mix the bundled corpus."""
         corpus = SpeechCorpus(split, speakers)
         return cls(corpus.voices(), corpus.speakers, **options)

@@ -4,6 +4,7 @@ Notebook: 00_start_here
 """
 
 import os
+from numbers import Real
 
 import numpy as np
 import torch
@@ -53,9 +54,13 @@ def separate(
     """
     if scale not in ("mixture", "peak", "none"):
         raise AudioError(f"scale is {scale!r}: choose 'mixture', 'peak' or 'none'")
-    samples, rate, name = _read(wav, sample_rate or model.sample_rate)
+    if sample_rate is not None and not (isinstance(sample_rate, Real) and sample_rate > 0):
+        raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
+    samples, rate, name = _read(wav, model.sample_rate if sample_rate is None else sample_rate)
     if isinstance(wav, (str, os.PathLike)) and sample_rate is not None and sample_rate != rate:
-        raise AudioError(f"{name} is at {rate} Hz and sample_rate says {sample_rate} Hz: leave sample_rate out")
+        raise AudioError(
+            f"{name} is at {rate} Hz and sample_rate says {sample_rate} Hz: leave sample_rate out"
+        )
     check_finite(samples, name)
     if samples.shape[0] > 1:
         if mono is None:
@@ -73,12 +78,13 @@ def separate(
             )
         samples = audio.resample(samples, rate, model.sample_rate)
     was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    estimates = model(samples.to(device)).cpu()
-    model.train(was_training)
+    try:
+        estimates = model.eval()(samples.to(next(model.parameters()))).float().cpu()
+    finally:
+        model.train(was_training)
     if scale == "none":
         return estimates
+    check_finite(estimates, f"the model's output for {name}")
     estimates = scale_to_mixture(estimates, samples)
     if scale == "peak":
         estimates = estimates * (0.9 / estimates.abs().max().clamp(min=1e-8))
@@ -102,6 +108,9 @@ def _read(wav, rate: float) -> tuple[torch.Tensor, float, str]:
         return samples, rate, str(wav)
     if not isinstance(wav, (np.ndarray, torch.Tensor)):
         raise TypeError(f"wav is {type(wav).__name__}: give a path, a numpy array or a torch tensor")
+    if isinstance(wav, np.ndarray):
+        # A copy: torch takes neither reversed arrays nor another machine's byte order.
+        wav = np.array(wav, dtype=wav.dtype.newbyteorder("="), order="C")
     samples = torch.as_tensor(wav).detach().cpu()
     kind = str(samples.dtype).removeprefix("torch.")
     if kind in INT_SCALE:

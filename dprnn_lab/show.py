@@ -3,12 +3,14 @@
 Notebook: 00_start_here
 """
 
+import io
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+import PIL.Image
 import torch
-from IPython.display import HTML, Audio, display
+from IPython.display import HTML, Audio, Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +23,9 @@ __all__ = ["COLOURS", "spectrogram_db", "draw_spectrogram", "draw_waveform", "pl
 COLOURS = ("#444444", "#0072B2", "#E69F00", "#009E73")
 
 
-def spectrogram_db(samples: torch.Tensor, sample_rate: float = SAMPLE_RATE) -> tuple[torch.Tensor, float, float]:
+def spectrogram_db(
+    samples: torch.Tensor, sample_rate: float = SAMPLE_RATE
+) -> tuple[torch.Tensor, float, float]:
     """Power of ``[T]`` in dB over 32 ms windows, 8 ms apart.
 
     Returns ``[bins, frames]``, the hop in seconds, and the spacing of the bins in Hz.
@@ -29,13 +33,22 @@ def spectrogram_db(samples: torch.Tensor, sample_rate: float = SAMPLE_RATE) -> t
     window = int(0.032 * sample_rate)
     hop = window // 4
     spectrum = torch.stft(
-        samples.float(), window, hop, window=torch.hann_window(window), return_complex=True, pad_mode="constant"
+        samples.float(),
+        window,
+        hop,
+        window=torch.hann_window(window),
+        return_complex=True,
+        pad_mode="constant",
     )
     return 20 * torch.log10(spectrum.abs().clamp(min=1e-5)), hop / sample_rate, sample_rate / window
 
 
 def draw_spectrogram(
-    axes: Axes, samples: torch.Tensor, title: str = "", sample_rate: float = SAMPLE_RATE, top_db: float | None = None
+    axes: Axes,
+    samples: torch.Tensor,
+    title: str = "",
+    sample_rate: float = SAMPLE_RATE,
+    top_db: float | None = None,
 ) -> None:
     """Draw the spectrogram of ``[T]``, 60 dB deep below ``top_db`` (its own maximum when None)."""
     level, hop, width = spectrogram_db(samples, sample_rate)
@@ -48,7 +61,11 @@ def draw_spectrogram(
 
 
 def draw_waveform(
-    axes: Axes, samples: torch.Tensor, title: str = "", sample_rate: float = SAMPLE_RATE, colour: str = COLOURS[0]
+    axes: Axes,
+    samples: torch.Tensor,
+    title: str = "",
+    sample_rate: float = SAMPLE_RATE,
+    colour: str = COLOURS[0],
 ) -> None:
     """Draw ``[T]`` against seconds."""
     axes.plot(np.arange(len(samples)) / sample_rate, samples, color=colour, linewidth=0.5)
@@ -85,6 +102,16 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
 
 
 def show(figure: Figure) -> None:
-    """Show a figure once and forget it, so that a loop of them neither doubles nor piles up."""
-    display(figure)
+    """Show a figure once and forget it, so that a loop of them neither doubles nor piles up.
+
+    The picture is a PNG with a palette of 128 colours: a third of the bytes of matplotlib's own, which counts in
+    a committed notebook. The titles become its alternative text.
+    """
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=90)
     plt.close(figure)
+    picture = PIL.Image.open(file).convert("RGB").quantize(128, dither=PIL.Image.Dither.NONE)
+    file = io.BytesIO()
+    picture.save(file, format="png", optimize=True)
+    titles = "; ".join(t for axes in figure.axes if (t := axes.get_title()))
+    display(Image(file.getvalue(), alt=titles or "figure"))

@@ -3,12 +3,15 @@
 Notebook: 05_training
 """
 
+import itertools
+import logging
 import time
+import warnings
 from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader, DistributedSampler
@@ -17,6 +20,14 @@ from .checkpoint import save_model
 from .loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from .mixing import DynamicMixing, FixedMixtures
 from .model import DPRNNTasNet
+
+# Lightning advertises other products at every start; what matters to a run is said by _EpochLine.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+warnings.filterwarnings(
+    "ignore",
+    module="lightning",
+    message=".*(LeafSpec|num_workers|log_every_n_steps|litlogger|Experiment logs).*",
+)
 
 __all__ = ["SeparationModule", "MixingData", "train"]
 
@@ -75,6 +86,15 @@ class SeparationModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+class _Share(DistributedSampler):
+    """One rank's share of a dataset, less its first ``seen`` items; its length counts them all the same."""
+
+    seen = 0
+
+    def __iter__(self):
+        return itertools.islice(super().__iter__(), self.seen, None)
+
+
 class MixingData(L.LightningDataModule):
     """Dynamic mixtures for training, fixed ones for validation; each rank reads its own share of both."""
 
@@ -82,15 +102,18 @@ class MixingData(L.LightningDataModule):
         super().__init__()
         self.train, self.valid, self.batch_size = train, valid, batch_size
 
-    def _sampler(self, dataset) -> DistributedSampler:
+    def _sampler(self, dataset) -> "_Share":
         # Dynamic mixtures are random in themselves: the sampler only divides them among the ranks.
-        trainer = self.trainer
-        return DistributedSampler(dataset, trainer.world_size, trainer.global_rank, shuffle=False)
+        return _Share(dataset, self.trainer.world_size, self.trainer.global_rank, shuffle=False)
 
     def train_dataloader(self) -> DataLoader:
         # The trainer asks again at every epoch (reload_dataloaders_every_n_epochs=1).
         self.train.set_epoch(self.trainer.current_epoch)
-        return DataLoader(self.train, self.batch_size, sampler=self._sampler(self.train), drop_last=True)
+        loader = DataLoader(self.train, self.batch_size, sampler=self._sampler(self.train), drop_last=True)
+        # A run stopped within an epoch goes on behind the batches it has seen (all of them: a new epoch).
+        seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready % max(1, len(loader))
+        loader.sampler.seen = seen * self.batch_size
+        return loader
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.valid, 8, sampler=self._sampler(self.valid), collate_fn=_stack)
@@ -101,6 +124,16 @@ def _stack(items: list) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
     return torch.stack(mixtures), torch.stack(sources), [s.kind for s in specs]
 
 
+def _ema(decay: float):
+    """Moving average of the weights; its memory grows with the run, so that it forgets the random start."""
+
+    def average(averaged: torch.Tensor, current: torch.Tensor, updates: torch.Tensor) -> torch.Tensor:
+        share = max(1 - decay, 9 / (10 + float(updates)))
+        return averaged.lerp(current, share)
+
+    return average
+
+
 class _EpochLine(Callback):
     """One line of text per validation, for logs and terminals."""
 
@@ -108,8 +141,10 @@ class _EpochLine(Callback):
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if not trainer.is_global_zero or (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch:
+            return
         values = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        if trainer.is_global_zero and "valid_loss" in values:
+        if "valid_loss" in values:
             minutes = (time.monotonic() - self.started) / 60
             scores = "  ".join(
                 f"{name} {values[name]:.2f}"
@@ -135,7 +170,8 @@ def train(
     resume: Path | None = None,
     seed: int = 0,
 ) -> DPRNNTasNet:
-    """Train, and leave in ``run``: ``model.safetensors`` (EMA weights), ``checkpoints/``, ``metrics.csv``.
+    """Train, and leave in ``run``: ``model.safetensors`` (EMA weights), ``checkpoints/``,
+    and ``curves/version_N/metrics.csv`` for the N-th sitting of the run.
 
     Args:
         max_steps: optimiser steps in the whole run, resumed parts included.
@@ -146,10 +182,17 @@ def train(
         resume: a file of ``checkpoints/``; goes on with its step, optimiser, schedule and mixtures.
     """
     L.seed_everything(seed, verbose=False)
+    torch.set_flush_denormal(True)  # padding decays to denormal numbers in the RNNs, and those are slow
     module = SeparationModule(model, lr, warmup, cooldown, max_steps)
     keep = ModelCheckpoint(
-        run / "checkpoints", "step{step:07d}", monitor="step", mode="max", save_top_k=2, save_last=True,
-        auto_insert_metric_name=False, save_on_train_epoch_end=True,
+        run / "checkpoints",
+        "step{step:07d}",
+        monitor="step",
+        mode="max",
+        save_top_k=2,
+        save_last=True,
+        auto_insert_metric_name=False,
+        save_on_train_epoch_end=True,
     )
     trainer = L.Trainer(
         accelerator=accelerator,
@@ -165,8 +208,8 @@ def train(
         check_val_every_n_epoch=valid_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[EMAWeightAveraging(decay=ema), keep, _EpochLine()],
-        logger=CSVLogger(run, name="", version=""),
+        callbacks=[WeightAveraging(avg_fn=_ema(ema)), keep, _EpochLine()],
+        logger=CSVLogger(run, name="curves"),
         enable_progress_bar=False,
         enable_model_summary=False,
     )

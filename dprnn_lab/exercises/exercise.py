@@ -88,7 +88,8 @@ class Exercise:
         except Exception as error:  # a student's code may raise anything; the notebook must go on
             last = traceback.extract_tb(error.__traceback__)[-1]
             self._say(
-                CANT_CHECK, f"your answer raised `{type(error).__name__}: {error}` (line {last.lineno}: `{last.line}`)."
+                CANT_CHECK,
+                f"your answer raised `{type(error).__name__}: {error}` (line {last.lineno}: `{last.line}`).",
             )
         else:
             self._say(RIGHT, self.done_when)
@@ -99,7 +100,9 @@ class Exercise:
             display(Markdown("That was the last hint; `.show_solution()` shows the answer."))
             return
         self._hints_shown += 1
-        display(Markdown(f"💡 Hint {self._hints_shown} of {len(self.hints)}: {self.hints[self._hints_shown - 1]}"))
+        display(
+            Markdown(f"💡 Hint {self._hints_shown} of {len(self.hints)}: {self.hints[self._hints_shown - 1]}")
+        )
 
     def show_solution(self) -> None:
         """Show the solution."""

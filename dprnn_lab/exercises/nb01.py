@@ -1,8 +1,8 @@
 """Exercises of notebook 01: frames, encoding, borrowed phase, order by frequency, overlap-add.
 
 Each judge feeds small random tensors whose sizes are all different (so that swapped axes show), in float64
-and not contiguous in memory (so that ``torch.zeros`` and ``view`` show), and compares a wrong answer with what
-the usual slips would have given.
+and not contiguous in memory (so that ``torch.zeros`` and ``view`` show), and compares a wrong answer with
+what the usual slips would have given.
 
 Notebook: 01_encoder_decoder
 """
@@ -66,7 +66,8 @@ def _judge_numbers(answer: torch.Tensor, wanted: torch.Tensor) -> None:
 
 def _on_strided(function: Callable, wanted: torch.Tensor, *inputs) -> None:
     """The same question with tensors that are not contiguous in memory."""
-    strided = [torch.stack((x, x), -1)[..., 0] if isinstance(x, torch.Tensor) else x for x in inputs]
+    strided = [x.T.contiguous().T if isinstance(x, torch.Tensor) and x.dim() == 2 else x for x in inputs]
+    strided = [x.mT.contiguous().mT if isinstance(x, torch.Tensor) and x.dim() == 3 else x for x in strided]
     hint = (
         "it fails when a tensor is not contiguous in memory, as slices and transposed tensors are not: "
         "use `reshape`, not `view`."
@@ -310,13 +311,13 @@ borrow_phase = Exercise(
 # ---------------------------------------------------------------- 01.4
 
 # Peaks in Hz at 8 kHz, in no order. 1010 and 1180 Hz share a bin of a 16-sample FFT.
-_PEAKS = (2600.0, 400.0, 1180.0, 3500.0, 1010.0, 1900.0, 3100.0)
+_PEAKS = (2600.0, 400.0, 1180.0, 3500.0, 1010.0, 1900.0, 2800.0)
 
 
 def _tones() -> torch.Tensor:
     """Short windowed tones [N, 16] of several gains and phases, one a peak."""
     time = torch.arange(16, dtype=torch.float64) - 7.5
-    phases = torch.tensor([0.0, 2.0, 1.0, 3.0, 2.5, 0.5, 1.5], dtype=torch.float64)
+    phases = torch.tensor([2.5, 0.5, 6.0, 0.0, 0.5, 1.5, 1.5], dtype=torch.float64)
     gains = torch.tensor([0.3, 2.0, 0.2, 1.0, 3.0, 0.5, 1.5], dtype=torch.float64)
     angle = 2 * torch.pi * torch.tensor(_PEAKS, dtype=torch.float64)[:, None] / 8000 * time + phases[:, None]
     return (

@@ -3,6 +3,8 @@
 Notebooks: 01_encoder_decoder, 02_dual_path
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -77,8 +79,8 @@ class DPRNNTasNet(nn.Module):
         sample_rate: float = 8000,
     ):
         super().__init__()
-        hop_size = chunk_size // 2 if hop_size is None else hop_size
-        stride = kernel_size // 2 if stride is None else stride
+        hop_size = _half(chunk_size) if hop_size is None else hop_size
+        stride = _half(kernel_size) if stride is None else stride
         # Everything needed to build the same model again; saved in the checkpoint beside the weights.
         self.config = {
             "n_src": n_src,
@@ -172,6 +174,11 @@ def _as_batch(mixture: torch.Tensor) -> torch.Tensor:
     return mixture
 
 
+def _half(size: int) -> int:
+    """Half a size, one at the least; what is no number is left for the check to name."""
+    return max(1, size // 2) if isinstance(size, int) else size
+
+
 def _check_config(config: dict) -> None:
     """One error that names the argument, the value and what would be right."""
     integers = "n_src bn_chan hid_size chunk_size hop_size n_repeats num_layers n_filters kernel_size stride"
@@ -196,9 +203,15 @@ def _check_config(config: dict) -> None:
         "rnn_type": RNN_TYPES,
     }
     for name, allowed in choices.items():
-        if config[name] not in allowed:
+        if config[name] not in list(allowed):
             raise ValueError(f"{name} is {config[name]!r}: choose one of {', '.join(map(str, allowed))}")
+    for name in ("bidirectional", "use_mulcat"):
+        if not isinstance(config[name], bool):
+            raise ValueError(f"{name} is {config[name]!r}: it must be True or False")
+    for name in ("dropout", "sample_rate"):
+        if not isinstance(config[name], (int, float)):
+            raise ValueError(f"{name} is {config[name]!r}: it must be a number")
     if not 0 <= config["dropout"] < 1:
         raise ValueError(f"dropout is {config['dropout']!r}: it must be at least 0 and below 1")
-    if not config["sample_rate"] > 0:
+    if not 0 < config["sample_rate"] < math.inf:
         raise ValueError(f"sample_rate is {config['sample_rate']!r}: it must be above 0 Hz")

@@ -1,0 +1,230 @@
+"""The chunk explorer: turn chunk size, hop, duration, kernel and stride, and see what both RNNs see.
+
+The arithmetic follows the sliders (:mod:`.chunk_plan`); time and memory wait for a button, for each is a
+forward pass in a process of its own (:mod:`.forward_cost`).
+
+Notebook: 02_dual_path
+"""
+
+import io
+from collections.abc import Mapping
+from html import escape
+
+import ipywidgets as widgets
+import torch
+
+from .chunk_plan import ChunkPlan, describe, draw_plan, plan_chunks
+from .forward_cost import ForwardCost, measure_forward
+
+__all__ = ["ChunkExplorer"]
+
+KERNELS = (2, 8, 16, 32, 64)  # samples
+LARGEST_CHUNK = 512  # frames
+KEPT = 5  # measurements in the table
+DPI = 90
+
+
+class ChunkExplorer(widgets.VBox):
+    """Controls, a sentence, a picture, and measurements on demand.
+
+    Args:
+        waveform: ``[T]``, the recording to cut; the duration goes up to its length.
+        config: ``model.config`` of the model whose sizes (blocks, features, hidden units) are measured, and
+            whose chunk size, hop, kernel and stride the controls start at.
+
+    Attributes:
+        chunk, hop, duration, kernel, stride, half_overlap: the controls.
+        measure: the button.
+        readout: HTML of class ``chunk-readout``, the plan in sentences.
+        measured: HTML of class ``chunk-measured``, the last measurement and a table of those before.
+        picture: the image.
+        plan: the :class:`ChunkPlan` on show.
+
+    Raises:
+        ValueError: the waveform is not ``[T]``, or too short for one frame of the largest kernel.
+    """
+
+    def __init__(self, waveform: torch.Tensor, config: Mapping):
+        if waveform.dim() != 1 or len(waveform) < 4 * max(KERNELS):
+            raise ValueError(
+                f"the waveform has shape {list(waveform.shape)}: give one recording [T] of at least "
+                f"{4 * max(KERNELS)} samples"
+            )
+        self.waveform, self.config = waveform.detach().float(), dict(config)
+        self.history: list[tuple[ChunkPlan, ForwardCost]] = []
+        self._make_controls()
+        self.readout = widgets.HTML(layout=widgets.Layout(min_height="6.5em"))
+        self.readout.add_class("chunk-readout")
+        self.picture = widgets.Image(format="png", width=900, height=468)
+        self.measured = widgets.HTML(
+            "Press <b>Measure</b> to run the model at this setting.", layout=widgets.Layout(min_height="12em")
+        )
+        self.measured.add_class("chunk-measured")
+        rows = [
+            self._row(self.chunk, self.chunk_box, self.half_overlap),
+            self._row(self.hop, self.hop_box),
+            self._row(self.duration, self.duration_box, self.kernel, self.stride),
+        ]
+        super().__init__([*rows, self.readout, self.picture, self.measure, self.measured])
+        self._limit_hop()
+        self._refresh()
+        self.chunk.observe(self._limit_hop, names="value")
+        self.half_overlap.observe(self._limit_hop, names="value")
+        self.kernel.observe(self._offer_strides, names="value")
+        for control in (self.chunk, self.hop, self.duration, self.kernel, self.stride):
+            control.observe(self._refresh, names="value")
+        self.measure.on_click(self._measure)
+
+    def _make_controls(self) -> None:
+        config = self.config
+        rate = config["sample_rate"]
+        longest = len(self.waveform) / rate
+        wide = {"style": {"description_width": "7.5em"}, "layout": widgets.Layout(width="26em")}
+        chunk, hop = min(config["chunk_size"], LARGEST_CHUNK), config["hop_size"]
+        self.chunk = widgets.IntSlider(
+            chunk, 2, LARGEST_CHUNK, description="chunk size K", readout=False, **wide
+        )
+        self.hop = widgets.IntSlider(min(hop, chunk), 1, chunk, description="hop P", readout=False, **wide)
+        shortest = 4 * max(KERNELS) / rate
+        self.duration = widgets.FloatSlider(
+            min(4.0, longest),
+            min=shortest,
+            max=longest,
+            step=0.1,
+            description="duration (s)",
+            readout=False,
+            **wide,
+        )
+        # A slider's handle has no accessible name; the box beside it is labelled, and takes exact numbers.
+        self.chunk_box = _box(self.chunk, widgets.BoundedIntText, "K =")
+        self.hop_box = _box(self.hop, widgets.BoundedIntText, "P =")
+        self.duration_box = _box(self.duration, widgets.BoundedFloatText, "seconds")
+        self.half_overlap = widgets.Checkbox(
+            hop == chunk // 2,
+            description="hop is half a chunk",
+            indent=False,
+            layout=widgets.Layout(width="12em"),
+        )
+        narrow = {"style": {"description_width": "4em"}, "layout": widgets.Layout(width="9em")}
+        kernel = config["kernel_size"] if config["kernel_size"] in KERNELS else 16
+        self.kernel = widgets.Dropdown(options=KERNELS, value=kernel, description="kernel", **narrow)
+        self.stride = widgets.Dropdown(options=_strides(kernel), description="stride", **narrow)
+        stride = config["stride"]
+        self.stride.value = stride if stride in _strides(kernel) else kernel // 2
+        self.measure = widgets.Button(
+            description="Measure", button_style="primary", tooltip="Run a forward pass at this setting"
+        )
+
+    @staticmethod
+    def _row(*children: widgets.Widget) -> widgets.HBox:
+        return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap"))
+
+    def _limit_hop(self, change: dict | None = None) -> None:
+        """Keep P <= K, and P = K / 2 while the box is ticked."""
+        half = self.half_overlap.value
+        self.hop.max = self.hop_box.max = self.chunk.value  # a larger hop is brought down by its widget
+        self.hop.disabled = self.hop_box.disabled = half
+        if half:
+            self.hop.value = max(1, self.chunk.value // 2)
+
+    def _offer_strides(self, change: dict) -> None:
+        """Only strides that leave no gap between the kernels; half a kernel to begin with."""
+        strides = _strides(self.kernel.value)
+        self.stride.options = strides
+        self.stride.value = max(1, self.kernel.value // 2)
+
+    @property
+    def samples(self) -> int:
+        """T at the chosen duration."""
+        return min(round(self.duration.value * self.config["sample_rate"]), len(self.waveform))
+
+    def _refresh(self, change: dict | None = None) -> None:
+        if self.hop.value > self.chunk.value or self.stride.value is None:
+            return  # half-way through a change of two controls; the second one refreshes again
+        key = (self.samples, self.kernel.value, self.stride.value, self.chunk.value, self.hop.value)
+        if change is not None and key == self._shown:
+            return
+        self._shown = key
+        samples, kernel, stride, chunk, hop = key
+        self.plan = plan_chunks(samples, self.config["sample_rate"], kernel, stride, chunk, hop)
+        self.readout.value = (
+            f"<div style='line-height:1.45'>{escape(describe(self.plan, self.config['bn_chan']))}</div>"
+        )
+        buffer = io.BytesIO()
+        draw_plan(self.plan, self.waveform[:samples], self.config["bn_chan"]).savefig(
+            buffer, format="png", dpi=DPI
+        )
+        self.picture.value = buffer.getvalue()
+
+    def _measure(self, button: widgets.Button) -> None:
+        """Measure the plan on show; a refusal or a failure is told in place of a number."""
+        plan = self.plan
+        config = {
+            **self.config,
+            "chunk_size": plan.chunk_size,
+            "hop_size": plan.hop_size,
+            "kernel_size": plan.kernel_size,
+            "stride": plan.stride,
+        }
+        self.measure.disabled = True
+        self.measured.value = (
+            f"Measuring K = {plan.chunk_size}, P = {plan.hop_size} in a process of its own ..."
+        )
+        try:
+            cost = measure_forward([config], plan.samples)[0]
+        except ValueError as error:
+            said = f"<b>Not measured</b>: {escape(str(error))}."
+        except (RuntimeError, OSError) as error:
+            said = f"<b>The measurement failed</b>: {escape(str(error))}."
+        else:
+            self.history = [(plan, cost), *self.history][:KEPT]
+            said = (
+                f"<b>Measured</b>: K = {plan.chunk_size}, P = {plan.hop_size} on {plan.seconds:.1f} s takes "
+                f"{_cost(cost)} (median of {cost.runs} run{'s' * (cost.runs > 1)}; tensors held at one time, "
+                "weights not counted)."
+            )
+        finally:
+            self.measure.disabled = False
+        self.measured.value = f"<div style='line-height:1.45'>{said}</div>{self._table()}"
+
+    def _table(self) -> str:
+        if not self.history:
+            return ""
+        head = "".join(
+            f"<th style='padding:0 1em'>{h}</th>" for h in ("K", "P", "kernel / stride", "s", "C", "cost")
+        )
+        rows = "".join(
+            "<tr>"
+            + "".join(
+                f"<td style='padding:0 1em;text-align:right'>{v}</td>"
+                for v in (
+                    p.chunk_size,
+                    p.hop_size,
+                    f"{p.kernel_size} / {p.stride}",
+                    f"{p.seconds:.1f}",
+                    p.chunks,
+                    _cost(c),
+                )
+            )
+            + "</tr>"
+            for p, c in self.history
+        )
+        return f"<table><tr>{head}</tr>{rows}</table>"
+
+
+def _box(slider: widgets.Widget, kind: type, description: str) -> widgets.Widget:
+    """A number box that moves with the slider and carries the name that the slider's handle lacks."""
+    box = kind(
+        value=slider.value, min=slider.min, max=slider.max, step=slider.step, description=description,
+        style={"description_width": "4.5em"}, layout=widgets.Layout(width="10em"),
+    )  # fmt: skip
+    widgets.link((slider, "value"), (box, "value"))
+    return box
+
+
+def _strides(kernel: int) -> tuple[int, ...]:
+    return tuple(s for s in (kernel // 4, kernel // 2, kernel) if s)
+
+
+def _cost(cost: ForwardCost) -> str:
+    return f"{1000 * cost.seconds:.3g} ms and {cost.peak_bytes / 1e6:.3g} MB"

@@ -1,0 +1,69 @@
+import pytest
+import torch
+
+from dprnn_lab.model.norms import NORMS, ChannelLayerNorm, GlobalLayerNorm
+
+SHAPES = [(3, 20, 7), (3, 5, 20, 7)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gln_gives_each_example_mean_zero_and_variance_one(shape):
+    x = 5 + 3 * torch.randn(shape)
+    y = GlobalLayerNorm(7)(x).flatten(1)
+    torch.testing.assert_close(y.mean(1), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(y.var(1, unbiased=False), torch.ones(3), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gln_keeps_level_differences_between_steps_and_cln_does_not(shape):
+    x = torch.randn(shape)
+    x[:, 0] *= 10
+    loud_over_quiet = {name: norm(7)(x)[:, 0].std() / norm(7)(x)[:, 1].std() for name, norm in NORMS.items()}
+    assert loud_over_quiet["gLN"] > 5
+    assert 0.8 < loud_over_quiet["cLN"] < 1.25
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cln_gives_each_step_mean_zero_and_variance_one(shape):
+    x = 5 + 3 * torch.randn(shape)
+    y = ChannelLayerNorm(7)(x)
+    torch.testing.assert_close(y.mean(-1), torch.zeros(shape[:-1]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(y.var(-1, unbiased=False), torch.ones(shape[:-1]), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+def test_gain_and_bias_act_per_feature(norm):
+    module, x = norm(7), torch.randn(2, 20, 7)
+    plain = module(x)
+    module.gain.data, module.bias.data = torch.arange(7.0), torch.linspace(-1, 1, 7)
+    torch.testing.assert_close(module(x), plain * torch.arange(7.0) + torch.linspace(-1, 1, 7))
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+def test_examples_of_a_batch_do_not_touch_each_other(norm):
+    module, x = norm(7), torch.randn(2, 20, 7)
+    louder = torch.stack((x[0], 100 * x[1] + 3))
+    torch.testing.assert_close(module(louder)[0], module(x)[0])
+
+
+def test_cln_is_causal_and_gln_is_not():
+    x = torch.randn(1, 20, 7)
+    changed = x.clone()
+    changed[:, 12:] = torch.randn(1, 8, 7) * 3
+    assert torch.equal(ChannelLayerNorm(7)(x)[:, :12], ChannelLayerNorm(7)(changed)[:, :12])
+    assert not torch.allclose(GlobalLayerNorm(7)(x)[:, :12], GlobalLayerNorm(7)(changed)[:, :12], atol=1e-2)
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+def test_silence_gives_the_bias_and_finite_gradients(norm):
+    module, x = norm(7), torch.zeros(1, 20, 7, requires_grad=True)
+    module.bias.data = torch.arange(7.0)
+    y = module(x)
+    y.square().sum().backward()
+    assert torch.equal(y, torch.arange(7.0).expand(1, 20, 7))
+    assert x.grad.isfinite().all()
+
+
+def test_the_two_norms_have_the_same_parameters():
+    shapes = [{k: v.shape for k, v in norm(7).state_dict().items()} for norm in NORMS.values()]
+    assert shapes[0] == shapes[1] == {"gain": (7,), "bias": (7,)}
