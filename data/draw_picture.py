@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr, separate
 from dprnn_lab.loss import si_sdr
 from dprnn_lab.mixing import FixedMixtures
-from dprnn_lab.show import draw_spectrogram
+from dprnn_lab.show import draw_spectrogram, png
 from dprnn_lab.speech import data_folder
 
 mixture, sources, spec = FixedMixtures("test", kind="man-woman")[34]
@@ -23,4 +23,4 @@ figure, axes = plt.subplots(1, 3, figsize=(12, 2.8), layout="constrained", share
 draw_spectrogram(axes[0], mixture, "two people, one microphone")
 for i in range(2):
     draw_spectrogram(axes[i + 1], estimates[i], f"output {i + 1}: {names[i]}, SI-SDRi {gains[i]:.1f} dB")
-figure.savefig(Path(__file__).with_name("picture.png"), dpi=100)
+Path(__file__).with_name("picture.png").write_bytes(png(figure))

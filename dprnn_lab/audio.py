@@ -69,9 +69,11 @@ def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int
     if kind not in soundfile.available_formats() or not soundfile.default_subtype(kind):
         raise AudioError(f"{path}: unknown ending {path.suffix!r}; use .wav or .flac")
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Rounded here: libsndfile rounds for FLAC and cuts off for WAV.
+    pcm = (samples * 2**15).round().clamp(-(2**15), 2**15 - 1).to(torch.int16)
     scratch = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        soundfile.write(scratch, samples.numpy().T, int(sample_rate), format=kind)
+        soundfile.write(scratch, pcm.numpy().T, int(sample_rate), format=kind)
         os.replace(scratch, path)
     except soundfile.LibsndfileError as error:
         raise AudioError(

@@ -22,7 +22,7 @@ def train(
     accelerator: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     batch: Annotated[int, typer.Option(help="Mixtures per step and process.")] = 4,
     seconds: Annotated[float, typer.Option(help="Length of a training mixture.")] = 1.0,
-    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 1e-3,
+    lr: Annotated[float, typer.Option(help="Learning rate.")] = 1e-3,
     warmup: Annotated[int, typer.Option(help="Steps to reach the learning rate.")] = 200,
     cooldown: Annotated[int, typer.Option(help="Last steps, down to a rate of zero.")] = 0,
     easy_epochs: Annotated[int, typer.Option(help="Epochs of man-woman pairs before all pairs.")] = 0,

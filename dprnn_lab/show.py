@@ -16,7 +16,16 @@ from matplotlib.figure import Figure
 
 from .speech import SAMPLE_RATE
 
-__all__ = ["COLOURS", "spectrogram_db", "draw_spectrogram", "draw_waveform", "player", "listen"]
+__all__ = [
+    "COLOURS",
+    "spectrogram_db",
+    "draw_spectrogram",
+    "draw_waveform",
+    "player",
+    "listen",
+    "png",
+    "show",
+]
 
 # Mixture, then sources or estimates in order: blue, orange, green of the Okabe-Ito palette, which readers
 # with any kind of colour vision can tell apart.
@@ -74,14 +83,18 @@ def draw_waveform(
 
 def player(samples: torch.Tensor, sample_rate: int = SAMPLE_RATE) -> Audio:
     """A player for ``[T]``, at the samples' own level: what is quiet stays quiet."""
+    if samples.dim() != 1 or not len(samples):
+        raise ValueError(f"samples have shape {list(samples.shape)}: a player takes [T] with samples in it")
     samples = samples.detach().float()
-    loudest = float(samples.abs().max()) if len(samples) else 0.0
+    loudest = float(samples.abs().max())
     # Audio() would turn each clip up to full scale, and hide that one estimate is silent.
     return Audio((samples / max(loudest, 1.0)).numpy(), rate=sample_rate, normalize=False)
 
 
 def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, columns: int = 3) -> None:
     """Show each named sound ``[T]`` as spectrogram and player, on one scale of levels."""
+    if not sounds:
+        raise ValueError("sounds is empty: give a name and samples [T] at the least")
     names = list(sounds)
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
@@ -101,17 +114,21 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
     display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"))
 
 
-def show(figure: Figure) -> None:
-    """Show a figure once and forget it, so that a loop of them neither doubles nor piles up.
-
-    The picture is a PNG with a palette of 128 colours: a third of the bytes of matplotlib's own, which counts in
-    a committed notebook. The titles become its alternative text.
-    """
+def png(figure: Figure, dpi: int = 90) -> bytes:
+    """The figure as a PNG with a palette of 128 colours: a third of the bytes of matplotlib's own."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=90)
-    plt.close(figure)
+    figure.savefig(file, format="png", dpi=dpi)
     picture = PIL.Image.open(file).convert("RGB").quantize(128, dither=PIL.Image.Dither.NONE)
     file = io.BytesIO()
     picture.save(file, format="png", optimize=True)
+    return file.getvalue()
+
+
+def show(figure: Figure) -> None:
+    """Show a figure once and forget it, so that a loop of them neither doubles nor piles up.
+
+    Shown as a small PNG, since every byte counts in a committed notebook; the titles become its alternative text.
+    """
     titles = "; ".join(t for axes in figure.axes if (t := axes.get_title()))
-    display(Image(file.getvalue(), alt=titles or "figure"))
+    display(Image(png(figure), alt=titles or "figure"))
+    plt.close(figure)

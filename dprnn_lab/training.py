@@ -20,6 +20,7 @@ from .checkpoint import save_model
 from .loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from .mixing import DynamicMixing, FixedMixtures
 from .model import DPRNNTasNet
+from .optimizer import MuonAdam
 
 # Lightning advertises other products at every start; what matters to a run is said by _EpochLine.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -33,7 +34,7 @@ __all__ = ["SeparationModule", "MixingData", "train"]
 
 
 class SeparationModule(L.LightningModule):
-    """The training step: mixture in, estimates out, PIT loss on negative SI-SDR, Adam.
+    """The training step: mixture in, estimates out, PIT loss on negative SI-SDR, one step of Muon and Adam.
 
     The learning rate warms up over ``warmup`` steps, stays at ``lr``, and goes straight down to zero over
     the last ``cooldown`` steps of ``max_steps``. A run can be prolonged: resume it with a larger
@@ -59,6 +60,11 @@ class SeparationModule(L.LightningModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(mixture), sync_dist=True)
         return loss
 
+    def on_train_start(self) -> None:
+        # A resumed schedule would bring back the rate that it was saved with; the one asked for now counts.
+        schedule = self.lr_schedulers()
+        schedule.base_lrs = [self.lr] * len(schedule.base_lrs)
+
     def on_before_optimizer_step(self, optimizer) -> None:
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients]))
@@ -81,7 +87,7 @@ class SeparationModule(L.LightningModule):
         self.log("valid_loss", losses.mean(), batch_size=len(losses), sync_dist=True)
 
     def configure_optimizers(self):
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        optimizer = MuonAdam(self.model, self.lr)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.learning_rate_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -183,7 +189,8 @@ def train(
     """
     L.seed_everything(seed, verbose=False)
     torch.set_flush_denormal(True)  # padding decays to denormal numbers in the RNNs, and those are slow
-    module = SeparationModule(model, lr, warmup, cooldown, max_steps)
+    # A loaded model is in evaluation mode, in which dropout is off and a GPU refuses to train RNNs.
+    module = SeparationModule(model.train(), lr, warmup, cooldown, max_steps)
     keep = ModelCheckpoint(
         run / "checkpoints",
         "step{step:07d}",

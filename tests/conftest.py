@@ -1,4 +1,4 @@
-"""What many tests share: fixed random numbers, and a model so small that a forward pass takes milliseconds."""
+"""What many tests share: fixed random numbers, and a model whose forward pass takes milliseconds."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Exercises of notebook 03: SI-SDR, the PIT loss, the improvement, reordering, reading a mean.
+"""Exercises of notebook 03: SI-SDR, reordering, the PIT loss, the improvement, reading a mean.
 
 Each judge feeds one input on which the usual wrong ideas all give different numbers, and tells a student
 which idea the answer stems from.
@@ -190,6 +190,61 @@ def my_si_sdr(estimate, target):
 # ---------------------------------------------------------------- 03.2
 
 
+_REORDER_SLIPS: Slips = {
+    "inverse permutation": (
+        lambda e, o: reorder(e, o.argsort(-1)),
+        "you applied the *inverse* permutation: estimate j went to row `order[j]`. Row j must hold estimate "
+        "`order[j]`. With two sources both are the same; with three they are not.",
+    ),
+    "one order for all": (
+        lambda e, o: e[:, o[0]],
+        "you used the order of the first example for the whole batch. Each example has its own.",
+    ),
+    "nothing done": (
+        lambda e, o: e,
+        "the estimates came back as they were.",
+    ),
+}
+
+
+def _judge_reorder(function: Callable) -> None:
+    order = torch.tensor(
+        [[1, 2, 0], [0, 2, 1], [2, 0, 1], [0, 1, 2]]
+    )  # two of them are not their own inverse
+    estimates = _noise(4, 7, 3, seed=7).transpose(1, 2)
+    answer = _number(function(estimates, order))
+    wanted = reorder(estimates, order)
+    _need_shape(answer, wanted, "the estimates, in another order")
+    _judge_numbers(
+        answer, wanted, _REORDER_SLIPS, (estimates, order),
+        "row j of example b must be estimate `order[b, j]` of the same example, all T samples of it.",
+    )  # fmt: skip
+
+
+reorder_estimates = Exercise(
+    id="03.2",
+    title="Put the estimates in order",
+    task="Write `my_reorder(estimates, order)` for `[B, S, T]` and the order `[B, S]` of "
+    "`best_permutation`: row j of "
+    "example b of the result is estimate `order[b, j]` of that example.",
+    done_when="each of four examples with three sources is put in its own order.",
+    judge=_judge_reorder,
+    hints=(
+        "A loop over the batch is fine: `estimates[b, order[b]]` is `[S, T]`.",
+        "`torch.stack` joins the examples again. Without a loop: `estimates[torch.arange(B)[:, None], "
+        "order]`.",
+    ),
+    solution="""```python
+def my_reorder(estimates, order):
+    return torch.stack([e[o] for e, o in zip(estimates, order)])
+```""",
+    minutes=6,
+    difficulty=2,
+)
+
+# ---------------------------------------------------------------- 03.3
+
+
 def _by_permutation(matrix: torch.Tensor) -> torch.Tensor:
     """``[B, S, S]`` to ``[B, S!, S]``: the losses of each permutation, target by target."""
     n_src = matrix.shape[-1]
@@ -277,7 +332,7 @@ def _judge_pit(function: Callable) -> None:
 
 
 pit_loss = Exercise(
-    id="03.2",
+    id="03.3",
     title="The PIT loss from a pairwise matrix",
     task="Write `my_pit_loss(matrix)`: from pairwise losses `[B, S, S]` (estimate i in row i, target j in "
     "column j) to "
@@ -306,7 +361,7 @@ def my_pit_loss(matrix):
     difficulty=3,
 )
 
-# ---------------------------------------------------------------- 03.3
+# ---------------------------------------------------------------- 03.4
 
 
 def _improvement(mixture, estimates, sources, pit=True, baseline=True):
@@ -365,7 +420,7 @@ def _judge_si_sdri(function: Callable) -> None:
 
 
 si_sdri = Exercise(
-    id="03.3",
+    id="03.4",
     title="Improvement over the mixture",
     task="Write `my_si_sdri(mixture, estimates, sources)` for `[T]`, `[S, T]`, `[S, T]`: the mean SI-SDR "
     "of the "
@@ -383,61 +438,6 @@ def my_si_sdri(mixture, estimates, sources):
     after = -PITLossWrapper(pairwise_neg_sisdr)(estimates[None], sources[None])
     before = si_sdr(mixture, sources).mean()
     return after - before
-```""",
-    minutes=6,
-    difficulty=2,
-)
-
-# ---------------------------------------------------------------- 03.4
-
-
-_REORDER_SLIPS: Slips = {
-    "inverse permutation": (
-        lambda e, o: reorder(e, o.argsort(-1)),
-        "you applied the *inverse* permutation: estimate j went to row `order[j]`. Row j must hold estimate "
-        "`order[j]`. With two sources both are the same; with three they are not.",
-    ),
-    "one order for all": (
-        lambda e, o: e[:, o[0]],
-        "you used the order of the first example for the whole batch. Each example has its own.",
-    ),
-    "nothing done": (
-        lambda e, o: e,
-        "the estimates came back as they were.",
-    ),
-}
-
-
-def _judge_reorder(function: Callable) -> None:
-    order = torch.tensor(
-        [[1, 2, 0], [0, 2, 1], [2, 0, 1], [0, 1, 2]]
-    )  # two of them are not their own inverse
-    estimates = _noise(4, 7, 3, seed=7).transpose(1, 2)
-    answer = _number(function(estimates, order))
-    wanted = reorder(estimates, order)
-    _need_shape(answer, wanted, "the estimates, in another order")
-    _judge_numbers(
-        answer, wanted, _REORDER_SLIPS, (estimates, order),
-        "row j of example b must be estimate `order[b, j]` of the same example, all T samples of it.",
-    )  # fmt: skip
-
-
-reorder_estimates = Exercise(
-    id="03.4",
-    title="Put the estimates in order",
-    task="Write `my_reorder(estimates, order)` for `[B, S, T]` and the order `[B, S]` of "
-    "`best_permutation`: row j of "
-    "example b of the result is estimate `order[b, j]` of that example.",
-    done_when="each of four examples with three sources is put in its own order.",
-    judge=_judge_reorder,
-    hints=(
-        "A loop over the batch is fine: `estimates[b, order[b]]` is `[S, T]`.",
-        "`torch.stack` joins the examples again. Without a loop: `estimates[torch.arange(B)[:, None], "
-        "order]`.",
-    ),
-    solution="""```python
-def my_reorder(estimates, order):
-    return torch.stack([e[o] for e, o in zip(estimates, order)])
 ```""",
     minutes=6,
     difficulty=2,

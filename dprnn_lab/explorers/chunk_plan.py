@@ -1,7 +1,7 @@
 """The arithmetic and the pictures of segmentation: what a chunk size and a hop do to L frames.
 
-:func:`plan_chunks` computes, the ``draw_...`` functions show, and :class:`.chunks.ChunkExplorer` joins both to
-sliders. Equations: DPRNN (Luo, Chen and Yoshioka, arXiv 1910.06379), section 2.1.
+:func:`plan_chunks` computes, the ``draw_...`` functions show, and :class:`.chunks.ChunkExplorer` joins both
+to sliders. Equations: DPRNN (Luo, Chen and Yoshioka, arXiv 1910.06379), section 2.1.
 
 Notebook: 02_dual_path
 """
@@ -138,13 +138,13 @@ def describe(plan: ChunkPlan, features: int) -> str:
         else f"Frames lie in {low} or {high} chunks (the hop does not divide the chunk size: an uneven gain)"
     )
     return (
-        f"{plan.seconds:.1f} s at kernel {plan.kernel_size}, stride {plan.stride} are L = {plan.frames} frames. "
-        f"K = {plan.chunk_size}, P = {plan.hop_size} fold them into [C, K, F] = "
+        f"{plan.seconds:.1f} s at kernel {plan.kernel_size}, stride {plan.stride} are L = {plan.frames} "
+        f"frames. K = {plan.chunk_size}, P = {plan.hop_size} fold them into [C, K, F] = "
         f"[{plan.chunks}, {plan.chunk_size}, {features}], {100 * plan.padding:.0f} % of it padding. "
         f"The intra-chunk RNN sees {plan.chunk_size} steps at a time, {_time(plan.chunk_seconds)} of sound; "
         f"the inter-chunk RNN sees {plan.chunks} steps, {_time(plan.hop_seconds)} apart, over the whole "
-        f"recording. {covered}. The longer path has {plan.longest} steps; at K = √(2L) ≈ {plan.best} it would "
-        f"have {plan.longest_at_best}."
+        f"recording. {covered}. The longer path has {plan.longest} steps; at K = √(2L) ≈ {plan.best} it "
+        f"would have {plan.longest_at_best}."
     )
 
 
@@ -153,7 +153,7 @@ def _time(seconds: float) -> str:
 
 
 def draw_chunks(axes: Axes, plan: ChunkPlan, waveform: torch.Tensor, title: str = "") -> None:
-    """The waveform ``[T]``, under it a bar for each chunk; padding is hatched, one chunk and one row marked."""
+    """The waveform ``[T]``, a bar for each chunk, padding hatched, one chunk and one row marked."""
     step = plan.stride / plan.sample_rate  # seconds per frame
     end = plan.frames * step
     rows = min(ROWS, -(-plan.chunk_size // plan.hop_size))
@@ -227,7 +227,7 @@ def draw_longest_path(axes: Axes, plan: ChunkPlan, title: str = "") -> None:
 
 
 def draw_plan(plan: ChunkPlan, waveform: torch.Tensor, features: int) -> Figure:
-    """The explorer's picture: chunks and waveform, the tensor, the longer path; of one size for every plan."""
+    """The explorer's picture: chunks and waveform, tensor, longer path; of one size for every plan."""
     figure = Figure(figsize=(10, 5.2))
     # Fixed places: nothing jumps while a slider moves, and no layout has to be solved at each step.
     above, left, right = (

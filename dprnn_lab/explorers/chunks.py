@@ -52,6 +52,7 @@ class ChunkExplorer(widgets.VBox):
             )
         self.waveform, self.config = waveform.detach().float(), dict(config)
         self.history: list[tuple[ChunkPlan, ForwardCost]] = []
+        self._settling = False
         self._make_controls()
         self.readout = widgets.HTML(layout=widgets.Layout(min_height="6.5em"))
         self.readout.add_class("chunk-readout")
@@ -68,12 +69,12 @@ class ChunkExplorer(widgets.VBox):
         super().__init__([*rows, self.readout, self.picture, self.measure, self.measured])
         self._limit_hop()
         self._refresh()
-        self.chunk.observe(self._limit_hop, names="value")
-        self.half_overlap.observe(self._limit_hop, names="value")
-        self.kernel.observe(self._offer_strides, names="value")
-        for control in (self.chunk, self.hop, self.duration, self.kernel, self.stride):
-            control.observe(self._refresh, names="value")
+        for control in (self.chunk, self.half_overlap, self.kernel, self.hop, self.duration, self.stride):
+            control.observe(self._changed, names="value")
         self.measure.on_click(self._measure)
+
+    def __repr__(self) -> str:
+        return "The chunk explorer, a widget: run this notebook in JupyterLab to use it."
 
     def _make_controls(self) -> None:
         config = self.config
@@ -119,7 +120,22 @@ class ChunkExplorer(widgets.VBox):
     def _row(*children: widgets.Widget) -> widgets.HBox:
         return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap"))
 
-    def _limit_hop(self, change: dict | None = None) -> None:
+    def _changed(self, change: dict) -> None:
+        """Bring the controls that depend on the changed one into line, then draw once."""
+        if self._settling:
+            return  # moved by the lines below
+        self._settling = True
+        try:
+            if change["owner"] is self.kernel:
+                # Only strides that leave no gap between the kernels; half a kernel to begin with.
+                self.stride.options = _strides(self.kernel.value)
+                self.stride.value = self.kernel.value // 2
+            self._limit_hop()
+        finally:
+            self._settling = False
+        self._refresh()
+
+    def _limit_hop(self) -> None:
         """Keep P <= K, and P = K / 2 while the box is ticked."""
         half = self.half_overlap.value
         self.hop.max = self.hop_box.max = self.chunk.value  # a larger hop is brought down by its widget
@@ -127,33 +143,27 @@ class ChunkExplorer(widgets.VBox):
         if half:
             self.hop.value = max(1, self.chunk.value // 2)
 
-    def _offer_strides(self, change: dict) -> None:
-        """Only strides that leave no gap between the kernels; half a kernel to begin with."""
-        strides = _strides(self.kernel.value)
-        self.stride.options = strides
-        self.stride.value = max(1, self.kernel.value // 2)
-
     @property
     def samples(self) -> int:
         """T at the chosen duration."""
         return min(round(self.duration.value * self.config["sample_rate"]), len(self.waveform))
 
-    def _refresh(self, change: dict | None = None) -> None:
-        if self.hop.value > self.chunk.value or self.stride.value is None:
-            return  # half-way through a change of two controls; the second one refreshes again
-        key = (self.samples, self.kernel.value, self.stride.value, self.chunk.value, self.hop.value)
-        if change is not None and key == self._shown:
-            return
-        self._shown = key
-        samples, kernel, stride, chunk, hop = key
-        self.plan = plan_chunks(samples, self.config["sample_rate"], kernel, stride, chunk, hop)
-        self.readout.value = (
-            f"<div style='line-height:1.45'>{escape(describe(self.plan, self.config['bn_chan']))}</div>"
+    def _refresh(self) -> None:
+        """Compute and show the chosen plan."""
+        samples = self.samples
+        self.plan = plan_chunks(
+            samples,
+            self.config["sample_rate"],
+            self.kernel.value,
+            self.stride.value,
+            self.chunk.value,
+            self.hop.value,
         )
+        text = escape(describe(self.plan, self.config["bn_chan"]))
+        self.readout.value = f"<div style='line-height:1.45'>{text}</div>"
         buffer = io.BytesIO()
-        draw_plan(self.plan, self.waveform[:samples], self.config["bn_chan"]).savefig(
-            buffer, format="png", dpi=DPI
-        )
+        figure = draw_plan(self.plan, self.waveform[:samples], self.config["bn_chan"])
+        figure.savefig(buffer, format="png", dpi=DPI)
         self.picture.value = buffer.getvalue()
 
     def _measure(self, button: widgets.Button) -> None:

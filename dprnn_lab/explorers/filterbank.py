@@ -63,11 +63,11 @@ class BandView:
             return (
                 f"0 of {len(self.mask)} filters kept: the decoder has nothing to add up, and returns silence."
             )
+        level = f"{abs(self.level_db):.1f} dB {'under' if self.level_db < 0 else 'over'}"
         return (
-            f"{_kept_sentence(self.centres, self.low_hz, self.high_hz)} They carry "
-            f"{self.encoded_share:.0%} of the "
-            f"encoded energy. The decoded sound is {abs(self.level_db):.1f} dB "
-            f"{'under' if self.level_db < 0 else 'over'} the round trip without a mask, and has "
+            f"{_kept_sentence(self.centres, self.low_hz, self.high_hz)} They carry {self.encoded_share:.0%} "
+            f"of the encoded energy. The decoded sound is "
+            f"{'as loud as' if abs(self.level_db) < 0.05 else level} the round trip without a mask, and has "
             f"{self.inside_share:.0%} of its power between {self.low_hz:.0f} and {self.high_hz:.0f} Hz."
         )
 
@@ -140,7 +140,7 @@ def keep_band(
 
 def draw(view: BandView) -> Figure:
     """Three panels: the mask by centre frequency, the round trip without a mask, the round trip with it."""
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained", width_ratios=(1, 2, 2))
+    figure, axes = plt.subplots(1, 3, figsize=(8.4, 2.8), layout="constrained", width_ratios=(1, 2, 2))
     centres, order = view.centres.sort()
     kept = _inside(centres, view.low_hz, view.high_hz)
     colours = [COLOURS[1] if k else "#bbbbbb" for k in kept.tolist()]
@@ -205,7 +205,9 @@ class FilterbankExplorer(widgets.VBox):
         )
         self.readout = widgets.HTML(layout={"min_height": "64px"})
         self.readout.add_class("filterbank-readout")
-        self.picture = widgets.Image(format="png", layout={"width": "1000px", "height": "300px"})
+        self.picture = widgets.Image(
+            format="png", layout={"width": "840px", "height": "280px", "object_fit": "contain"}
+        )
         self.sound = widgets.Audio(format="wav", autoplay=False, loop=False, layout={"height": "54px"})
         self.band.observe(self._from_slider, names="value")
         self.low.observe(self._from_boxes, names="value")

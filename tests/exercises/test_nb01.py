@@ -1,6 +1,7 @@
 """Exercises of notebook 01: right answers, untouched stubs, errors, every named mistake with its own hint."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -194,3 +195,12 @@ def test_the_order_exercise_tells_magnitude_real_part_and_time_apart():
     assert _peaks(filters, 512).unique().numel() == len(filters)
     for name in ("real part", "peak in time", "no zero-padding"):
         assert not torch.equal(WRONG_ANSWERS["filter_order"][name](filters, 512), right)
+
+
+def test_the_minutes_of_the_cards_are_those_that_the_notebook_states():
+    text = (Path(__file__).parents[2] / "notebooks" / "01_encoder_decoder.ipynb").read_text(encoding="utf-8")
+    total, reading, exercises = map(
+        int, re.search(r"about (\d+) minutes: (\d+) to read and try, (\d+) for the exercises", text).groups()
+    )
+    assert exercises == sum(exercise.minutes for exercise in ALL.values())
+    assert total == reading + exercises

@@ -1,7 +1,9 @@
 """Notebook 03's exercises: right answers, untouched stubs, errors, each named mistake with its own hint."""
 
 import itertools
+import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -149,3 +151,10 @@ def test_hints_and_the_solution_never_raise():
 def test_a_plain_number_is_accepted_for_a_scalar():
     nb03.pit_loss.check(lambda m: float(nb03._right_pit(m)))
     assert nb03.pit_loss.outcome == RIGHT
+
+
+def test_the_minutes_of_the_cards_are_those_that_the_notebook_states():
+    path = Path(__file__).parents[2] / "notebooks" / "03_loss_and_pit.ipynb"
+    text = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+    stated = re.search(r"(\d+) for the five exercises", " ".join("".join(text).split()))
+    assert int(stated.group(1)) == sum(e.minutes for e in ALL.values())

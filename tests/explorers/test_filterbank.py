@@ -46,7 +46,7 @@ def test_all_filters_of_an_orthonormal_bank_give_the_mixture_back(model, mixture
     assert view.kept == len(view.mask) == 16
     torch.testing.assert_close(view.decoded, mixture, atol=1e-5, rtol=0)
     assert view.encoded_share == pytest.approx(1) and view.inside_share == pytest.approx(1)
-    assert view.level_db == pytest.approx(0, abs=1e-4)
+    assert view.level_db == pytest.approx(0, abs=1e-4) and "as loud as" in view.sentence()
 
 
 def test_a_band_keeps_one_tone_of_two(model, mixture):

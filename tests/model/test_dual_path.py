@@ -12,7 +12,8 @@ from dprnn_lab.model.dual_path import (
 )
 
 # (L, K, P): half overlap; odd K; P that does not divide K; no overlap; L shorter than K; single frames.
-CUTS = [(37, 8, 4), (999, 100, 50), (40, 7, 3), (37, 10, 3), (50, 31, 15), (30, 6, 6), (3, 20, 10), (1, 4, 2), (9, 1, 1), (64, 12, 4)]  # fmt: skip
+CUTS = [(37, 8, 4), (999, 100, 50), (40, 7, 3), (37, 10, 3), (50, 31, 15), (30, 6, 6), (3, 20, 10)]
+CUTS += [(1, 4, 2), (9, 1, 1), (64, 12, 4)]
 RNN = {"rnn_type": "LSTM", "num_layers": 1, "dropout": 0, "use_mulcat": False}
 
 

@@ -31,7 +31,8 @@ def test_a_mask_per_source_filter_and_frame(n_src, frames):
 
 
 @pytest.mark.parametrize(
-    ("mask_act", "low", "high"), [("sigmoid", 0, 1), ("tanh", -1, 1), ("relu", 0, torch.inf), ("softmax", 0, 1)]
+    ("mask_act", "low", "high"),
+    [("sigmoid", 0, 1), ("tanh", -1, 1), ("relu", 0, torch.inf), ("softmax", 0, 1)],
 )
 def test_masks_lie_in_the_range_of_their_activation(mask_act, low, high):
     module = separator(mask_act=mask_act)

@@ -72,7 +72,7 @@ def test_float64_agrees_with_float32(tiny):
     single = model(mixture)
     double = model.double()(mixture.double())
     assert double.dtype == torch.float64
-    torch.testing.assert_close(single.double(), double, atol=1e-6 * float(double.abs().max()), rtol=0)
+    torch.testing.assert_close(single.double(), double, atol=1e-6 * double.abs().max().item(), rtol=0)
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=str)

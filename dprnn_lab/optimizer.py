@@ -1,0 +1,55 @@
+"""The optimiser of our training runs: Muon for the weight matrices, Adam for all other parameters.
+
+Muon (K. Jordan et al., 2024; J. Liu et al., arXiv 2502.16982) makes the update of a matrix orthogonal before it
+is applied, so that no direction of the matrix is left behind. Adam, which the papers on separation use, treats
+every number on its own. With the updates scaled to the size of Adam's, one learning rate serves both.
+
+Notebook: 05_training
+"""
+
+from collections.abc import Callable
+
+import torch
+
+__all__ = ["MuonAdam"]
+
+
+class MuonAdam(torch.optim.Optimizer):
+    """Muon on the two-dimensional parameters of a model, Adam on the rest, as one optimiser.
+
+    Args:
+        model: whose parameters to train.
+        lr: learning rate of both; a scheduler may change it.
+    """
+
+    def __init__(self, model: torch.nn.Module, lr: float):
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        matrices = [p for p in parameters if p.dim() == 2]
+        others = [p for p in parameters if p.dim() != 2]
+        super().__init__([{"params": matrices}, {"params": others}], {"lr": lr})
+        self.muon = torch.optim.Muon(matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        self.adam = torch.optim.Adam(others, lr)
+
+    def step(self, closure: Callable | None = None):
+        """One step of both, at the learning rates that the parameter groups have now."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group, part in zip(self.param_groups, (self.muon, self.adam), strict=True):
+            for inner in part.param_groups:
+                inner["lr"] = group["lr"]
+            part.step()
+        return loss
+
+    def state_dict(self) -> dict:
+        """Learning rates and the state of both parts."""
+        rates = [{k: v for k, v in g.items() if k != "params"} for g in self.param_groups]
+        return {"param_groups": rates, "muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        for group, saved in zip(self.param_groups, state["param_groups"], strict=True):
+            group.update(saved)
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])

@@ -1,0 +1,77 @@
+"""Every notebook runs top to bottom in a fresh kernel, at sizes small enough for a test."""
+
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+
+# What makes a notebook small; a notebook that is small as it stands needs no row.
+SMALL = {
+    "00_start_here": {"mixtures_per_kind": 2, "seed": 3},
+}
+
+
+def parameter_cell(notebook: nbformat.NotebookNode) -> str:
+    cells = [c.source for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(cells) == 1, "a notebook has one cell tagged parameters"
+    return cells[0]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_runs_small_in_a_fresh_kernel(path, tmp_path):
+    result = tmp_path / path.name
+    papermill.execute_notebook(
+        path,
+        result,
+        parameters=SMALL.get(path.stem, {}),
+        cwd=str(FOLDER),
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    notebook = nbformat.read(result, as_version=4)
+    assert all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_keeps_the_house_rules(path):
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    parameters = parameter_cell(notebook)
+    assert "seed" in parameters
+    for name in SMALL.get(path.stem, {}):
+        assert f"{name} =" in parameters, f"{name} is set by the test and unknown to the notebook"
+    for part in (
+        "You will be able to",
+        "**Time**",
+        "**Before you start**",
+        "## Recap",
+        "## References",
+        "Predict",
+    ):
+        assert part in text, f"{part!r} is missing"
+    assert any("nbval-check-output" in c.metadata.get("tags", []) for c in notebook.cells)
+
+
+def test_changing_a_parameter_changes_the_result(tmp_path):
+    """The numbers come from the code: another seed hears another mixture."""
+    path = FOLDER / "00_start_here.ipynb"
+    texts = []
+    for seed in (1, 2):
+        result = tmp_path / f"{seed}.ipynb"
+        papermill.execute_notebook(
+            path,
+            result,
+            parameters={"mixtures_per_kind": 1, "seed": seed},
+            cwd=str(FOLDER),
+            kernel_name="python3",
+            progress_bar=False,
+        )
+        outputs = [
+            o.text for c in nbformat.read(result, 4).cells for o in c.get("outputs", []) if "text" in o
+        ]
+        texts.append(next(t for t in outputs if "MixtureSpec" in t))
+    assert texts[0] != texts[1]

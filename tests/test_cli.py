@@ -1,0 +1,99 @@
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from dprnn_lab import load_model, save_model
+from dprnn_lab.checkpoint import read_info
+from dprnn_lab.cli import app
+from dprnn_lab.evaluation import evaluate
+from dprnn_lab.mixing import FixedMixtures
+from dprnn_lab.speech import data_folder
+
+SMALL = {"bn-chan": 4, "hid-size": 3, "n-filters": 4, "n-repeats": 1, "chunk-size": 20, "kernel-size": 32}
+SHORT = {"epoch-size": 4, "batch": 2, "seconds": 0.1, "warmup": 1}
+QUICK = [argument for name, value in (SMALL | SHORT).items() for argument in (f"--{name}", value)]
+
+
+def run(*arguments):
+    # A wide terminal: messages in a frame are not broken into lines.
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "1000", "TERM": "dumb"})
+
+
+@pytest.fixture
+def model(tiny, tmp_path):
+    return save_model(tiny(n_repeats=1), tmp_path / "model.safetensors")
+
+
+@pytest.fixture
+def mixtures(tmp_path):
+    """A list of the first three of the test mixtures, shortened to half a second."""
+    lines = (data_folder() / "mixtures" / "test.csv").read_text().splitlines()
+    path = tmp_path / "three.csv"
+    path.write_text("\n".join(line.replace(",32000", ",4000") for line in lines[:4]) + "\n")
+    return path
+
+
+def test_help_names_the_commands():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "train" in result.output
+    assert "evaluate" in result.output
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_every_option_has_a_help_text(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    for parameter in next(
+        c for c in app.registered_commands if c.callback.__name__ == command
+    ).callback.__annotations__:
+        if parameter != "return":
+            assert parameter.replace("_", "-") in result.output.lower().replace("_", "-")
+
+
+def test_evaluate_prints_a_row_per_kind_and_writes_every_mixture(model, mixtures, tmp_path):
+    out = tmp_path / "scores.csv"
+    result = run("evaluate", model, "--mixtures", mixtures, "--out", out)
+    assert result.exit_code == 0, result.output
+    expected = evaluate(load_model(model), FixedMixtures(mixtures))
+    table = pd.read_csv(out)
+    assert table["id"].tolist() == expected["id"].tolist()
+    assert table.si_sdri.tolist() == pytest.approx(expected.si_sdri.tolist(), abs=1e-3)
+    kind, count, mean = result.output.splitlines()[1].split()[:3]
+    assert (kind, count) == ("man-woman", "3")
+    assert float(mean) == pytest.approx(expected.si_sdri.mean(), abs=0.006)
+
+
+def test_evaluate_says_what_is_wrong_with_a_path(model, tmp_path):
+    page = tmp_path / "page.safetensors"
+    page.write_text("<html>")
+    for arguments, message in [
+        ((tmp_path / "none.safetensors",), "no such file; give the path of a .safetensors file"),
+        ((page,), "not a whole safetensors file"),
+        ((model, "--mixtures", "dev"), "no mixture list"),
+        ((), "Missing argument"),
+    ]:
+        result = run("evaluate", *arguments)
+        assert result.exit_code == 2
+        assert message in result.output
+        assert "Traceback" not in result.output
+
+
+def test_train_makes_a_model_and_goes_on_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("dprnn_lab.mixing.FixedMixtures.__len__", lambda self: 2)
+    folder = tmp_path / "run"
+    result = run("train", folder, "--steps", 2, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("step 2")
+    assert read_info(folder / "model.safetensors")["training"]["steps"] == 2
+    result = run("train", folder, "--steps", 4, "--resume", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert read_info(folder / "model.safetensors")["training"]["steps"] == 4
+    config = load_model(folder / "model.safetensors").config
+    assert (config["kernel_size"], config["stride"], config["bn_chan"]) == (32, 16, 4)
+
+
+def test_train_says_that_there_is_nothing_to_resume(tmp_path):
+    result = run("train", tmp_path / "run", "--resume", *QUICK)
+    assert result.exit_code == 2
+    assert "nothing to resume" in result.output

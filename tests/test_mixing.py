@@ -1,0 +1,352 @@
+import csv
+from collections import Counter
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, DistributedSampler
+
+from dprnn_lab.audio import rms_db
+from dprnn_lab.mixing import PAIR_KINDS, DynamicMixing, FixedMixtures, MixtureSpec, mix, pair_kind
+from dprnn_lab.speech import UNSEEN_SPEAKER, data_folder, read_metadata
+
+SEXES = {"ada": "f", "bea": "f", "carl": "m", "dan": "m"}
+
+
+def voices(samples=20_000):
+    generator = torch.Generator().manual_seed(7)
+    return {name: 0.1 * torch.randn(samples, generator=generator) for name in SEXES}
+
+
+def dynamic(**options):
+    return DynamicMixing(voices(), SEXES, **{"samples": 500, "size": 12, **options})
+
+
+def level_difference(sources):
+    return (rms_db(sources[0]) - rms_db(sources[1])).item()
+
+
+# One mixture
+
+
+@pytest.mark.parametrize("level_db", [-20.0, -2.5, 0.0, 1.3, 20.0])
+def test_the_first_source_lies_exactly_the_level_over_the_second(level_db):
+    _, sources = mix(torch.randn(4000) * 3, torch.randn(4000) * 0.01, level_db)
+    assert level_difference(sources) == pytest.approx(level_db, abs=1e-4)
+
+
+@pytest.mark.parametrize("loudness", [1e-3, 1.0, 1e3])
+def test_the_sources_sum_exactly_to_the_mixture(loudness):
+    mixture, sources = mix(loudness * torch.randn(4000), torch.randn(4000), 2.0)
+    assert torch.equal(mixture, sources[0] + sources[1])
+
+
+def test_a_mixture_does_not_clip_and_is_otherwise_at_speech_level():
+    click = torch.zeros(4000)
+    click[100] = 1
+    mixture, sources = mix(click, torch.randn(4000))
+    assert max(mixture.abs().max(), sources.abs().max()) == pytest.approx(0.9)
+    _, sources = mix(torch.randn(4000), torch.randn(4000))
+    assert rms_db(sources).tolist() == pytest.approx([-26.02, -26.02], abs=0.01)
+
+
+def test_the_shape_of_a_source_is_kept():
+    first = torch.randn(4000)
+    _, sources = mix(first, torch.randn(4000), 1.0)
+    torch.testing.assert_close(sources[0] / sources[0].norm(), first / first.norm())
+
+
+@pytest.mark.parametrize(("first", "second"), [((10,), (11,)), ((2, 10), (2, 10)), ((0,), (0,))])
+def test_sources_of_other_shapes_are_an_error_that_names_them(first, second):
+    with pytest.raises(ValueError) as error:
+        mix(torch.ones(first), torch.ones(second))
+    assert f"sources have shapes {list(first)} and {list(second)}" in str(error.value)
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+def test_a_source_without_a_level_is_an_error(value):
+    with pytest.raises(ValueError, match="a source is silent or not finite"):
+        mix(torch.randn(100), torch.full((100,), value))
+
+
+@pytest.mark.parametrize(
+    ("sexes", "kind"), [("fm", "man-woman"), ("mf", "man-woman"), ("ff", "woman-woman"), ("mm", "man-man")]
+)
+def test_pair_kinds(sexes, kind):
+    assert pair_kind(*sexes) == kind
+
+
+# Dynamic mixing
+
+
+def test_an_item_is_a_mixture_and_two_sources_that_sum_to_it():
+    mixture, sources = dynamic()[0]
+    assert mixture.shape == (500,)
+    assert sources.shape == (2, 500)
+    assert torch.equal(mixture, sources.sum(0))
+
+
+def test_levels_stay_within_the_bound_and_use_all_of_it():
+    levels = [level_difference(sources) for _, sources in dynamic(size=200, level_db=4.0)]
+    assert max(levels) <= 4.001
+    assert min(levels) >= -4.001
+    assert max(levels) > 3.5
+    assert min(levels) < -3.5
+
+
+def test_same_seed_epoch_and_index_give_the_same_item():
+    first, second = dynamic(seed=3), dynamic(seed=3)
+    second.set_epoch(4)
+    second[5]
+    first.set_epoch(2)
+    second.set_epoch(2)
+    assert torch.equal(first[5][1], second[5][1])
+
+
+def test_items_epochs_and_seeds_differ():
+    dataset, other = dynamic(seed=3), dynamic(seed=4)
+    items = [dataset[0][0], dataset[1][0], other[0][0]]
+    dataset.set_epoch(1)
+    items.append(dataset[0][0])
+    assert len({item.numpy().tobytes() for item in items}) == 4
+
+
+def test_an_epoch_ends():
+    dataset = dynamic(size=12)
+    assert len(dataset) == len(list(dataset)) == 12
+    for index in (12, -1):
+        with pytest.raises(IndexError):
+            dataset[index]
+
+
+def as_bytes(loader):
+    return [mixture.numpy().tobytes() for batch, _ in loader for mixture in batch]
+
+
+def test_workers_give_the_items_that_no_worker_gives():
+    dataset = dynamic(size=9)
+    dataset.set_epoch(3)
+    assert as_bytes(DataLoader(dataset, 2, num_workers=2)) == as_bytes(DataLoader(dataset, 2))
+
+
+def test_two_ranks_share_an_epoch_without_overlap():
+    dataset = dynamic(size=12)
+    everything = as_bytes(DataLoader(dataset, 3))
+    shares = [
+        as_bytes(DataLoader(dataset, 3, sampler=DistributedSampler(dataset, 2, rank, shuffle=False)))
+        for rank in range(2)
+    ]
+    assert len(set(everything)) == 12
+    assert not set(shares[0]) & set(shares[1])
+    assert sorted(shares[0] + shares[1]) == sorted(everything)
+
+
+def kinds_drawn(dataset, epoch):
+    """How often each pair of sexes occurs in an epoch."""
+    dataset.set_epoch(epoch)
+    return Counter("".join(sorted(SEXES[name] for name in names)) for names in map(names_of, dataset))
+
+
+def named_voices():
+    # Each voice is a tone of its own, so that an item tells whose voices it holds.
+    time = torch.arange(20_000) / 8000
+    return {
+        name: 0.1 * torch.sin(6.2832 * hertz * time) for name, hertz in zip(SEXES, FREQUENCIES, strict=True)
+    }
+
+
+FREQUENCIES = (500, 1000, 1500, 2000)
+
+
+def strongest(source):
+    """Frequency in Hz of the loudest bin, to the nearest 5 Hz."""
+    return 5 * round(torch.fft.rfft(source, n=8000).abs().argmax().item() / 5)
+
+
+def names_of(item):
+    return {list(SEXES)[FREQUENCIES.index(strongest(source))] for source in item[1]}
+
+
+def with_tones(**options):
+    return DynamicMixing(named_voices(), SEXES, **{"samples": 2000, "size": 100, **options})
+
+
+def test_two_sources_are_never_one_speaker():
+    assert all(len(names_of(item)) == 2 for item in with_tones())
+
+
+def test_either_speaker_of_a_pair_can_come_first():
+    firsts = {strongest(sources[0]) for _, sources in with_tones(kinds={"man-man": 1.0})}
+    assert firsts == {1500, 2000}
+
+
+def test_kinds_are_drawn_by_their_weights():
+    drawn = kinds_drawn(with_tones(size=400, kinds={"man-woman": 3.0, "woman-woman": 1.0}), 0)
+    assert set(drawn) == {"fm", "ff"}
+    assert 0.65 < drawn["fm"] / 400 < 0.85
+
+
+def test_a_curriculum_changes_the_kinds_at_its_epochs():
+    dataset = with_tones(
+        kinds=[(0, {"man-woman": 1.0}), (3, {"woman-woman": 1.0}), (5, {"man-woman": 1.0, "man-man": 1.0})]
+    )
+    drawn = [set(kinds_drawn(dataset, epoch)) for epoch in range(7)]
+    assert drawn == [{"fm"}] * 3 + [{"ff"}] * 2 + [{"fm", "mm"}] * 2
+
+
+def test_speeds_move_the_pitch_in_steps_of_five_per_cent():
+    dataset = with_tones(speed_percent=10, kinds={"woman-woman": 1.0})
+    heard = {strongest(sources[0]) for _, sources in dataset}
+    assert heard == {f * s // 100 for f in (500, 1000) for s in (90, 95, 100, 105, 110)}
+
+
+def test_speeds_keep_the_length():
+    for mixture, sources in with_tones(speed_percent=20, samples=1999, size=30):
+        assert mixture.shape == (1999,)
+        assert sources.shape == (2, 1999)
+
+
+def test_without_speed_perturbation_a_segment_is_cut_from_the_voice():
+    _, sources = dynamic(kinds={"man-man": 1.0})[0]
+    windows = [v.unfold(0, 500, 1) for n, v in voices().items() if SEXES[n] == "m"]
+    for source in sources:
+        matches = [torch.cosine_similarity(w, source[None]).max().item() for w in windows]
+        assert max(matches) == pytest.approx(1, abs=1e-5)
+
+
+def test_pauses_are_not_drawn():
+    gapped = voices()
+    for voice in gapped.values():
+        voice[:8_000] = 0
+    for _, sources in DynamicMixing(gapped, SEXES, samples=500, size=100):
+        assert (sources.square().mean(-1) > 0).all()
+
+
+def test_the_bundled_corpus_mixes_without_the_unseen_speaker():
+    dataset = DynamicMixing.from_corpus(
+        "valid", speakers=["carlo", "june"], samples=4000, size=3, kinds={"man-woman": 1}
+    )
+    assert list(dataset.voices) == ["carlo", "june"]
+    mixture, sources = dataset[2]
+    assert torch.equal(mixture, sources.sum(0))
+    assert UNSEEN_SPEAKER not in {
+        u.speaker for u in read_metadata(data_folder() / "speech") if u.split == "train"
+    }
+
+
+def test_a_kind_that_the_voices_do_not_have_is_named():
+    women = {name: voice for name, voice in voices().items() if SEXES[name] == "f"}
+    with pytest.raises(
+        ValueError, match=r"no pair of kind \['man-woman'\] among the voices \['ada', 'bea'\]"
+    ):
+        DynamicMixing(women, SEXES, samples=500)
+
+
+def test_a_voice_shorter_than_a_segment_is_named():
+    with pytest.raises(
+        ValueError, match=r"voices \['ada', 'bea', 'carl', 'dan'\] are shorter than one segment"
+    ):
+        DynamicMixing(voices(500), SEXES, samples=500, speed_percent=10)
+
+
+@pytest.mark.parametrize(
+    "kinds", [[], [(2, {"man-woman": 1})], {"man-woman": 0}, {"man-woman": 2, "woman-woman": -1}, {}], ids=str
+)
+def test_kinds_that_can_not_be_drawn_are_an_error(kinds):
+    with pytest.raises(ValueError, match="kinds are"):
+        dynamic(kinds=kinds)
+
+
+# Fixed mixtures
+
+
+def table(name):
+    with open(data_folder() / "mixtures" / f"{name}.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def utterances():
+    return {u.file: u for u in read_metadata(data_folder() / "speech")}
+
+
+@pytest.mark.parametrize(("name", "count"), [("test", 40), ("valid", 16)])
+def test_the_lists_hold_equally_many_of_each_kind(name, count):
+    kinds = Counter(row["kind"] for row in table(name))
+    assert all(number == count for number in kinds.values())
+    assert set(kinds) <= set(PAIR_KINDS)
+    assert {"man-woman", "woman-woman"} <= set(kinds)
+
+
+def test_the_test_list_has_all_three_kinds():
+    assert {row["kind"] for row in table("test")} == set(PAIR_KINDS)
+
+
+@pytest.mark.parametrize("name", ["test", "valid"])
+def test_mixtures_are_made_of_their_own_splits_utterances(name):
+    known = utterances()
+    assert {known[row[side]].split for row in table(name) for side in ("first", "second")} == {name}
+
+
+@pytest.mark.parametrize("name", ["test", "valid"])
+def test_a_kind_says_who_speaks_and_nobody_speaks_twice(name):
+    known = utterances()
+    for row in table(name):
+        pair = [known[row["first"]], known[row["second"]]]
+        assert pair[0].speaker != pair[1].speaker  # Allison's English and Spanish are one voice
+        unseen = UNSEEN_SPEAKER in {u.speaker for u in pair}
+        assert row["kind"] == ("seen-unseen" if unseen else pair_kind(pair[0].sex, pair[1].sex))
+
+
+@pytest.mark.parametrize("name", ["test", "valid"])
+def test_segments_are_four_seconds_inside_their_utterances_at_a_level_within_bounds(name):
+    known = utterances()
+    for row in table(name):
+        assert int(row["samples"]) == 32_000
+        assert abs(float(row["level_db"])) <= 2.5
+        for side in ("first", "second"):
+            assert 0 <= int(row[f"{side}_offset"]) <= round(known[row[side]].seconds * 8000) - 32_000
+
+
+def test_no_mixture_is_in_the_list_twice():
+    rows = table("test")
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert len({(r["first"], r["first_offset"], r["second"], r["second_offset"]) for r in rows}) == len(rows)
+
+
+def test_every_pair_of_seen_speakers_is_tested():
+    known = utterances()
+    pairs = {frozenset((known[r["first"]].speaker, known[r["second"]].speaker)) for r in table("test")}
+    assert len(pairs) == 5 * 4 / 2
+
+
+def test_an_item_is_what_its_row_says():
+    for mixture, sources, spec in FixedMixtures("test", limit=3):
+        assert isinstance(spec, MixtureSpec)
+        assert torch.equal(mixture, sources.sum(0))
+        assert sources.shape == (2, 32_000)
+        assert level_difference(sources) == pytest.approx(spec.level_db, abs=1e-3)
+
+
+def test_a_mixture_is_the_same_each_time():
+    assert torch.equal(FixedMixtures("test")[7][1], FixedMixtures("test")[7][1])
+
+
+def test_kind_and_limit_select():
+    assert len(FixedMixtures("test")) == 120
+    assert {s.kind for s in FixedMixtures("test", kind="seen-unseen").specs} == {"seen-unseen"}
+    assert Counter(s.kind for s in FixedMixtures("test", limit=2).specs) == dict.fromkeys(PAIR_KINDS, 2)
+
+
+def test_a_list_of_ones_own_is_read(tmp_path):
+    own = tmp_path / "mine.csv"
+    lines = (data_folder() / "mixtures" / "test.csv").read_text().splitlines()
+    own.write_text("\n".join(lines[:3]) + "\n")
+    assert len(FixedMixtures(own)) == len(FixedMixtures(str(own))) == 2
+
+
+def test_an_unknown_list_or_kind_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no mixture list .*dev"):
+        FixedMixtures("dev")
+    with pytest.raises(
+        ValueError, match=r"kind is 'man-man': test\.csv has man-woman, woman-woman, seen-unseen"
+    ):
+        FixedMixtures("test", kind="man-man")

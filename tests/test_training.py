@@ -1,0 +1,243 @@
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from dprnn_lab import load_model, training
+from dprnn_lab.checkpoint import read_info
+from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
+from dprnn_lab.mixing import DynamicMixing, mix
+from dprnn_lab.training import MixingData, SeparationModule, train
+
+SEXES = {"ada": "f", "bea": "f", "carl": "m"}
+BATCH = 2
+
+
+class Recorded(DynamicMixing):
+    """Dynamic mixing that remembers which items of which epochs were read."""
+
+    def __getitem__(self, index):
+        self.read.append((self.epoch, index))
+        return super().__getitem__(index)
+
+
+@pytest.fixture
+def run(tiny, tmp_path):
+    """Trainer of a tiny model on noise: ``run(name, max_steps)`` gives model, folder, and items read."""
+    generator = torch.Generator().manual_seed(1)
+    noise = [torch.randn(9000, generator=generator) for _ in range(7)]
+    voices = dict(zip(SEXES, noise, strict=False))
+    valid = [
+        (*mix(noise[3][:1000], noise[4][:1000]), SimpleNamespace(kind="man-woman")),
+        (*mix(noise[5][:1000], noise[6][:1000]), SimpleNamespace(kind="woman-woman")),
+    ]
+
+    def start(name, max_steps, size=6, resume=False, **options):
+        torch.manual_seed(3)
+        dataset = Recorded(voices, SEXES, samples=400, size=size)
+        dataset.read = []
+        folder = tmp_path / name
+        last = folder / "checkpoints" / "last.ckpt" if resume else None
+        model = train(
+            tiny(n_repeats=1),
+            MixingData(dataset, valid, BATCH),
+            folder,
+            max_steps,
+            **{"warmup": 2, "ema": 0.5, "resume": last, **options},
+        )
+        return model, folder, dataset.read
+
+    return start
+
+
+def curve(folder):
+    """All sittings of a run, in order."""
+    parts = sorted((folder / "curves").glob("version_*/metrics.csv"))
+    return pd.concat([pd.read_csv(part) for part in parts], ignore_index=True)
+
+
+def largest_difference(first, second):
+    return max(
+        (a - b).abs().max().item() for a, b in zip(first.parameters(), second.parameters(), strict=True)
+    )
+
+
+# Runs
+
+
+def test_a_run_leaves_model_checkpoints_and_curve(run, tiny):
+    model, folder, read = run("run", 6)
+    assert read == [(epoch, index) for epoch in range(2) for index in range(6)]
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == [
+        "last.ckpt",
+        "step0000003.ckpt",
+        "step0000006.ckpt",
+    ]
+    saved = load_model(folder / "model.safetensors")
+    assert largest_difference(saved, model) == 0
+    assert read_info(folder / "model.safetensors")["training"] == {"steps": 6, "seed": 0}
+    table = curve(folder)
+    assert {"epoch", "step", "train_loss", "valid_loss", "grad_norm"} <= set(table.columns)
+    assert {"si_sdri_man-woman", "si_sdri_woman-woman"} <= set(table.columns)
+    assert table.valid_loss.count() == table.train_loss.count() == 2
+    torch.manual_seed(3)
+    assert largest_difference(tiny(n_repeats=1), model) > 1e-3
+
+
+def test_the_saved_weights_are_the_average_and_not_the_last(run):
+    model, folder, _ = run("run", 6)
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)
+    name = "separator.bottleneck.weight"
+    last, average = (
+        checkpoint["current_model_state"][f"model.{name}"],
+        checkpoint["state_dict"][f"model.{name}"],
+    )
+    assert torch.equal(model.state_dict()[name], average)
+    assert not torch.equal(last, average)
+
+
+def test_the_same_seed_gives_the_same_model(run):
+    assert largest_difference(run("a", 4)[0], run("b", 4)[0]) == 0
+
+
+@pytest.mark.parametrize("stop", [3, 4, 5])
+def test_a_resumed_run_equals_an_uninterrupted_one(run, stop):
+    # Three steps make an epoch: stopped at its end, after its first batch, before its last.
+    whole, whole_folder, whole_read = run("whole", 6)
+    _, _, first_read = run("parts", stop)
+    parts, parts_folder, second_read = run("parts", 6, resume=True)
+    assert first_read + second_read == whole_read
+    assert largest_difference(parts, whole) < 1e-6
+    assert read_info(parts_folder / "model.safetensors")["training"]["steps"] == 6
+    states = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)
+        for folder in (whole_folder, parts_folder)
+    ]
+    assert states[0]["global_step"] == states[1]["global_step"] == 6
+    for name, value in states[0]["current_model_state"].items():
+        torch.testing.assert_close(value, states[1]["current_model_state"][name], atol=1e-6, rtol=0)
+
+
+def test_a_resumed_run_keeps_its_curve(run):
+    _, folder, _ = run("parts", 3)
+    first = curve(folder)
+    run("parts", 6, resume=True)
+    pd.testing.assert_frame_equal(curve(folder)[: len(first)], first)
+    assert curve(folder).train_loss.count() == curve(folder).valid_loss.count() == 2
+    assert sorted(curve(folder).epoch.unique()) == [0, 1]
+
+
+def test_validation_can_be_rarer_than_epochs(run):
+    table = curve(run("run", 12, valid_every=2)[1])
+    assert table.train_loss.count() == 4
+    assert table.valid_loss.count() == 2
+
+
+def test_training_can_be_limited_in_time(run):
+    _, folder, _ = run("run", 10_000, max_minutes=0.02)
+    assert 0 < read_info(folder / "model.safetensors")["training"]["steps"] < 10_000
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_loaded_model_trains_in_training_mode(run, monkeypatch):
+    modes = []
+    step = SeparationModule.training_step
+    monkeypatch.setattr(
+        SeparationModule,
+        "training_step",
+        lambda self, batch: (modes.append(self.model.training), step(self, batch))[1],
+    )
+    run("run", 2)  # tiny models come in evaluation mode, as load_model's do
+    assert modes == [True, True]
+
+
+def test_two_ranks_read_disjoint_shares(run):
+    data = MixingData(
+        DynamicMixing({n: torch.randn(900) for n in SEXES}, SEXES, samples=400, size=8), [], BATCH
+    )
+    shares = []
+    for rank in range(2):
+        progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=0)))
+        data.trainer = SimpleNamespace(
+            world_size=2, global_rank=rank, current_epoch=5, fit_loop=SimpleNamespace(epoch_loop=progress)
+        )
+        loader = data.train_dataloader()
+        assert data.train.epoch == 5
+        shares.append(list(loader.sampler))
+    assert sorted(shares[0] + shares[1]) == list(range(8))
+
+
+# The module
+
+
+def module(model, **options):
+    """A module whose logged values are kept in ``module.logged``."""
+    made = SeparationModule(model, **options)
+    made.logged = {}
+    made.log = lambda name, value, **rest: made.logged.update({name: value})
+    return made
+
+
+def test_the_learning_rate_rises_stays_and_falls(tiny):
+    factor = SeparationModule(tiny(), warmup=4, cooldown=10, max_steps=100).learning_rate_factor
+    assert [factor(step) for step in (0, 1, 3, 4, 50, 90)] == [0.25, 0.5, 1, 1, 1, 1]
+    assert factor(95) == pytest.approx(0.5)
+    assert factor(100) == 0
+    assert factor(101) == 0
+
+
+def test_the_learning_rate_never_falls_without_a_cooldown(tiny):
+    factor = SeparationModule(tiny(), warmup=0, max_steps=100).learning_rate_factor
+    assert {factor(step) for step in range(200)} == {1.0}
+
+
+def test_the_optimiser_follows_the_schedule(tiny):
+    made = SeparationModule(tiny(), lr=0.1, warmup=2, cooldown=2, max_steps=5).configure_optimizers()
+    optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(5):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0.05, 0.1, 0.1, 0.1, 0.05])
+    assert made["lr_scheduler"]["interval"] == "step"
+    assert len(optimizer.param_groups[0]["params"]) == len(list(tiny().parameters()))
+
+
+def test_the_training_loss_is_pit_on_negative_si_sdr(tiny):
+    model, (mixture, sources) = tiny(), (torch.randn(3, 400), torch.randn(3, 2, 400))
+    made = module(model)
+    loss = made.training_step((mixture, sources))
+    assert loss.requires_grad
+    torch.testing.assert_close(loss, PITLossWrapper(pairwise_neg_sisdr)(model(mixture), sources))
+    assert made.logged["train_loss"] is loss
+
+
+def test_the_gradient_norm_is_that_of_all_parameters_together(tiny):
+    made = module(tiny())
+    made.training_step((torch.randn(3, 400), torch.randn(3, 2, 400))).backward()
+    made.on_before_optimizer_step(None)
+    together = torch.cat([p.grad.flatten() for p in made.model.parameters()])
+    torch.testing.assert_close(made.logged["grad_norm"], together.norm())
+
+
+def test_validation_scores_each_kind_by_its_improvement(tiny):
+    model, sources = tiny(), torch.randn(3, 2, 400)
+    mixture, kinds = sources.sum(1), ["woman-woman", "man-woman", "woman-woman"]
+    made = module(model)
+    with torch.no_grad():
+        made.validation_step((mixture, sources, kinds))
+        losses, _ = PITLossWrapper(pairwise_neg_sisdr).best_permutation(model(mixture), sources)
+    gains = [-losses[b] - si_sdr(mixture[b], sources[b]).mean() for b in range(3)]
+    torch.testing.assert_close(made.logged["si_sdri_man-woman"], gains[1])
+    torch.testing.assert_close(made.logged["si_sdri_woman-woman"], (gains[0] + gains[2]) / 2)
+    torch.testing.assert_close(made.logged["valid_loss"], losses.mean())
+
+
+def test_the_average_forgets_the_random_start_and_then_has_the_memory_asked_for():
+    average, value = training._ema(0.99), torch.zeros(())
+    for step in range(20):
+        value = average(value, torch.ones(()), torch.tensor(step))
+    assert value > 0.999  # a plain average of memory 0.99 would still be at 0.18
+    assert average(torch.zeros(()), torch.ones(()), torch.tensor(10_000)).item() == pytest.approx(0.01)
