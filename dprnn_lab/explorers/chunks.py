@@ -20,6 +20,7 @@ __all__ = ["ChunkExplorer"]
 
 KERNELS = (2, 8, 16, 32, 64)  # samples
 LARGEST_CHUNK = 512  # frames
+SHORTEST = 0.1  # s
 KEPT = 5  # measurements in the table
 DPI = 90
 
@@ -41,20 +42,21 @@ class ChunkExplorer(widgets.VBox):
         plan: the :class:`ChunkPlan` on show.
 
     Raises:
-        ValueError: the waveform is not ``[T]``, or too short for one frame of the largest kernel.
+        ValueError: the waveform is not ``[T]``, or shorter than 0.1 s.
     """
 
     def __init__(self, waveform: torch.Tensor, config: Mapping):
-        if waveform.dim() != 1 or len(waveform) < 4 * max(KERNELS):
+        least = round(SHORTEST * config["sample_rate"])
+        if waveform.dim() != 1 or len(waveform) < least:
             raise ValueError(
                 f"the waveform has shape {list(waveform.shape)}: give one recording [T] of at least "
-                f"{4 * max(KERNELS)} samples"
+                f"{least} samples"
             )
         self.waveform, self.config = waveform.detach().float(), dict(config)
         self.history: list[tuple[ChunkPlan, ForwardCost]] = []
         self._settling = False
         self._make_controls()
-        self.readout = widgets.HTML(layout=widgets.Layout(min_height="6.5em"))
+        self.readout = widgets.HTML(layout=widgets.Layout(min_height="5.5em"))
         self.readout.add_class("chunk-readout")
         self.picture = widgets.Image(format="png", width=900, height=468)
         self.measured = widgets.HTML(
@@ -86,10 +88,9 @@ class ChunkExplorer(widgets.VBox):
             chunk, 2, LARGEST_CHUNK, description="chunk size K", readout=False, **wide
         )
         self.hop = widgets.IntSlider(min(hop, chunk), 1, chunk, description="hop P", readout=False, **wide)
-        shortest = 4 * max(KERNELS) / rate
         self.duration = widgets.FloatSlider(
             min(4.0, longest),
-            min=shortest,
+            min=SHORTEST,
             max=longest,
             step=0.1,
             description="duration (s)",

@@ -1,0 +1,103 @@
+"""The chunk explorer as a student meets it: JupyterLab, Run All Cells, arrow keys on the slider."""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+# Messages of JupyterLab itself, on a machine without a network, that say nothing about our notebook.
+NOT_OURS = re.compile(r"favicon|jupyter.org|announcements|api/news|net::ERR_|ResizeObserver|pypi.org", re.I)
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+READOUT = ".chunk-readout"
+
+
+@pytest.fixture
+def page(browser):
+    """A page that remembers what went wrong on it."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.problems = []
+    page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    yield page
+    page.close()
+
+
+def keep_screenshot(page, folder: Path, name: str) -> Path:
+    folder = Path(os.environ.get("DPRNN_LAB_SCREENSHOTS") or folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.png"
+    page.screenshot(path=str(path))
+    return path
+
+
+def run_all(page, address: str, seconds: float) -> None:
+    """Open a notebook, take the kernel it offers, and run all cells."""
+    page.goto(address)
+    page.wait_for_selector(".jp-Notebook", timeout=60_000)
+    # The dialog, where it shows, comes with or after the notebook; the indicator is idle without it.
+    page.wait_for_selector(f"{IDLE}, .jp-Dialog button.jp-mod-accept", timeout=60_000)
+    for button in page.query_selector_all(".jp-Dialog button.jp-mod-accept"):
+        button.click()
+    page.wait_for_selector(IDLE, timeout=60_000)
+    page.get_by_text("Run", exact=True).first.click()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator:not([data-status=idle])", timeout=20_000)
+    page.wait_for_selector(IDLE, timeout=1000 * seconds)
+
+
+def scroll_to(page, selector: str):
+    """The first element of a notebook that fits: JupyterLab builds cells only as they come near the view."""
+    page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
+    for _ in range(80):
+        element = page.query_selector(selector)
+        if element and element.is_visible():
+            element.scroll_into_view_if_needed()
+            return element
+        page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop += 500")
+        page.wait_for_timeout(150)
+    raise AssertionError(f"nothing in the notebook fits {selector}")
+
+
+def errors_in(path: Path) -> list[str]:
+    """What went wrong in the cells of a saved notebook; it must have been run to its end."""
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    assert all(c.execution_count for c in cells), f"{path.name} was saved before its cells had run"
+    return [f"{o.ename}: {o.evalue}" for c in cells for o in c.outputs if o.output_type == "error"]
+
+
+def test_the_chunk_slider_moves_numbers_and_picture(lab, page, tmp_path):
+    try:
+        run_all(page, lab.notebook("02_dual_path.ipynb"), seconds=240)
+        readout = scroll_to(page, READOUT)
+        picture = page.query_selector("img.widget-image")
+        slider = page.query_selector(".widget-slider [role=slider]")
+        before, source = readout.inner_text(), picture.get_attribute("src")
+        chunk = int(re.search(r"K = (\d+)", before)[1])
+
+        slider.focus()
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_function(
+            "([selector, text]) => document.querySelector(selector).innerText.includes(text)",
+            arg=[READOUT, f"K = {chunk + 4},"],
+            timeout=20_000,
+        )
+        page.wait_for_function(
+            "source => document.querySelector('img.widget-image').src !== source", arg=source, timeout=20_000
+        )
+        after = page.query_selector(READOUT).inner_text()
+        assert f"P = {(chunk + 4) // 2}" in after
+        assert re.search(r"C, K, F\] = \[\d+", after)[0] != re.search(r"C, K, F\] = \[\d+", before)[0]
+        # The number box beside the slider has moved with it.
+        assert page.get_by_label("K =").first.input_value() == str(chunk + 4)
+
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(3000)
+        assert not errors_in(lab.folder / "02_dual_path.ipynb")
+        ours = [text for text in page.problems if not NOT_OURS.search(text)]
+        assert not ours, ours
+    except BaseException:
+        print("screenshot:", keep_screenshot(page, tmp_path, "chunk-explorer"))
+        raise
