@@ -108,10 +108,15 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
         axes.axis("off")
     show(figure)
     cells = "".join(
-        f"<div style='flex:1 1 260px'><div>{name}</div>{player(sounds[name], sample_rate)._repr_html_()}</div>"
+        f"<div style='flex:1 1 0;min-width:180px'><div>{name}</div>{_wide(player(sounds[name], sample_rate))}</div>"
         for name in names
     )
     display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"))
+
+
+def _wide(sound: Audio) -> str:
+    """A player as HTML that takes the width of its column; by itself it would not go under 300 pixels."""
+    return sound._repr_html_().replace("<audio", "<audio style='width:100%'", 1)
 
 
 def png(figure: Figure, dpi: int = 90) -> bytes:

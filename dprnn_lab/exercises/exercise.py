@@ -15,7 +15,7 @@ __all__ = ["CANT_CHECK", "NOT_ATTEMPTED", "RIGHT", "WRONG", "Exercise", "Mistake
 
 RIGHT, WRONG = "right", "wrong"
 NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't be checked"
-_SIGNS = {RIGHT: "✅", WRONG: "❌", NOT_ATTEMPTED: "⬜", CANT_CHECK: "⚠️"}
+_SIGNS = {RIGHT: "✅", WRONG: "❌", NOT_ATTEMPTED: "○", CANT_CHECK: "⚠️"}
 
 _REGISTRY: dict[str, "Exercise"] = {}
 
