@@ -38,7 +38,10 @@ from torchaudio.functional import resample
 SAMPLE_RATE = 8000
 MIN_SECONDS = 1.0
 LONG_SECONDS = 4.2  # an utterance that can hold a 4 s test mixture at more than one offset
-COLUMNS = "file speaker sex language seconds split samples family package source start pcm_sha256".split()
+COLUMNS = [
+    *("file", "speaker", "sex", "language", "seconds", "split"),
+    *("samples", "family", "package", "source", "start", "pcm_sha256"),
+]
 
 # package, folder of the voice inside it, speaker, sex, language
 VOICES = [

@@ -119,7 +119,9 @@ def _make_losses(name: str, loss: Callable, symbol: str) -> tuple[Callable, Call
     pairwise.__doc__ = f"{symbol} of every estimate against every target: two ``[B, S, T]`` to ``[B, S, S]``."
     singlesrc.__doc__ = f"{symbol} of one source: two ``[B, T]`` to ``[B]``."
     multisrc.__doc__ = f"Mean {symbol} over sources in the order given: two ``[B, S, T]`` to ``[B]``."
-    for form, function in zip(("pairwise", "singlesrc", "multisrc"), (pairwise, singlesrc, multisrc)):
+    for form, function in zip(
+        ("pairwise", "singlesrc", "multisrc"), (pairwise, singlesrc, multisrc), strict=True
+    ):
         function.__name__ = function.__qualname__ = f"{form}_{name}"
     return pairwise, singlesrc, multisrc
 

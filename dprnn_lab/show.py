@@ -102,7 +102,7 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
         rows, columns, figsize=(4.2 * columns, 2.4 * rows), squeeze=False, layout="constrained", sharey=True
     )
     top = max(float(spectrogram_db(s, sample_rate)[0].max()) for s in sounds.values())
-    for axes, name in zip(grid.flat, names):
+    for axes, name in zip(grid.flat, names, strict=False):
         draw_spectrogram(axes, sounds[name], name, sample_rate, top)
     for axes in grid.flat[len(names) :]:
         axes.axis("off")

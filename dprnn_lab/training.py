@@ -107,6 +107,7 @@ class MixingData(L.LightningDataModule):
     def __init__(self, train: DynamicMixing, valid: FixedMixtures, batch_size: int):
         super().__init__()
         self.train, self.valid, self.batch_size = train, valid, batch_size
+        self.started = False
 
     def _sampler(self, dataset) -> "_Share":
         # Dynamic mixtures are random in themselves: the sampler only divides them among the ranks.
@@ -116,9 +117,11 @@ class MixingData(L.LightningDataModule):
         # The trainer asks again at every epoch (reload_dataloaders_every_n_epochs=1).
         self.train.set_epoch(self.trainer.current_epoch)
         loader = DataLoader(self.train, self.batch_size, sampler=self._sampler(self.train), drop_last=True)
-        # A run stopped within an epoch goes on behind the batches it has seen (all of them: a new epoch).
-        seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready % max(1, len(loader))
-        loader.sampler.seen = seen * self.batch_size
+        if not self.started:
+            # A run stopped within an epoch goes on behind the batches it has seen (all of them: a new epoch).
+            self.started = True
+            seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready % max(1, len(loader))
+            loader.sampler.seen = seen * self.batch_size
         return loader
 
     def val_dataloader(self) -> DataLoader:
@@ -126,7 +129,7 @@ class MixingData(L.LightningDataModule):
 
 
 def _stack(items: list) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-    mixtures, sources, specs = zip(*items)
+    mixtures, sources, specs = zip(*items, strict=True)
     return torch.stack(mixtures), torch.stack(sources), [s.kind for s in specs]
 
 

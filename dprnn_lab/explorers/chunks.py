@@ -21,7 +21,7 @@ __all__ = ["ChunkExplorer"]
 KERNELS = (2, 8, 16, 32, 64)  # samples
 LARGEST_CHUNK = 512  # frames
 SHORTEST = 0.1  # s
-KEPT = 5  # measurements in the table
+KEPT = 4  # measurements in the table
 DPI = 90
 
 
@@ -60,7 +60,7 @@ class ChunkExplorer(widgets.VBox):
         self.readout.add_class("chunk-readout")
         self.picture = widgets.Image(format="png", width=900, height=468)
         self.measured = widgets.HTML(
-            "Press <b>Measure</b> to run the model at this setting.", layout=widgets.Layout(min_height="12em")
+            "Press <b>Measure</b> to run the model at this setting.", layout=widgets.Layout(min_height="14em")
         )
         self.measured.add_class("chunk-measured")
         rows = [
