@@ -104,19 +104,43 @@ def test_the_same_seed_gives_the_same_model(run):
 @pytest.mark.parametrize("stop", [3, 4, 5])
 def test_a_resumed_run_equals_an_uninterrupted_one(run, stop):
     # Three steps make an epoch: stopped at its end, after its first batch, before its last.
-    whole, whole_folder, whole_read = run("whole", 6)
+    whole, whole_folder, whole_read = run("whole", 10)
     _, _, first_read = run("parts", stop)
-    parts, parts_folder, second_read = run("parts", 6, resume=True)
+    parts, parts_folder, second_read = run("parts", 10, resume=True)
     assert first_read + second_read == whole_read
+    assert len(whole_read) == 10 * BATCH
     assert largest_difference(parts, whole) < 1e-6
-    assert read_info(parts_folder / "model.safetensors")["training"]["steps"] == 6
+    assert read_info(parts_folder / "model.safetensors")["training"]["steps"] == 10
     states = [
         torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)
         for folder in (whole_folder, parts_folder)
     ]
-    assert states[0]["global_step"] == states[1]["global_step"] == 6
+    assert states[0]["global_step"] == states[1]["global_step"] == 10
     for name, value in states[0]["current_model_state"].items():
         torch.testing.assert_close(value, states[1]["current_model_state"][name], atol=1e-6, rtol=0)
+
+
+def test_a_run_can_be_resumed_twice(run):
+    _, _, whole_read = run("whole", 8)
+    first, second, third = (run("parts", steps, resume=steps > 2)[2] for steps in (2, 5, 8))
+    assert first + second + third == whole_read
+
+
+def test_epochs_are_whole_again_when_a_resumed_run_has_longer_ones(run):
+    run("run", 3, size=6)
+    _, _, read = run("run", 12, size=8, resume=True)
+    epochs = sorted({epoch for epoch, _ in read})
+    for epoch in epochs[1:-1]:
+        assert [index for e, index in read if e == epoch] == list(range(8))
+    assert len(epochs) >= 3
+
+
+def test_a_resumed_run_takes_the_rate_that_is_asked_for_now(run):
+    run("run", 3, lr=0.01)
+    _, folder, _ = run("run", 6, resume=True, lr=0.002)
+    (schedule,) = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)["lr_schedulers"]
+    assert set(schedule["base_lrs"]) == {0.002}
+    assert schedule["_last_lr"] == pytest.approx([0.002] * len(schedule["_last_lr"]))
 
 
 def test_a_resumed_run_keeps_its_curve(run):
@@ -197,12 +221,19 @@ def test_the_optimiser_follows_the_schedule(tiny):
     optimizer, schedule = made["optimizer"], made["lr_scheduler"]["scheduler"]
     rates = []
     for _ in range(5):
-        rates.append(optimizer.param_groups[0]["lr"])
+        rates.append({group["lr"] for group in optimizer.param_groups})
         optimizer.step()
         schedule.step()
-    assert rates == pytest.approx([0.05, 0.1, 0.1, 0.1, 0.05])
+    assert all(len(rate) == 1 for rate in rates)
+    assert [*map(max, rates)] == pytest.approx([0.05, 0.1, 0.1, 0.1, 0.05])
     assert made["lr_scheduler"]["interval"] == "step"
-    assert len(optimizer.param_groups[0]["params"]) == len(list(tiny().parameters()))
+
+
+def test_every_parameter_is_trained(tiny):
+    model = tiny()
+    optimizer = SeparationModule(model).configure_optimizers()["optimizer"]
+    trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert trained == {id(p) for p in model.parameters()}
 
 
 def test_the_training_loss_is_pit_on_negative_si_sdr(tiny):

@@ -20,7 +20,7 @@ __all__ = ["ChunkExplorer"]
 
 KERNELS = (2, 8, 16, 32, 64)  # samples
 LARGEST_CHUNK = 512  # frames
-SHORTEST = 0.1  # s
+SHORTEST = 0.5  # s, and the step of the duration: exact in binary, so that no slider says 3.9999
 KEPT = 4  # measurements in the table
 DPI = 90
 
@@ -42,7 +42,7 @@ class ChunkExplorer(widgets.VBox):
         plan: the :class:`ChunkPlan` on show.
 
     Raises:
-        ValueError: the waveform is not ``[T]``, or shorter than 0.1 s.
+        ValueError: the waveform is not ``[T]``, or shorter than half a second.
     """
 
     def __init__(self, waveform: torch.Tensor, config: Mapping):
@@ -92,7 +92,7 @@ class ChunkExplorer(widgets.VBox):
             min(4.0, longest),
             min=SHORTEST,
             max=longest,
-            step=0.1,
+            step=SHORTEST,
             description="duration (s)",
             readout=False,
             **wide,
