@@ -9,76 +9,15 @@ Notebook: 01_encoder_decoder
 
 import itertools
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch.nn import functional as F
 
 from .exercise import Exercise, Mistake
+from .judging import need_numbers, need_shape, need_tensor, on_strided, recognise, same
 
 __all__ = ["borrow_phase", "decode", "encode", "filter_order", "frames"]
-
-# ---------------------------------------------------------------- what the judges share
-
-
-def _same(answer: torch.Tensor, wanted: torch.Tensor) -> bool:
-    return answer.shape == wanted.shape and torch.allclose(answer.to(wanted.dtype), wanted, atol=1e-5)
-
-
-def _need_tensor(answer, what: str) -> torch.Tensor:
-    if not isinstance(answer, torch.Tensor):
-        raise Mistake(
-            "not a tensor", f"your function returned {type(answer).__name__}; it should return {what}."
-        )
-    return answer
-
-
-def _need_shape(answer: torch.Tensor, wanted: torch.Tensor, letters: str) -> None:
-    if answer.shape != wanted.shape:
-        raise Mistake(
-            "wrong shape",
-            f"the result has shape {list(answer.shape)}, expected {list(wanted.shape)}, which is {letters}.",
-        )
-
-
-def _recognise(answer: torch.Tensor, slips: Mapping[str, tuple[torch.Tensor, str]]) -> None:
-    """Raise the first named slip whose result the answer equals."""
-    for name, (result, hint) in slips.items():
-        if _same(answer, result):
-            raise Mistake(name, hint)
-
-
-def _judge_numbers(answer: torch.Tensor, wanted: torch.Tensor) -> None:
-    if not _same(answer, wanted):
-        worst = float((answer - wanted).abs().max())
-        raise Mistake(
-            "other numbers",
-            f"the shape is right, the numbers are not: they differ by up to {worst:.3g}. Work one entry "
-            f"out by hand.",
-        )
-    if answer.dtype != wanted.dtype:
-        raise Mistake(
-            "precision lost",
-            f"for {wanted.dtype} input the result is {answer.dtype}. New tensors should follow the input: "
-            "`x.new_zeros(...)`, or `torch.zeros(..., dtype=x.dtype)`.",
-        )
-
-
-def _on_strided(function: Callable, wanted: torch.Tensor, *inputs) -> None:
-    """The same question with tensors that are not contiguous in memory."""
-    strided = [x.T.contiguous().T if isinstance(x, torch.Tensor) and x.dim() == 2 else x for x in inputs]
-    strided = [x.mT.contiguous().mT if isinstance(x, torch.Tensor) and x.dim() == 3 else x for x in strided]
-    hint = (
-        "it fails when a tensor is not contiguous in memory, as slices and transposed tensors are not: "
-        "use `reshape`, not `view`."
-    )
-    try:
-        answer = function(*strided)
-    except RuntimeError as error:
-        raise Mistake("needs contiguous memory", hint) from error
-    if not _same(answer, wanted):
-        raise Mistake("needs contiguous memory", hint)
-
 
 # ---------------------------------------------------------------- 01.1
 
@@ -187,7 +126,7 @@ def _judge_encode(function: Callable) -> None:
     waveform = torch.randn(3, 75, generator=generator, dtype=torch.float64)
     filters = torch.randn(7, kernel, generator=generator, dtype=torch.float64)
     wanted = _encode(waveform, filters, stride)
-    answer = _need_tensor(function(waveform, filters, stride), "a tensor [B, N, L]")
+    answer = need_tensor(function(waveform, filters, stride), "a tensor [B, N, L]")
     padded = F.pad(waveform, (0, kernel))
     stride_hint = (
         "you have more or fewer frames than the encoder. It moves by `stride` samples from one frame to "
@@ -215,10 +154,10 @@ def _judge_encode(function: Callable) -> None:
         ),
         "stride forgotten, axes transposed": (_encode(waveform, filters, 1).transpose(1, 2), stride_hint),
     }
-    _recognise(answer, slips)
-    _need_shape(answer, wanted, "[B, N, L]")
-    _judge_numbers(answer, wanted)
-    _on_strided(function, wanted, waveform, filters, stride)
+    recognise(answer, slips)
+    need_shape(answer, wanted, "[B, N, L]")
+    need_numbers(answer, wanted, "Work one entry out by hand.")
+    on_strided(function, wanted, waveform, filters, stride)
 
 
 encode = Exercise(
@@ -252,8 +191,8 @@ def _judge_borrow(function: Callable) -> None:
     source[1, 2] = 0
     heard = mixture != 0
     wanted = torch.polar(source.abs(), mixture.angle())
-    answer = _need_tensor(function(source.clone(), mixture.clone()), "a complex tensor of the inputs' shape")
-    _need_shape(answer, wanted, "[bins, frames]")
+    answer = need_tensor(function(source.clone(), mixture.clone()), "a complex tensor of the inputs' shape")
+    need_shape(answer, wanted, "[bins, frames]")
     if not answer.is_complex():
         raise Mistake(
             "phase dropped",
@@ -279,9 +218,9 @@ def _judge_borrow(function: Callable) -> None:
         ),
     }
     for name, (result, hint) in slips.items():
-        if _same(answer[heard], result[heard]):
+        if same(answer[heard], result[heard]):
             raise Mistake(name, hint)
-    _judge_numbers(answer[heard], wanted[heard])
+    need_numbers(answer[heard], wanted[heard], "Work one entry out by hand.")
     if not torch.isfinite(torch.view_as_real(answer)).all():
         raise Mistake(
             "silent bin",
@@ -330,7 +269,7 @@ def _judge_order(function: Callable) -> None:
     spectrum = torch.fft.rfft(filters, n=512)
     peaks = spectrum.abs().argmax(-1)
     wanted = peaks.argsort()
-    answer = _need_tensor(function(filters, 512), "a tensor [N] of filter indices")
+    answer = need_tensor(function(filters, 512), "a tensor [N] of filter indices")
     coarse = torch.fft.rfft(filters).abs().argmax(-1)
     slips = {
         "wrong axis": (
@@ -371,8 +310,8 @@ def _judge_order(function: Callable) -> None:
         if answer.is_floating_point():
             raise Mistake("not indices", "the order is right, as floats; indices are integers.")
         return
-    _recognise(answer, slips)
-    _need_shape(answer, wanted, "[N], one index for each filter")
+    recognise(answer, slips)
+    need_shape(answer, wanted, "[N], one index for each filter")
     order = [int(i) for i in answer]
     if sorted(order) != list(range(len(order))):
         raise Mistake(
@@ -425,7 +364,7 @@ def _judge_decode(function: Callable) -> None:
     for i in range(frames.shape[-1]):
         overwritten[:, i * stride : i * stride + kernel] = pieces[:, i]
     covered = _decode(torch.ones_like(frames[:, :1]), torch.ones_like(filters[:1]), stride)
-    answer = _need_tensor(function(frames, filters, stride), "a tensor [B, samples]")
+    answer = need_tensor(function(frames, filters, stride), "a tensor [B, samples]")
     slips = {
         "overwritten": (
             overwritten,
@@ -452,10 +391,10 @@ def _judge_decode(function: Callable) -> None:
         ),
         "channel axis kept": (wanted.unsqueeze(1), "the result has an axis too many: [B, samples] is asked."),
     }
-    _recognise(answer, slips)
-    _need_shape(answer, wanted, "[B, (L - 1) * stride + kernel_size]")
-    _judge_numbers(answer, wanted)
-    _on_strided(function, wanted, frames, filters, stride)
+    recognise(answer, slips)
+    need_shape(answer, wanted, "[B, (L - 1) * stride + kernel_size]")
+    need_numbers(answer, wanted, "Work one entry out by hand.")
+    on_strided(function, wanted, frames, filters, stride)
 
 
 decode = Exercise(

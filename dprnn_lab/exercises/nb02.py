@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from ..model.dual_path import chunk_count, overlap_add, segment
 from ..model.filterbank import frame_count
 from .exercise import Exercise, Mistake
+from .judging import need_numbers, need_shape, need_tensor, on_strided, recognise
 
 __all__ = ["best_chunk", "count_chunks", "cut_chunks", "inter_frames", "join_chunks"]
 
@@ -33,46 +34,9 @@ def _need_whole_numbers(answers: Sequence, cases: Sequence) -> None:
 
 def _judge_tensor(answer, wanted: torch.Tensor, letters: str, slips: Mapping[str, tuple[torch.Tensor, str]]):
     """Raise the slip that the answer equals, or say what is wrong with its shape, numbers or dtype."""
-    if not isinstance(answer, torch.Tensor):
-        raise Mistake(
-            "not a tensor", f"your function returned {type(answer).__name__}; it should return a tensor."
-        )
-    for name, (result, hint) in slips.items():
-        if _same(answer, result):
-            raise Mistake(name, hint)
-    if answer.shape != wanted.shape:
-        raise Mistake(
-            "wrong shape", f"the result is {list(answer.shape)}, expected {list(wanted.shape)}: {letters}."
-        )
-    if not _same(answer, wanted):
-        raise Mistake(
-            "other numbers",
-            "the shape is right, the numbers are not. Try three frames, K = 2 and P = 1 on paper.",
-        )
-    if answer.dtype != wanted.dtype:
-        raise Mistake(
-            "precision lost",
-            f"for {wanted.dtype} input the result is {answer.dtype}: new tensors should follow the input, as "
-            "`x.new_zeros(...)` does.",
-        )
-
-
-def _same(answer: torch.Tensor, wanted: torch.Tensor) -> bool:
-    return answer.shape == wanted.shape and torch.allclose(answer.to(wanted.dtype), wanted, atol=1e-5)
-
-
-def _on_strided(function: Callable, wanted: torch.Tensor, x: torch.Tensor, *sizes: int) -> None:
-    """The same question with a tensor that is not contiguous in memory."""
-    try:
-        right = _same(function(x.mT.contiguous().mT, *sizes), wanted)
-    except RuntimeError:
-        right = False
-    if not right:
-        raise Mistake(
-            "needs contiguous memory",
-            "right for a fresh tensor, wrong for one that is not contiguous in memory, as slices and "
-            "transposed tensors are not: use `reshape` in place of `view`.",
-        )
+    recognise(need_tensor(answer), slips)
+    need_shape(answer, wanted, letters)
+    need_numbers(answer, wanted, "Try three frames, K = 2 and P = 1 on paper.")
 
 
 # ---------------------------------------------------------------- 02.1
@@ -200,7 +164,7 @@ def _judge_cut(function: Callable) -> None:
     for length, chunk, hop in ((17, 6, 3), (5, 8, 4), (1, 2, 1)):
         short = frames[:, :length].contiguous()
         _judge_tensor(function(short, chunk, hop), segment(short, chunk, hop), "[B, C, K, F]", {})
-    _on_strided(function, wanted, frames, 6, 4)
+    on_strided(function, wanted, frames, 6, 4)
 
 
 cut_chunks = Exercise(
@@ -283,7 +247,7 @@ def _judge_join(function: Callable) -> None:
     for length, k, p in ((17, 6, 3), (17, 6, 4), (5, 8, 8), (1, 2, 1)):
         x = torch.randn(2, chunk_count(length, k, p), k, 3, generator=generator, dtype=torch.float64)
         _judge_tensor(function(x, length, p), overlap_add(x, length, p), "[B, L, F]", {})
-    _on_strided(function, wanted, chunks, frames, hop)
+    on_strided(function, wanted, chunks, frames, hop)
 
 
 join_chunks = Exercise(

@@ -15,6 +15,7 @@ import torch
 from ..loss import EPS, PITLossWrapper, pairwise_neg_sisdr, reorder
 from ..loss import si_sdr as reference_si_sdr
 from .exercise import Exercise, Mistake
+from .judging import need_shape
 
 __all__ = ["pit_loss", "reorder_estimates", "share_failed", "si_sdr", "si_sdri"]
 
@@ -44,14 +45,6 @@ def _judge_numbers(
         if _same(answer, slip(*inputs)):
             raise Mistake(name, hint)
     raise Mistake("other numbers", otherwise)
-
-
-def _need_shape(answer: torch.Tensor, wanted: torch.Tensor, meaning: str) -> None:
-    if answer.shape != wanted.shape:
-        raise Mistake(
-            "wrong shape",
-            f"your result has shape {list(answer.shape)}, expected {list(wanted.shape)}: {meaning}.",
-        )
 
 
 def _noise(*shape: int, seed: int) -> torch.Tensor:
@@ -137,7 +130,7 @@ def _judge_si_sdr(function: Callable) -> None:
             "all examples; "
             "sum along the last axis only: `.sum(-1)`.",
         )
-    _need_shape(answer, wanted, "one value for each signal, the time axis gone")
+    need_shape(answer, wanted, "one value for each signal, the time axis gone")
     _judge_numbers(
         answer, wanted, _SI_SDR_SLIPS, (estimate, target),
         "the shape is right, the numbers are not. Work through the four lines: means, $\\alpha$, "
@@ -214,7 +207,7 @@ def _judge_reorder(function: Callable) -> None:
     estimates = _noise(4, 7, 3, seed=7).transpose(1, 2)
     answer = _number(function(estimates, order))
     wanted = reorder(estimates, order)
-    _need_shape(answer, wanted, "the estimates, in another order")
+    need_shape(answer, wanted, "the estimates, in another order")
     _judge_numbers(
         answer, wanted, _REORDER_SLIPS, (estimates, order),
         "row j of example b must be estimate `order[b, j]` of the same example, all T samples of it.",
@@ -323,7 +316,7 @@ def _judge_pit(function: Callable) -> None:
                 "the best loss of each example is right. A loss is one number: take the mean over the "
                 "batch last.",
             )
-        _need_shape(answer, wanted, "one number for the whole batch")
+        need_shape(answer, wanted, "one number for the whole batch")
         _judge_numbers(
             answer, wanted, _PIT_SLIPS, (matrix,),
             f"for S = {matrix.shape[-1]} the result is {float(answer):.3f}, expected {float(wanted):.3f}. "
@@ -410,7 +403,7 @@ def _judge_si_sdri(function: Callable) -> None:
     wanted = _improvement(mixture, estimates, sources)
     if answer.shape == wanted.shape and _same(answer, wanted):
         raise Mistake("no mean", "one right value for each source. SI-SDRi of a mixture is their mean.")
-    _need_shape(answer, wanted.mean(), "one number for this mixture")
+    need_shape(answer, wanted.mean(), "one number for this mixture")
     _judge_numbers(
         answer, wanted.mean(), _SI_SDRI_SLIPS, (mixture, estimates, sources),
         f"expected {float(wanted.mean()):.2f} dB, got {float(answer):.2f} dB. Print the SI-SDR of the "

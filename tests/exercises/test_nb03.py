@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dprnn_lab.exercises import CANT_CHECK, NOT_ATTEMPTED, RIGHT, WRONG, nb03
+from dprnn_lab.exercises import CANT_CHECK, RIGHT, WRONG, nb03
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 
 ALL = {name: getattr(nb03, name) for name in nb03.__all__}
@@ -22,30 +22,6 @@ def _solution(exercise):
     scope |= {"PITLossWrapper": PITLossWrapper, "pairwise_neg_sisdr": pairwise_neg_sisdr}
     exec(code, scope)  # our own text
     return scope[re.search(r"def (\w+)|^(share)", code, re.MULTILINE).group(0).removeprefix("def ")]
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_the_shown_solution_is_right(name):
-    ALL[name].check(_solution(ALL[name]))
-    assert ALL[name].outcome == RIGHT, ALL[name].mistake
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_an_untouched_stub_is_not_attempted(name):
-    def stub(a, b, c=None): ...
-
-    for untouched in (stub, ..., None):
-        ALL[name].check(untouched)
-        assert ALL[name].outcome == NOT_ATTEMPTED
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_an_answer_that_raises_cannot_be_checked(name):
-    def broken(*args):
-        raise IndexError("oh")
-
-    ALL[name].check(broken)
-    assert ALL[name].outcome == CANT_CHECK
 
 
 def test_a_share_that_is_no_single_number_cannot_be_checked():

@@ -12,6 +12,9 @@ NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 # What makes a notebook small; a notebook that is small as it stands needs no row.
 SMALL = {
     "00_start_here": {"mixtures_per_kind": 2, "seed": 3},
+    "01_encoder_decoder": {"oracle_steps": 10, "seed": 3},
+    "02_dual_path": {"mixtures": 1, "cost_seconds": 1.0},
+    "03_loss_and_pit": {"mixtures_per_kind": 2, "steps": 20, "most_sources": 5},
 }
 
 
