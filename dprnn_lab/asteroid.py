@@ -5,6 +5,7 @@ linear layers on the last axis (``[out, in]``); the numbers are the same.
 """
 
 import re
+from functools import cache
 
 import torch
 
@@ -39,6 +40,7 @@ _FIELDS = {
 _NORM = {"gamma": "gain", "beta": "bias"}
 
 
+@cache
 def _pattern(template: str) -> re.Pattern:
     escaped = re.escape(template).replace(r"\{", "{").replace(r"\}", "}")
     return re.compile(re.sub(r"\{(\w+)\}", lambda m: f"(?P<{m[1]}>{_FIELDS[m[1]]})", escaped))

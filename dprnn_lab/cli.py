@@ -1,12 +1,13 @@
-"""The command line: ``dprnn-lab train | evaluate``."""
+"""The command line: ``dprnn-lab train | evaluate | info | convert``."""
 
+import ast
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 app = typer.Typer(
-    help="Speech separation with DPRNN-TasNet: train and evaluate on the bundled corpus.",
+    help="Speech separation with DPRNN-TasNet: train and evaluate models, look into checkpoints.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -93,6 +94,84 @@ def evaluate(
     if out is not None:
         table.round(3).to_csv(out, index=False)
     print(evaluation.summarise(table).round(2).to_string(index=False))
+
+
+@app.command()
+def info(
+    checkpoint: Annotated[str, typer.Argument(help="A file, or the id of a model on the hub: user/name.")],
+) -> None:
+    """What is in a checkpoint, and whether it loads.
+
+    Shows the format, the parameters that fit, are missing or do not belong, NaNs, every value of the
+    configuration and how it is known (from the file, from the shapes of the weights, or assumed because
+    neither says it), and the facts about the training. Nothing in the file is run. Exit status 1 when it
+    does not load.
+    """
+    from .checkpoint import CheckpointError, inspect_checkpoint
+
+    try:
+        report = inspect_checkpoint(checkpoint)
+    except CheckpointError as error:
+        _stop(error)
+    typer.echo(report)
+    raise typer.Exit(1 if report.problems() else 0)
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint of any kind, or a hub id.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors: ours; .pth: Asteroid's.")],
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="What the file does not say; again for more."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+) -> None:
+    """Write a checkpoint in another format, with its configuration.
+
+    From Asteroid's packages, Lightning's .ckpt, bare state dicts and hub models to our .safetensors, which
+    opens without running code; or to a package that Asteroid's DPRNNTasNet.from_pretrained opens.
+
+    A bare state dict does not say its stride, chunk_size, mask_act and some more. They are assumed, and
+    named; give them if you know them: --set stride=1 --set chunk_size=250
+    """
+    from .checkpoint import CheckpointError, load_model, save_asteroid, save_model
+    from .checkpoint.report import assumption
+
+    if out.exists() and not force:
+        _stop(f"{out}: exists already; give another name, or --force to overwrite it")
+    try:
+        model, report = load_model(source, report=True, **dict(_parse(text) for text in values or []))
+        if out.suffix == ".safetensors":
+            save_model(model, out, training=report.facts)
+        else:
+            save_asteroid(model, out, infos=report.facts.get("infos", report.facts))
+    except (CheckpointError, TypeError, OSError) as error:
+        _stop(error)
+    typer.echo(f"{out}: {report.parameters:,} parameters from {report.path} ({report.format})")
+    if report.assumed:
+        typer.echo(f"dprnn-lab: {assumption(report.assumed)}", err=True)
+
+
+def _parse(text: str) -> tuple[str, object]:
+    """``NAME=VALUE`` with the value as Python would read it, or else as text.
+
+    >>> _parse("chunk_size=250"), _parse("mask_act=relu")
+    (('chunk_size', 250), ('mask_act', 'relu'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r}: write NAME=VALUE, such as chunk_size=250", param_hint="--set")
+    try:
+        return name.strip(), ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name.strip(), value
+
+
+def _stop(error: Exception | str) -> NoReturn:
+    """End with the message and without a traceback."""
+    typer.echo(f"dprnn-lab: {error}", err=True)
+    raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,8 @@ def evaluate(model: torch.nn.Module, mixtures: Iterable) -> pd.DataFrame:
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Mean, standard deviation, worst and best SI-SDRi (dB) by pair kind, in the order of the table."""
+    if table.empty:
+        raise ValueError("the table has no mixtures: evaluate at least one before summarising")
     grouped = table.groupby("kind", sort=False)
     summary = grouped["si_sdri"].agg(mixtures="count", mean="mean", std="std", worst="min", best="max")
     summary["correlation"] = grouped["correlation"].mean()

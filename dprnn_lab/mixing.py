@@ -65,6 +65,8 @@ def pair_kind(first_sex: str, second_sex: str) -> str:
     >>> pair_kind("f", "m")
     'man-woman'
     """
+    if not {first_sex, second_sex} <= {"f", "m"}:
+        raise ValueError(f"the sexes are {first_sex!r} and {second_sex!r}: each must be 'f' or 'm'")
     return {"ff": "woman-woman", "mm": "man-man"}.get(first_sex + second_sex, "man-woman")
 
 
@@ -120,6 +122,9 @@ class FixedMixtures(Dataset):
 
 
 def _parse_spec(row: dict) -> MixtureSpec:
+    columns = list(MixtureSpec.__dataclass_fields__)
+    if sorted(row) != sorted(columns):
+        raise ValueError(f"a mixture list has the columns {', '.join(row)}, expected {', '.join(columns)}")
     integers = {k: int(row[k]) for k in ("first_offset", "second_offset", "samples")}
     return MixtureSpec(**{**row, **integers, "level_db": float(row["level_db"])})
 
@@ -179,6 +184,9 @@ class DynamicMixing(Dataset):
             if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0:
                 raise ValueError(f"kinds are {kinds}: weights must be 0 or more, and one above 0")
         names = sorted(voices)
+        unknown = [n for n in names if n not in sexes]
+        if unknown:
+            raise ValueError(f"the voices {unknown} are not in sexes: give 'f' or 'm' for each")
         self.pairs: dict[str, list[tuple[str, str]]] = {}
         for i, a in enumerate(names):
             for b in names[i + 1 :]:

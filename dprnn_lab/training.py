@@ -54,6 +54,9 @@ class SeparationModule(L.LightningModule):
         self.loss = PITLossWrapper(pairwise_neg_sisdr)
         self.lr, self.warmup, self.cooldown, self.max_steps = lr, warmup, cooldown, max_steps
 
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["model_config"] = dict(self.model.config)  # what no weight's shape tells load_model
+
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         mixture, sources = batch
         loss = self.loss(self.model(mixture), sources)

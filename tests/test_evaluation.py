@@ -101,3 +101,8 @@ def test_a_summary_has_a_row_per_kind_in_the_order_of_the_table():
     assert summary.worst.tolist() == [4.0, 10.0]
     assert summary.best.tolist() == [8.0, 12.0]
     assert summary.correlation.tolist() == pytest.approx([0.2, 0.1])
+
+
+def test_summarise_refuses_an_empty_table():
+    with pytest.raises(ValueError, match="no mixtures"):
+        summarise(pd.DataFrame())

@@ -350,3 +350,13 @@ def test_an_unknown_list_or_kind_is_named():
         ValueError, match=r"kind is 'man-man': test\.csv has man-woman, woman-woman, seen-unseen"
     ):
         FixedMixtures("test", kind="man-man")
+
+
+def test_unknown_sexes_and_columns_are_named(tmp_path):
+    with pytest.raises(ValueError, match="'x'"):
+        pair_kind("f", "x")
+    with pytest.raises(ValueError, match=r"\['b'\] are not in sexes"):
+        DynamicMixing({"a": torch.ones(9000), "b": torch.ones(9000)}, {"a": "f"})
+    (tmp_path / "list.csv").write_text("id,kind\n1,man-woman\n")
+    with pytest.raises(ValueError, match="has the columns id, kind, expected id, kind, first"):
+        FixedMixtures(tmp_path / "list.csv")

@@ -54,9 +54,17 @@ def segment(frames: torch.Tensor, chunk_size: int, hop_size: int) -> torch.Tenso
         - input: ``[B, L, F]``
         - output: ``[B, C, K, F]`` with K = chunk_size and C = ``chunk_count(L, chunk_size, hop_size)``
 
+    Raises:
+        ValueError: another number of axes, or a hop that is zero or longer than a chunk.
+
     >>> segment(torch.zeros(1, 999, 64), chunk_size=100, hop_size=50).shape
     torch.Size([1, 22, 100, 64])
     """
+    if frames.dim() != 3 or not 1 <= hop_size <= chunk_size:
+        raise ValueError(
+            f"frames have shape {list(frames.shape)}, chunk_size is {chunk_size}, hop_size {hop_size}: expected "
+            "[B, L, F] and 1 <= hop_size <= chunk_size"
+        )
     padded = F.pad(frames, (0, 0, chunk_size, chunk_size))
     return padded.unfold(1, chunk_size, hop_size).transpose(2, 3).contiguous()
 

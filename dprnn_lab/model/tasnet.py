@@ -20,8 +20,8 @@ __all__ = ["DPRNNTasNet"]
 class DPRNNTasNet(nn.Module):
     """Separate a mixture waveform into ``n_src`` waveforms.
 
-    Argument names and defaults are Asteroid's, so that the ``model_args`` of its checkpoints build this
-    model as they stand.
+    Argument names and defaults are Asteroid's. The ``model_args`` of its checkpoints hold three more, which
+    say nothing that is not here too: ``fb_name`` ("free"), ``in_chan`` and ``out_chan`` (both ``n_filters``).
 
     Args:
         n_src: S, number of sources.
@@ -50,7 +50,7 @@ class DPRNNTasNet(nn.Module):
 
     Raises:
         ValueError: an argument out of range, or an input of another shape.
-        TypeError: an input that is not a floating-point tensor.
+        TypeError: an input that is not a floating-point tensor, or of another precision than the weights.
 
     >>> model = DPRNNTasNet(n_repeats=1, hid_size=8, bn_chan=8)
     >>> model(torch.zeros(3, 8000)).shape
@@ -126,6 +126,11 @@ class DPRNNTasNet(nn.Module):
 
     def forward(self, mixture: torch.Tensor) -> torch.Tensor:
         batch = _as_batch(mixture)
+        precision = self.encoder.filters.dtype
+        if batch.dtype != precision and not torch.is_autocast_enabled(batch.device.type):
+            raise TypeError(
+                f"the mixture is {batch.dtype}, the weights are {precision}: convert it with mixture.to({precision})"
+            )
         encoded = self.encode(batch)
         masks = self.separator(encoded)
         estimates = self.decode(masks * encoded.unsqueeze(1), samples=batch.shape[-1])

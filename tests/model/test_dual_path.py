@@ -122,3 +122,9 @@ def test_the_intra_rnn_runs_both_ways_in_a_unidirectional_block():
     block = DualPathBlock(6, 4, "cLN", False, **RNN)
     assert block.intra.rnn.bidirectional
     assert not block.inter.rnn.bidirectional
+
+
+@pytest.mark.parametrize(("shape", "chunk", "hop"), [((1, 9, 2), 4, 0), ((1, 9, 2), 4, 5), ((9, 2), 4, 2)])
+def test_segment_refuses_what_it_cannot_cut(shape, chunk, hop):
+    with pytest.raises(ValueError, match=rf"hop_size {hop}.*1 <= hop_size <= chunk_size"):
+        segment(torch.zeros(shape), chunk, hop)

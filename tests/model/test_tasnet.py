@@ -201,3 +201,8 @@ def test_a_mixture_of_another_shape_is_an_error_that_names_it(tiny, shape):
 def test_a_mixture_of_another_type_is_an_error_that_names_it(tiny, mixture, kind):
     with pytest.raises(TypeError, match=kind):
         tiny()(mixture)
+
+
+def test_a_mixture_of_another_precision_is_named():
+    with pytest.raises(TypeError, match=r"float64.*mixture\.to\(torch\.float32\)"):
+        DPRNNTasNet(n_repeats=1, bn_chan=4, hid_size=4)(torch.zeros(100, dtype=torch.float64))

@@ -1,0 +1,53 @@
+"""The way back: a package that Asteroid's ``DPRNNTasNet.from_pretrained`` loads.
+
+Notebook: 06_failures_at_inference
+"""
+
+import io
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+
+from ..asteroid import to_asteroid
+from ..model import DPRNNTasNet
+from .errors import CheckpointError
+from .native import write_whole
+
+__all__ = ["ENDINGS", "save_asteroid"]
+
+ENDINGS = (".pth", ".pt", ".bin")
+
+
+def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | None = None) -> Path:
+    """Write an Asteroid package: a dictionary of ``model_name, model_args, state_dict, infos``.
+
+    It holds nothing but dictionaries, texts, numbers and tensors, so any safe reader opens it. The file
+    appears whole or not at all.
+
+    Args:
+        infos: facts to keep with the weights, anything that JSON can hold.
+
+    Raises:
+        CheckpointError: the path does not end in ``.pth``, ``.pt`` or ``.bin``.
+    """
+    path = Path(path)
+    if path.suffix not in ENDINGS:
+        raise CheckpointError(f"{path}: Asteroid's packages end in {', '.join(ENDINGS)}")
+    config = model.config
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    package = {
+        "model_name": "DPRNNTasNet",
+        "model_args": {
+            "fb_name": "free",
+            "in_chan": config["n_filters"],
+            "out_chan": config["n_filters"],
+            **config,
+        },
+        "state_dict": OrderedDict(to_asteroid(state, config["use_mulcat"])),
+        "infos": dict(infos or {}),
+    }
+    buffer = io.BytesIO()
+    torch.save(package, buffer)
+    return write_whole(path, buffer.getvalue())

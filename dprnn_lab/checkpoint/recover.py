@@ -1,0 +1,262 @@
+"""Find out by listening what no shape decides: which configuration do these weights separate best with?
+
+There are no references to compare with, so the network is asked about its own work. It separates a mixture;
+its estimates are shifted against each other in time and mixed again; it separates that. A network that runs
+as it was trained finds back what went into the second mixture (SI-SDR). One that hands the mixture to both
+outputs finds nothing back. One that makes up a signal of its own can find that back, but it leaves the first
+mixture unexplained. Both errors as powers, added, and in dB: that is the *score*.
+
+Mixing estimates anew is the idea of RemixIT (Tzinis et al., arXiv 2202.08862), used there to train.
+
+Notebook: 06_failures_at_inference
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from torch.nn import functional as F
+
+from ..loss import PITLossWrapper, pairwise_neg_sisdr
+from ..model import DPRNNTasNet
+from .errors import CheckpointError
+from .hub import locate
+from .infer import infer
+from .names import rename
+from .reading import Contents, read_file
+from .settings import settle
+
+__all__ = ["Recovery", "Trial", "recover_config"]
+
+# In this order: first what changes the sound most.
+ARGUMENTS = ("encoder_activation", "mask_act", "norm_type", "stride", "chunk_size")
+DECIDES = 0.3  # dB, and twice the standard error: less is no difference
+PIECE = 2.0  # seconds
+SHIFTS = (4, 2)  # one source is shifted by a fourth of a piece, then by half of it
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate value, with the best found for all other arguments.
+
+    The score ranks; the other numbers, means over the pieces, show why.
+    """
+
+    value: object
+    scores: tuple[float, ...]  # dB, of each piece; higher is better
+    again: float  # dB: SI-SDR of the second separation against what was mixed anew
+    residual: float  # dB: what of the mixture the estimates' least-squares sum leaves
+    correlation: float  # between the outputs, absolute; 1 when they are copies
+    balance: float  # dB: quietest output under the loudest
+
+    @property
+    def score(self) -> float:
+        """Mean over the pieces, dB."""
+        return mean(self.scores)
+
+
+@dataclass
+class Recovery:
+    """The ranking; ``str(recovery)`` is for people."""
+
+    config: dict[
+        str, object
+    ]  # every argument: the best candidate, or the first value if none is clearly better
+    tables: dict[str, list[Trial]]  # by argument, best first
+
+    def margin(self, argument: str) -> float:
+        """How far the best candidate is before the second: mean difference of the scores, dB."""
+        return mean(self._differences(argument))
+
+    def decided(self, argument: str) -> bool:
+        """Whether the margin, of three pieces and more, is over 0.3 dB and twice its standard error."""
+        differences = self._differences(argument)
+        if len(differences) < 3:
+            return False
+        error = stdev(differences) / len(differences) ** 0.5
+        return self.margin(argument) > max(DECIDES, 2 * error)
+
+    @property
+    def undecided(self) -> list[str]:
+        """Arguments for which this audio can't tell the best candidate from the second."""
+        return [name for name in self.tables if not self.decided(name)]
+
+    def _differences(self, argument: str) -> list[float]:
+        best, second = self.tables[argument][:2]
+        return [a - b for a, b in zip(best.scores, second.scores, strict=True)]
+
+    def __str__(self) -> str:
+        lines = []
+        for name, trials in self.tables.items():
+            verdict = repr(trials[0].value) if self.decided(name) else "not decided by this audio"
+            pieces = f"margin {self.margin(name):.1f} dB over {len(trials[0].scores)} pieces"
+            lines.append(f"{name}: {verdict} ({pieces})")
+            lines.append("    value        score dB  again dB  residual dB  correlation  balance dB")
+            lines += [
+                f"    {t.value!s:12} {t.score:8.2f} {t.again:9.2f} {t.residual:12.1f} {t.correlation:12.2f} "
+                f"{t.balance:11.1f}"
+                for t in trials
+            ]
+        return "\n".join(lines)
+
+
+def recover_config(
+    weights: str | os.PathLike | Mapping[str, torch.Tensor],
+    mixture: torch.Tensor,
+    candidates: Mapping[str, Sequence] | None = None,
+    rounds: int = 3,
+) -> Recovery:
+    """Rank candidate values of what no shape decides, on real mixtures and without references.
+
+    One argument at a time, from the file's own values (or the usual ones): a candidate that is clearly better
+    is kept before the next is tried, and the round is repeated until nothing changes. Each candidate costs
+    three forward passes.
+
+    Args:
+        weights: a checkpoint that :func:`dprnn_lab.load_model` can read, or a state dict.
+        mixture: ``[T]``, or several as ``[B, T]``: real speech of as many people as the model separates, at
+            the sample rate of the training. It is cut into pieces of two seconds; less than three of them
+            decide nothing, and eight are better.
+        candidates: values by argument, of stride, chunk_size, mask_act, norm_type, encoder_activation; the
+            usual ones when None.
+        rounds: how often to go through the arguments, at most.
+
+    Raises:
+        CheckpointError: weights that can't be read, or do not make a whole model.
+        ValueError: a mixture or candidates that nothing can be learned from.
+    """
+    tensors, start = _weights(weights)
+    if start["n_src"] < 2:
+        raise ValueError("the model has one output: mixing its estimates anew says nothing about it")
+    pieces = _pieces(mixture, round(PIECE * start["sample_rate"]))
+    candidates = _candidates(start) if candidates is None else {k: list(v) for k, v in candidates.items()}
+    wrong = [name for name in candidates if name not in ARGUMENTS]
+    if wrong or not candidates or min(map(len, candidates.values())) < 2:
+        raise ValueError(
+            f"candidates are {candidates}: give two values and more for some of {', '.join(ARGUMENTS)}"
+        )
+    config, tried = dict(start), {}
+    tables: dict[str, list[Trial]] = {}
+    for _ in range(rounds):
+        before = dict(config)
+        for name, values in candidates.items():
+            trials = []
+            for value in values:
+                changed = _with(config, name, value)
+                key = tuple(changed.items())
+                if key not in tried:
+                    tried[key] = _try(tensors, changed, pieces)
+                trials.append(Trial(value, *tried[key]))
+            trials.sort(key=lambda trial: trial.score, reverse=True)
+            tables[name] = trials
+            now = [trial for trial in trials if trial.value == config[name]]
+            if not now or trials[0].score > now[0].score + DECIDES:
+                config = _with(config, name, trials[0].value)
+        if config == before:
+            break
+    return Recovery(config, tables)
+
+
+def _pieces(mixture: torch.Tensor, length: int) -> torch.Tensor:
+    """``[T]`` or ``[B, T]`` as pieces ``[pieces, length]``, but for silent ones; a short one stays whole."""
+    batch = mixture.unsqueeze(0) if mixture.dim() == 1 else mixture
+    if batch.dim() == 2 and batch.is_floating_point() and batch.numel():
+        length = min(length, batch.shape[-1])
+        pieces = batch.unfold(-1, length, length).flatten(0, 1)
+        pieces = pieces[pieces.abs().amax(-1) > 1e-3]
+        if len(pieces) and pieces.isfinite().all():
+            return pieces
+    raise ValueError(
+        f"the mixture is {mixture.dtype} {list(mixture.shape)}: give speech as floating point, [T] or "
+        "[B, T], finite and not silent"
+    )
+
+
+def _weights(source) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    """Tensors under our names, and the configuration to start from."""
+    if isinstance(source, Mapping):
+        path, contents = Path("the state dict"), Contents("state dict", dict(source))
+    else:
+        path = locate(source)
+        contents = read_file(path)
+    tensors = rename(path, contents.tensors).tensors
+    witnesses = infer(tensors)
+    settings, _ = settle(path, contents, witnesses, {name: w.value for name, w in witnesses.items()})
+    config = {name: setting.value for name, setting in settings.items()}
+    try:
+        DPRNNTasNet(**config).load_state_dict(tensors)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the weights make no whole model: {error}") from error
+    return tensors, config
+
+
+def _candidates(start: dict[str, object]) -> dict[str, list]:
+    """The usual values. PReLU has a weight, so that its presence or absence is no question."""
+    kernel = start["kernel_size"]
+    strides = [s for s in (kernel // 4, kernel // 2, kernel) if s]
+    usual = {
+        "encoder_activation": [None, "relu"],
+        "mask_act": ["sigmoid", "relu", "tanh", "softmax", "linear"],
+        "norm_type": ["gLN", "cLN"],
+        "stride": strides,
+        "chunk_size": [50, 100, 150, 200, 250],
+    }
+    listed = {name: list(dict.fromkeys([start[name], *values])) for name, values in usual.items()}
+    return {n: v for n, v in listed.items() if len(v) > 1 and start[n] != "prelu"}
+
+
+def _with(config: dict[str, object], name: str, value: object) -> dict[str, object]:
+    """The configuration with one value changed; a chunk's hop keeps its share of the chunk."""
+    changed = {**config, name: value}
+    if name == "chunk_size" and value != config["chunk_size"]:
+        changed["hop_size"] = max(1, round(value * config["hop_size"] / config["chunk_size"]))
+    return changed
+
+
+@torch.no_grad()
+def _try(tensors: dict[str, torch.Tensor], config: dict, batch: torch.Tensor) -> tuple:
+    """Separate, mix anew, separate again: the numbers of a :class:`Trial`.
+
+    Shapes: batch ``[B, T]``, estimates ``[B, S, T]``.
+    """
+    model = DPRNNTasNet(**config).eval()
+    model.load_state_dict(tensors)
+    first = _fitted(model(batch), batch)
+    residual = (batch - first.sum(1)).square().sum(-1) / batch.square().sum(-1)
+    pit = PITLossWrapper(pairwise_neg_sisdr)
+    errors = []
+    for part in SHIFTS:
+        # Each source is rolled on from the one before: a sum that the network has not seen.
+        step = batch.shape[-1] // part // max(1, first.shape[1] - 1)
+        rolled = torch.stack([s.roll(i * step, -1) for i, s in enumerate(first.unbind(1))], dim=1)
+        losses, _ = pit.best_permutation(_finite(model(rolled.sum(1))), rolled)
+        errors.append(10 ** (losses / 10))
+    again = torch.stack(errors).mean(0)
+    pairs = torch.triu_indices(first.shape[1], first.shape[1], 1)
+    alike = F.cosine_similarity(first[:, pairs[0]], first[:, pairs[1]], dim=-1).abs()
+    energy = first.square().sum(-1) + 1e-8
+    return (
+        tuple((-10 * torch.log10(again + residual)).tolist()),
+        float(-10 * torch.log10(again).mean()),
+        float(10 * torch.log10(residual + 1e-8).mean()),
+        float(alike.mean()),
+        float(10 * torch.log10(energy.amin(-1) / energy.amax(-1)).mean()),
+    )
+
+
+def _fitted(estimates: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor:
+    """Estimates ``[B, S, T]`` with the gains whose sum is nearest to the mixture ``[B, T]``."""
+    estimates = _finite(estimates)
+    gains = [
+        torch.linalg.lstsq(e.T, m.unsqueeze(-1), driver="gelsd").solution
+        for e, m in zip(estimates.double(), mixture.double(), strict=True)
+    ]
+    return estimates * torch.stack(gains).float()
+
+
+def _finite(estimates: torch.Tensor) -> torch.Tensor:
+    """A wrong activation may overflow: silence then, which scores as such."""
+    return estimates.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)

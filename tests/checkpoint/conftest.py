@@ -1,0 +1,81 @@
+"""Checkpoints in every form that people have, made from one small model."""
+
+import pytest
+import torch
+
+from dprnn_lab.asteroid import to_asteroid
+
+# No value is the default, so that a value that was lost shows.
+OPTIONS = {
+    "n_src": 3,
+    "chunk_size": 12,
+    "hop_size": 5,
+    "stride": 4,
+    "mask_act": "relu",
+    "norm_type": "cLN",
+    "encoder_activation": "tanh",
+    "sample_rate": 16000,
+}
+
+
+@pytest.fixture
+def model(tiny):
+    return tiny(**OPTIONS)
+
+
+@pytest.fixture
+def silent():
+    """The values of the small model that no shape tells."""
+    return {name: value for name, value in OPTIONS.items() if name != "n_src"}
+
+
+@pytest.fixture
+def theirs():
+    """A model's weights under Asteroid's names: ``theirs(model, prefix="model.")``."""
+
+    def make(model, prefix=""):
+        state = to_asteroid(model.state_dict(), model.config["use_mulcat"])
+        return {prefix + name: value for name, value in state.items()}
+
+    return make
+
+
+@pytest.fixture
+def package(theirs):
+    """What Asteroid's ``serialize`` returns: ``package(model)``."""
+
+    def make(model, **arguments):
+        config = {**model.config, "in_chan": model.config["n_filters"], "out_chan": None, "fb_name": "FreeFB"}
+        return {
+            "model_name": "DPRNNTasNet",
+            "model_args": {**config, **arguments},
+            "state_dict": theirs(model),
+            "infos": {"software_versions": {"torch_version": torch.torch_version.TorchVersion("2.1.0")}},
+        }
+
+    return make
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write with ``torch.save``: ``save(content, "name.pth")``."""
+
+    def write(content, name="model.pth", **options):
+        torch.save(content, tmp_path / name, **options)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def same(model):
+    """Whether a loaded model has the small model's configuration, weights and output."""
+
+    def compare(loaded):
+        assert loaded.config == model.config
+        assert not loaded.training
+        mixture = torch.randn(2, 700)
+        with torch.no_grad():
+            return torch.equal(loaded(mixture), model(mixture))
+
+    return compare
