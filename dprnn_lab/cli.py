@@ -102,10 +102,11 @@ def info(
 ) -> None:
     """What is in a checkpoint, and whether it loads.
 
-    Shows the format, the parameters that fit, are missing or do not belong, NaNs, every value of the
-    configuration and how it is known (from the file, from the shapes of the weights, or assumed because
-    neither says it), and the facts about the training. Nothing in the file is run. Exit status 1 when it
-    does not load.
+    Shows the format; the parameters that fit, are missing or do not belong;
+    NaNs; every value of the configuration and how it is known (from the file,
+    from the shapes of the weights, or assumed because neither says it); and
+    facts about the training. Nothing in the file is run. Exit status 1 when
+    it does not load.
     """
     from .checkpoint import CheckpointError, inspect_checkpoint
 
@@ -129,11 +130,13 @@ def convert(
 ) -> None:
     """Write a checkpoint in another format, with its configuration.
 
-    From Asteroid's packages, Lightning's .ckpt, bare state dicts and hub models to our .safetensors, which
-    opens without running code; or to a package that Asteroid's DPRNNTasNet.from_pretrained opens.
+    From Asteroid's packages, Lightning's .ckpt, bare state dicts and hub
+    models to our .safetensors, which opens without running code; or to a
+    package that Asteroid's DPRNNTasNet.from_pretrained opens.
 
-    A bare state dict does not say its stride, chunk_size, mask_act and some more. They are assumed, and
-    named; give them if you know them: --set stride=1 --set chunk_size=250
+    A bare state dict does not say its stride, chunk_size, mask_act and some
+    more. They are assumed, and named; give them if you know them:
+    --set stride=1 --set chunk_size=250
     """
     from .checkpoint import CheckpointError, load_model, save_asteroid, save_model
     from .checkpoint.report import assumption

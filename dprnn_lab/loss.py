@@ -20,7 +20,6 @@ import itertools
 from collections.abc import Callable
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 __all__ = [
@@ -246,6 +245,8 @@ class PITLossWrapper(nn.Module):
             # NaN has no order; give it the worst place so that the other examples keep their answer.
             costs = matrix.detach().nan_to_num(nan=1e9, posinf=1e9, neginf=-1e9).cpu().numpy()
             # Rows of the transposed matrix are targets: the assignment names an estimate for each.
+            from scipy.optimize import linear_sum_assignment  # a quarter of a second, for those who need it
+
             order = torch.tensor([linear_sum_assignment(c.T)[1].tolist() for c in costs])
             order = order.to(matrix.device)
             return matrix.gather(1, order.unsqueeze(1)).squeeze(1).mean(-1), order

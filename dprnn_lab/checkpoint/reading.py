@@ -48,7 +48,7 @@ def read_file(path: Path) -> Contents:
         found = f"it holds {', '.join(inside[:5])}: give one of them" if inside else "give a file"
         raise CheckpointError(f"{path}: is a folder; {found}")
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; give the path of a {ENDINGS[0]}, .pth or .ckpt file")
+        raise CheckpointError(f"{path}: no such file; give the path of a .safetensors file (or .pth, .ckpt)")
     with path.open("rb") as file:
         head = file.read(512)
     if head[4:9] == b"\0\0\0\0{":  # the length of the header in eight bytes, then the header as JSON
@@ -102,24 +102,34 @@ def _read_safetensors(path: Path, head: bytes) -> Contents:
         ) from error
     if metadata.get("format") != FORMAT or "config" not in metadata:
         return Contents("safetensors without a configuration", tensors)
-    return Contents(
-        f"{FORMAT} (safetensors)",
-        tensors,
-        json.loads(metadata["config"]),
-        facts=json.loads(metadata.get("training", "{}")),
-    )
+    try:
+        config, facts = json.loads(metadata["config"]), dict(json.loads(metadata.get("training", "{}")))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: the text in its header is damaged: {error}. Download or save it again"
+        ) from error
+    return Contents(f"{FORMAT} (safetensors)", tensors, config, facts=facts)
 
 
 def _read_zip(path: Path, head: bytes) -> Contents:
-    """A zip archive: ``torch.save`` since 1.6. Its table of contents is at its end: half a file has none."""
+    """A zip archive: ``torch.save`` since 1.6. Its table of contents is at its end: half a file has none.
+
+    It keeps a checksum of each tensor, which ``torch.load`` does not look at, and we do.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
-    except zipfile.BadZipFile as error:
+            damaged = archive.testzip()
+    except Exception as error:  # what a damaged archive raises depends on where it is damaged
+        cut = isinstance(error, zipfile.BadZipFile) and "not a zip file" in str(error)
         raise CheckpointError(
-            f"{path}: not a whole file of torch.save ({_size(path, head)}): its end is missing. Download it "
-            "again and compare its size"
+            f"{path}: not a whole file of torch.save ({_size(path, head)}): "
+            f"{'its end is missing' if cut else error}. Download it again and compare its size"
         ) from error
+    if damaged:
+        raise CheckpointError(
+            f"{path}: damaged on its way ({_size(path, head)}): the checksum of {damaged} is wrong. Download it again"
+        )
     if any(m.endswith("constants.pkl") for m in members):
         raise CheckpointError(
             f"{path}: is a TorchScript program, code and weights in one. Where it was made, save the "

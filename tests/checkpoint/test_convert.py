@@ -1,7 +1,5 @@
 """``dprnn-lab info`` and ``dprnn-lab convert``, and the package that Asteroid reads."""
 
-import subprocess
-import sys
 import warnings
 
 import pytest
@@ -122,12 +120,6 @@ def test_the_help_teaches(command):
     text = " ".join(run(command, "--help").stdout.split())
     words = {"info": ["how it is known", "Nothing in the file is run"], "convert": ["--set chunk_size=250"]}
     assert all(word in text for word in words[command])
-
-
-def test_the_command_as_typed(model, package, save):
-    command = [sys.executable, "-m", "dprnn_lab.cli", "info", str(save(package(model)))]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 # The package

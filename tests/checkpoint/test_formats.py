@@ -1,5 +1,6 @@
 """Everything that people call a checkpoint opens; everything that is none says what it is."""
 
+import contextlib
 import io
 import json
 import warnings
@@ -255,6 +256,31 @@ def test_what_is_no_checkpoint_says_what_it_is(model, tmp_path, kind, name):
     with pytest.raises(CheckpointError, match=message) as error:
         load_model(path)
     assert str(path) in str(error.value)
+
+
+def test_one_changed_bit_in_the_weights_is_found(model, save):
+    path = save(model.state_dict())
+    content = bytearray(path.read_bytes())
+    weights = model.encoder.filters.detach().numpy().tobytes()
+    content[bytes(content).index(weights) + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"damaged on its way .* the checksum of \S+ is wrong"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("form", ["zip", "older", "safetensors"])
+def test_damage_anywhere_is_an_error_of_ours_or_none(model, package, save, tmp_path, form):
+    if form == "safetensors":
+        path = save_model(model, tmp_path / "model.safetensors")
+    else:
+        path = save(package(model), _use_new_zipfile_serialization=form == "zip")
+    content = path.read_bytes()
+    places = torch.randint(len(content), (150,)).tolist() + list(range(0, 600, 6))
+    for place, value in zip(places, torch.randint(256, (len(places),)).tolist(), strict=True):
+        path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
+        with warnings.catch_warnings(), contextlib.suppress(CheckpointError):
+            warnings.simplefilter("ignore")
+            load_model(path)
 
 
 def test_any_cut_of_a_file_is_an_error_of_ours(model, tmp_path):
