@@ -58,7 +58,8 @@ def read_file(path: Path) -> Contents:
     if head[:1] == b"\x80":  # a pickle: torch.save before 1.6, or no torch file at all
         return _sort_out(path, safe_load(path))
     reason = _mistaken_for(head) or "it begins like no checkpoint known here. Download or save it again"
-    raise CheckpointError(f"{path}: not a checkpoint ({_size(path, head)}): {reason}")
+    kind = "whole safetensors file" if path.suffix == ".safetensors" else "checkpoint"
+    raise CheckpointError(f"{path}: not a {kind} ({_size(path, head)}): {reason}")
 
 
 def _size(path: Path, head: bytes) -> str:

@@ -30,7 +30,7 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 TOKEN = "dprnn-lab-test"
-START_SECONDS = 90
+START_SECONDS = 180
 
 
 @dataclass(frozen=True)
