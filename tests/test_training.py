@@ -15,10 +15,14 @@ BATCH = 2
 
 
 class Recorded(DynamicMixing):
-    """Dynamic mixing that remembers which items of which epochs were read."""
+    """Dynamic mixing that remembers which items of which epochs were read, and breaks when told to."""
+
+    broken_after = 10**9  # items
 
     def __getitem__(self, index):
         self.read.append((self.epoch, index))
+        if len(self.read) > self.broken_after:
+            raise OSError("power cut")
         return super().__getitem__(index)
 
 
@@ -33,10 +37,12 @@ def run(tiny, tmp_path):
         (*mix(noise[5][:1000], noise[6][:1000]), SimpleNamespace(kind="woman-woman")),
     ]
 
-    def start(name, max_steps, size=6, resume=False, **options):
+    def start(name, max_steps, size=6, resume=False, broken_at=None, **options):
         torch.manual_seed(3)
         dataset = Recorded(voices, SEXES, samples=400, size=size)
         dataset.read = []
+        if broken_at:
+            dataset.broken_after = (broken_at - 1) * BATCH
         folder = tmp_path / name
         last = folder / "checkpoints" / "last.ckpt" if resume else None
         model = train(
@@ -272,3 +278,23 @@ def test_the_average_forgets_the_random_start_and_then_has_the_memory_asked_for(
         value = average(value, torch.ones(()), torch.tensor(step))
     assert value > 0.999  # a plain average of memory 0.99 would still be at 0.18
     assert average(torch.zeros(()), torch.ones(()), torch.tensor(10_000)).item() == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("valid_every", [1, 2, 3])
+@pytest.mark.parametrize("broken_at", [7, 8, 10, 13])
+def test_a_run_that_broke_goes_on_from_its_last_checkpoint(run, broken_at, valid_every):
+    # Three steps make an epoch and a checkpoint; the batches read since then are read again.
+    _, whole_folder, whole_read = run("whole", 15, valid_every=valid_every)
+    with pytest.raises(OSError, match="power cut"):
+        run("parts", 15, valid_every=valid_every, broken_at=broken_at)
+    saved = (broken_at - 1) // 3 * 3
+    _, parts_folder, second_read = run("parts", 15, resume=True, valid_every=valid_every)
+    assert second_read == whole_read[saved * BATCH :]
+    states = [
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=False)
+        for folder in (whole_folder, parts_folder)
+    ]
+    for name, value in states[0]["current_model_state"].items():
+        torch.testing.assert_close(value, states[1]["current_model_state"][name], atol=1e-6, rtol=0)
+    rows = [curve(folder).groupby("step").first() for folder in (whole_folder, parts_folder)]
+    pd.testing.assert_frame_equal(rows[1], rows[0], atol=1e-4, check_like=True)

@@ -16,7 +16,7 @@ from dprnn_lab.explorers.chunk_plan import (
     plan_chunks,
 )
 from dprnn_lab.explorers.chunks import ChunkExplorer
-from dprnn_lab.explorers.forward_cost import (
+from dprnn_lab.forward_cost import (
     ForwardCost,
     forward_work,
     measure_forward,

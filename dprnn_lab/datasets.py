@@ -1,0 +1,146 @@
+"""Mixtures on your disk: LibriMix, WHAM!, wsj0-2mix, or any folders laid out like them.
+
+All of these keep one folder of mixtures and one per source, with the same file name in each::
+
+    wav8k/min/tt/mix_clean/447o030v_0.1232_050c0109_-0.1232.wav     # or mix_both, mix
+    wav8k/min/tt/s1/447o030v_0.1232_050c0109_-0.1232.wav
+    wav8k/min/tt/s2/447o030v_0.1232_050c0109_-0.1232.wav
+
+Asteroid's recipes describe the same files with a CSV of the columns ``mixture_ID, mixture_path, source_1_path,
+source_2_path, ...``. Both are read here; files are opened one at a time, when they are asked for.
+
+Notebook: 04_data
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.data import Dataset
+
+from .audio import AudioError, read_audio
+
+__all__ = ["DiskMixture", "DiskMixtures"]
+
+ENDINGS = {".wav", ".flac"}
+
+
+@dataclass(frozen=True)
+class DiskMixture:
+    """One mixture and where its files are."""
+
+    id: str
+    kind: str  # the name of the mixtures' folder, or of the CSV
+    mixture: Path
+    sources: tuple[Path, ...]
+    sample_rate: float
+
+
+class DiskMixtures(Dataset):
+    """Mixtures and their sources from folders or from a CSV.
+
+    Item ``i`` is ``(mixture [T], sources [S, T], DiskMixture)``, float32.
+
+    Args:
+        path: the folder that holds the mixtures' folder and ``s1, s2, ...``; or a CSV in Asteroid's style.
+        sample_rate: Hz that the files must have; None to take the first file's.
+        mix: name of the mixtures' folder; needed only where there are several.
+
+    Raises:
+        FileNotFoundError: nothing at the path, or another layout: what was found and what was expected.
+        ValueError: an unclear choice of mixtures, or files without their counterparts.
+    """
+
+    def __init__(self, path: str | Path, sample_rate: float | None = None, mix: str | None = None):
+        path = Path(path)
+        if path.suffix == ".csv" and path.is_file():
+            rows = _rows_of_csv(path)
+        elif path.is_dir():
+            rows = _rows_of_folders(path, mix)
+        else:
+            raise FileNotFoundError(f"{path}: neither a folder nor a CSV file; give one of them")
+        if sample_rate is None:
+            sample_rate = read_audio(rows[0][2])[1]
+        self.path, self.sample_rate = path, sample_rate
+        self.specs = [DiskMixture(*row, sample_rate) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
+        spec = self.specs[index]
+        signals = [self._read(file) for file in (spec.mixture, *spec.sources)]
+        lengths = {len(s) for s in signals}
+        if len(lengths) > 1:
+            raise AudioError(
+                f"{spec.id}: the mixture and its sources have {sorted(lengths)} samples: they must be equally long "
+                "(the 'min' version of LibriMix and WHAM!, or 'max' with padded sources)"
+            )
+        return signals[0], torch.stack(signals[1:]), spec
+
+    def _read(self, file: Path) -> torch.Tensor:
+        samples, rate = read_audio(file)
+        if rate != self.sample_rate:
+            raise AudioError(
+                f"{file} is at {rate} Hz, expected {self.sample_rate} Hz: use the version of the data set at that "
+                "rate (wav8k or wav16k), or resample the files"
+            )
+        if len(samples) > 1:
+            raise AudioError(f"{file} has {len(samples)} channels, expected one: mix it down first")
+        return samples[0]
+
+
+def _audio_files(folder: Path) -> dict[str, Path]:
+    return {f.stem: f for f in sorted(folder.iterdir()) if f.suffix.lower() in ENDINGS}
+
+
+def _rows_of_folders(root: Path, mix: str | None) -> list[tuple[str, str, Path, tuple[Path, ...]]]:
+    inside = sorted(f.name for f in root.iterdir() if f.is_dir())
+    mixes = [n for n in inside if n == "mix" or n.startswith("mix_")]
+    sources = [f"s{i}" for i in range(1, 10) if f"s{i}" in inside]
+    if not mixes or not sources or (mix is not None and mix not in inside):
+        wanted = mix or "mix, mix_clean or mix_both"
+        raise FileNotFoundError(
+            f"{root} holds the folders {', '.join(inside) or '(none)'}: expected {wanted}, and s1, s2, ... beside it "
+            "(wav8k/min/tt of WHAM! and wsj0-2mix, wav8k/min/test of LibriMix)"
+        )
+    if mix is None and len(mixes) > 1:
+        raise ValueError(f"{root} holds {', '.join(mixes)}: choose one with mix=...")
+    mix = mix or mixes[0]
+    files = {name: _audio_files(root / name) for name in (mix, *sources)}
+    if not files[mix]:
+        raise FileNotFoundError(f"{root / mix} holds no .wav or .flac file")
+    for name in sources:
+        odd = sorted(files[mix].keys() ^ files[name].keys())
+        if odd:
+            raise ValueError(
+                f"{len(odd)} files are in only one of {mix} and {name} ({odd[0]}, ...): every mixture needs a file of "
+                "its name in each source's folder"
+            )
+    return [(stem, mix, file, tuple(files[s][stem] for s in sources)) for stem, file in files[mix].items()]
+
+
+def _rows_of_csv(path: Path) -> list[tuple[str, str, Path, tuple[Path, ...]]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        columns: Sequence[str] = table.fieldnames or []
+        sources = [f"source_{i}_path" for i in range(1, 10) if f"source_{i}_path" in columns]
+        if "mixture_path" not in columns or not sources:
+            raise ValueError(
+                f"{path} has the columns {', '.join(columns) or '(none)'}: expected mixture_path, source_1_path, "
+                "source_2_path, ... and, for the names, mixture_ID"
+            )
+        rows = [
+            (
+                row.get("mixture_ID") or Path(row["mixture_path"]).stem,
+                path.stem,
+                path.parent / row["mixture_path"],  # an absolute path stays what it is
+                tuple(path.parent / row[s] for s in sources),
+            )
+            for row in table
+        ]
+    if not rows:
+        raise ValueError(f"{path} has no rows: it must list one mixture at the least")
+    return rows

@@ -1,0 +1,26 @@
+"""Evaluation that convinces: scores per mixture, intervals, baselines, paired comparison, a report.
+
+Notebook: 08_evaluation
+"""
+
+from .baselines import BASELINES
+from .report import write_report
+from .run import evaluate_to, open_mixtures
+from .scores import METRICS, score
+from .statistics import bootstrap_mean, compare, worst
+from .table import evaluate, separate_with, summarise
+
+__all__ = [
+    "BASELINES",
+    "METRICS",
+    "bootstrap_mean",
+    "compare",
+    "evaluate",
+    "evaluate_to",
+    "open_mixtures",
+    "score",
+    "separate_with",
+    "summarise",
+    "worst",
+    "write_report",
+]

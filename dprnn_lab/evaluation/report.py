@@ -1,0 +1,207 @@
+"""The report of an evaluation: tables and comparisons in Markdown, the same with pictures and players in HTML.
+
+Notebook: 08_evaluation
+"""
+
+import base64
+import html
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+from torch.utils.data import Dataset
+
+from ..forward_cost import measure_forward
+from .statistics import compare, worst
+from .systems import make_system
+from .table import separate_with, summarise
+
+__all__ = ["markdown_report", "markdown_table", "write_report"]
+
+MEANS = ("sdr", "sdri", "sir", "sar", "stoi", "pesq", "correlation", "rtf")
+COST_SECONDS = 4
+
+
+def markdown_table(table: pd.DataFrame, digits: int = 2) -> str:
+    """A pipe table; numbers rounded, NaN as a dash.
+
+    >>> print(markdown_table(pd.DataFrame({"kind": ["man-woman"], "mean": [9.221]})))
+    | kind | mean |
+    |---|---:|
+    | man-woman | 9.22 |
+    """
+
+    def cell(value) -> str:
+        if isinstance(value, float):
+            return "–" if pd.isna(value) else f"{value:.{digits}f}"
+        return str(value)
+
+    numeric = [pd.api.types.is_numeric_dtype(t) for t in table.dtypes]
+    lines = [
+        "| " + " | ".join(map(str, table.columns)) + " |",
+        "|" + "|".join("---:" if n else "---" for n in numeric) + "|",
+    ]
+    lines += [
+        "| " + " | ".join(map(cell, row)) + " |" for row in table.astype(object).itertuples(index=False)
+    ]
+    return "\n".join(lines)
+
+
+def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, str, pd.DataFrame]]:
+    """Heading, sentence and table of each section."""
+    sections = [
+        (
+            "SI-SDR improvement (dB)",
+            "Mean by system and kind of mixture, with the 95 % bootstrap interval of the mean.",
+            summarise(table).drop(columns="correlation"),
+        ),
+        (
+            "Other scores",
+            "Means. Correlation is between the two outputs; rtf is seconds of computing per second of audio.",
+            table.groupby(["system", "kind"], sort=False)[[m for m in MEANS if m in table]]
+            .mean()
+            .reset_index(),
+        ),
+    ]
+    names = list(table["system"].unique())
+    parts = {name: table[table["system"] == name] for name in names}
+    for name in names[1:]:
+        sections.append(
+            (
+                f"Is {names[0]} better than {name}?",
+                f"SI-SDRi of {names[0]} minus {name} on the same mixtures (dB), the 95 % interval of the mean "
+                "difference, the mixtures on which it is better and worse, and the p value of the sign test.",
+                compare(parts[name], parts[names[0]]),
+            )
+        )
+    sections.append(
+        (
+            f"Worst mixtures of {names[0]}",
+            "Lowest SI-SDRi first: listen to these.",
+            worst(parts[names[0]], 5)[["id", "kind", "si_sdr", "si_sdri", "correlation"]],
+        )
+    )
+    if costs is not None and len(costs):
+        sections.append(
+            (
+                "Cost",
+                f"A forward pass over {COST_SECONDS} s in a process of its own: seconds, and the peak memory of its "
+                "tensors.",
+                costs,
+            )
+        )
+    return sections
+
+
+def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> str:
+    """All tables of an evaluation with several systems (a column ``system``); the first is the one in question."""
+    parts = [f"## {heading}\n\n{text}\n\n{markdown_table(t)}\n" for heading, text, t in _tables(table, costs)]
+    return "# Evaluation\n\n" + "\n".join(parts)
+
+
+def forward_costs(systems: Mapping[str, str]) -> pd.DataFrame:
+    """Parameters, seconds and peak memory of the DPRNN models among the systems."""
+    rows = []
+    for name, spec in systems.items():
+        config = getattr(model := make_system(spec), "config", None)
+        if config is None:
+            continue
+        samples = int(COST_SECONDS * config["sample_rate"])
+        (cost,) = measure_forward([config], samples, limit=float("inf"))
+        rows.append(
+            {
+                "system": name,
+                "parameters": sum(p.numel() for p in model.parameters()),
+                "seconds": cost.seconds,
+                "peak MiB": cost.peak_bytes / 2**20,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def write_report(
+    folder: str | Path, table: pd.DataFrame, systems: Mapping[str, str], mixtures: Dataset, players: int = 3
+) -> tuple[Path, Path]:
+    """Write ``report.md`` and ``report.html`` and return their paths.
+
+    Args:
+        folder: where :func:`evaluate_to` left the scores.
+        table: what it returned.
+        systems, mixtures: what it was given; the worst mixtures are separated again for the players.
+        players: how many of the worst mixtures to hear.
+    """
+    folder = Path(folder)
+    costs = forward_costs(systems)
+    markdown, page = folder / "report.md", folder / "report.html"
+    _write(markdown, markdown_report(table, costs))
+    body = ["<h1>Evaluation</h1>", _histogram(table)]
+    for heading, text, part in _tables(table, costs):
+        body.append(f"<h2>{html.escape(heading)}</h2><p>{html.escape(text)}</p>")
+        body.append(part.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0))
+    body.append(_players(table, systems, mixtures, players))
+    _write(page, _PAGE.format(body="\n".join(body)))
+    return markdown, page
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>
+<style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}
+td,th{{padding:.2em .8em;text-align:right}}tr:nth-child(even){{background:#f4f4f4}}
+audio{{height:2em;width:14em}}</style>
+{body}
+</html>
+"""
+
+
+def _write(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def _histogram(table: pd.DataFrame) -> str:
+    """SI-SDRi of the first system, a panel per kind: a mean hides two heaps."""
+    from matplotlib.figure import Figure
+
+    from ..show import COLOURS, png
+
+    first = table[table["system"] == table["system"].iloc[0]]
+    kinds = list(first["kind"].unique())
+    figure = Figure(figsize=(3 * len(kinds) + 0.5, 2.4), layout="constrained")
+    panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, kind in zip(panels, kinds, strict=True):
+        values = first.loc[first["kind"] == kind, "si_sdri"]
+        axes.hist(
+            values, bins=15, range=(first["si_sdri"].min(), first["si_sdri"].max() + 1e-6), color=COLOURS[1]
+        )
+        axes.axvline(values.mean(), color=COLOURS[2])
+        axes.set(title=kind, xlabel="SI-SDRi (dB)")
+    panels[0].set_ylabel("mixtures")
+    data = base64.b64encode(png(figure)).decode()
+    name = html.escape(str(first["system"].iloc[0]))
+    return (
+        f"<p>SI-SDRi of {name} by kind; the line is the mean.</p>"
+        f'<img alt="histograms of SI-SDRi by kind" src="data:image/png;base64,{data}">'
+    )
+
+
+def _players(table: pd.DataFrame, systems: Mapping[str, str], mixtures: Dataset, count: int) -> str:
+    from ..separation import scale_to_mixture
+    from ..show import player
+
+    name = table["system"].iloc[0]
+    system = make_system(systems[name])
+    index = {spec.id: i for i, spec in enumerate(mixtures.specs)}
+    rows = []
+    for row in worst(table[table["system"] == name], count).itertuples():
+        mixture, sources, spec = mixtures[index[row.id]]
+        estimates = scale_to_mixture(separate_with(system, mixture, sources, spec).detach(), mixture)
+        sounds = {"mixture": mixture}
+        sounds |= {f"source {i + 1}": s for i, s in enumerate(sources)}
+        sounds |= {f"output {i + 1}": s for i, s in enumerate(estimates)}
+        rate = int(getattr(spec, "sample_rate", 8000))
+        cells = "".join(f"<td>{k}<br>{player(v, rate)._repr_html_()}</td>" for k, v in sounds.items())
+        rows.append(
+            f"<p>{html.escape(row.id)}: SI-SDRi {row.si_sdri:.1f} dB</p><table><tr>{cells}</tr></table>"
+        )
+    return f"<h2>Hear the worst of {html.escape(name)}</h2>" + "\n".join(rows)

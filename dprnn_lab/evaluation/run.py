@@ -1,0 +1,164 @@
+"""Long evaluations: results on disk as they come, taken up again after a stop, on several processes.
+
+Notebook: 08_evaluation
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from ..datasets import DiskMixtures
+from ..mixing import FixedMixtures
+from .scores import check_metrics
+from .systems import fingerprint, make_system
+from .table import score_item
+
+__all__ = ["evaluate_to", "open_mixtures"]
+
+
+def open_mixtures(data: str, mix: str | None = None) -> FixedMixtures | DiskMixtures:
+    """Mixtures by a name of the bundled lists, a folder, or a CSV of either kind.
+
+    Raises:
+        FileNotFoundError, ValueError: as :class:`FixedMixtures` and :class:`DiskMixtures` do.
+    """
+    path = Path(data)
+    if path.suffix == ".csv" and path.is_file():
+        with path.open(encoding="utf-8") as file:
+            header = file.readline()
+        return DiskMixtures(path) if "mixture_path" in header else FixedMixtures(path)
+    return DiskMixtures(path, mix=mix) if path.is_dir() else FixedMixtures(data)
+
+
+def evaluate_to(
+    folder: str | Path,
+    systems: Mapping[str, str],
+    mixtures: Dataset,
+    metrics: Sequence[str] = ("si_sdr",),
+    workers: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Evaluate systems on mixtures and leave ``scores.csv`` in a folder.
+
+    Each row is in ``rows.jsonl`` before the next is computed. A call with the same arguments goes on where an
+    earlier one was stopped; the settings are kept in ``settings.json`` for that.
+
+    Args:
+        folder: made when missing.
+        systems: name in the table to a baseline's name, a checkpoint, or ``conv-tasnet:FILE``.
+        mixtures: a dataset with ``specs``, such as :class:`FixedMixtures` and :class:`DiskMixtures`.
+        metrics: as for :func:`score`.
+        workers: processes, each with one thread; 0 computes in this one.
+        progress: show one bar for all.
+
+    Returns:
+        The table of :func:`evaluate`, in the order of systems and mixtures.
+
+    Raises:
+        ValueError: the folder holds the results of other settings.
+    """
+    check_metrics(metrics)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "systems": {name: fingerprint(spec) for name, spec in systems.items()},
+        "mixtures": _digest(mixtures.specs),
+        "metrics": list(metrics),
+    }
+    _claim(folder, settings)
+    rows_file = folder / "rows.jsonl"
+    rows = _read_rows(rows_file)
+    done = {(row["system"], row["id"]) for row in rows}
+    todo = [
+        (name, index)
+        for name in systems
+        for index, spec in enumerate(mixtures.specs)
+        if (name, spec.id) not in done
+    ]
+    bar = tqdm(total=len(todo) + len(done), initial=len(done), unit="mixture", disable=not progress)
+    with bar, rows_file.open("a", encoding="utf-8") as file:
+        for row in _compute(systems, mixtures, metrics, todo, workers):
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            rows.append(row)
+            bar.update()
+    order = {
+        (name, spec.id): i for i, (name, spec) in enumerate((n, s) for n in systems for s in mixtures.specs)
+    }
+    table = pd.DataFrame(sorted(rows, key=lambda row: order[row["system"], row["id"]]))
+    scratch = folder / ".scores.csv.new"
+    table.round(4).to_csv(scratch, index=False)
+    os.replace(scratch, folder / "scores.csv")
+    return table
+
+
+def _digest(specs: Sequence) -> str:
+    """What identifies a list of mixtures: mix_clean and mix_both have the same ids."""
+    return f"{len(specs)} {hashlib.sha256(repr(specs).encode()).hexdigest()[:16]}"
+
+
+def _claim(folder: Path, settings: dict) -> None:
+    """Write the settings, or find that the folder is another evaluation's."""
+    file = folder / "settings.json"
+    if file.is_file():
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changed = [key for key in settings if before.get(key) != settings[key]]
+        if changed:
+            raise ValueError(
+                f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"
+            )
+        return
+    scratch = folder / ".settings.json.new"
+    scratch.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    os.replace(scratch, file)
+
+
+def _read_rows(file: Path) -> list[dict]:
+    """The rows that an earlier run left; a last line that it did not finish is dropped, in the file too."""
+    if not file.is_file():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def _compute(systems, mixtures, metrics, todo, workers: int) -> Iterator[dict]:
+    if workers == 0:
+        _prepare(systems, mixtures, metrics)
+        yield from map(_row, todo)
+        return
+    # Fresh processes: a forked copy of PyTorch's threads can hang.
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), partial(_prepare, dict(systems), mixtures, tuple(metrics), threads=1)
+    ) as pool:
+        yield from pool.map(_row, todo, chunksize=4)
+
+
+# What a process works with; filled by _prepare.
+_work: dict = {}
+
+
+def _prepare(systems, mixtures, metrics, threads: int | None = None) -> None:
+    if threads:
+        torch.set_num_threads(threads)
+    _work.update(specs=systems, systems={}, mixtures=mixtures, metrics=metrics)
+
+
+@torch.no_grad()
+def _row(task: tuple[str, int]) -> dict:
+    name, index = task
+    if name not in _work["systems"]:
+        _work["systems"][name] = make_system(_work["specs"][name])
+    return {"system": name} | score_item(_work["systems"][name], _work["mixtures"][index], _work["metrics"])
