@@ -6,18 +6,23 @@ GSM and more), rates are changed with torchaudio's windowed-sinc resampler.
 Notebook: 04_data
 """
 
+import math
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
-import torchaudio.functional
 
 __all__ = ["AudioError", "read_audio", "write_audio", "resample", "to_mono", "rms_db", "peak", "check_finite"]
 
 MONO_MODES = ("mean", "left", "right")
+LARGEST_FILTER = (
+    10_000_000  # taps over all phases: from 44 100 to 8 000 Hz 35 thousand, from 44 101 350 million
+)
 
 
 class AudioError(ValueError):
@@ -30,21 +35,29 @@ def read_audio(path: str | os.PathLike) -> tuple[torch.Tensor, int]:
     Raises:
         AudioError: no such file, not an audio file, or one without samples.
     """
+    with opened(path) as file:
+        samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+    if not len(samples):
+        raise AudioError(f"{path}: the file holds no samples; record or export it again")
+    return torch.from_numpy(np.ascontiguousarray(samples.T)), rate
+
+
+@contextmanager
+def opened(path: str | os.PathLike) -> Iterator[soundfile.SoundFile]:
+    """An audio file opened for reading; what soundfile says against it inside becomes an AudioError."""
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path}: no such file; give the path of an audio file")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            yield file
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless .raw
-        with path.open("rb") as file:
-            head = file.read(4)
+        with path.open("rb") as content:
+            head = content.read(4)
         raise AudioError(
             f"{path}: not readable as audio ({path.stat().st_size} bytes, beginning with {head!r}): "
             f"{getattr(error, 'error_string', error)} Convert it to WAV or FLAC first"
         ) from error
-    if not len(samples):
-        raise AudioError(f"{path}: the file holds no samples; record or export it again")
-    return torch.from_numpy(np.ascontiguousarray(samples.T)), rate
 
 
 def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int) -> Path:
@@ -91,7 +104,29 @@ def resample(samples: torch.Tensor, from_rate: float, to_rate: float) -> torch.T
         raise AudioError(f"sample rates are {from_rate} and {to_rate} Hz: both must be above 0")
     if from_rate == to_rate:
         return samples
-    return torchaudio.functional.resample(samples, int(from_rate), int(to_rate))
+    import torchaudio.functional  # a tenth of a second, for those who need it
+
+    return torchaudio.functional.resample(samples, *rate_ratio(from_rate, to_rate))
+
+
+def rate_ratio(from_rate: float, to_rate: float) -> tuple[int, int]:
+    """Two rates (Hz) in lowest terms: so many samples become so many.
+
+    Raises:
+        AudioError: the terms are so large that a filter between the rates would not fit in memory.
+
+    >>> rate_ratio(44100, 8000)
+    (441, 80)
+    """
+    from_rate, to_rate = int(from_rate), int(to_rate)
+    divisor = math.gcd(from_rate, to_rate)
+    ratio = from_rate // divisor, to_rate // divisor
+    if ratio[0] * ratio[1] > LARGEST_FILTER:
+        raise AudioError(
+            f"from {from_rate} Hz to {to_rate} Hz {ratio[0]} samples become {ratio[1]}: the filter would need "
+            "gigabytes; convert the file to a usual rate with sox or ffmpeg first"
+        )
+    return ratio
 
 
 def to_mono(samples: torch.Tensor, mode: str) -> torch.Tensor:

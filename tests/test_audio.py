@@ -219,3 +219,8 @@ def test_finite_samples_pass_and_others_are_counted():
     check_finite(torch.randn(10), "it")
     with pytest.raises(AudioError, match="it: 1 of 3 samples"):
         check_finite(torch.tensor([0.0, math.inf, 1.0]), "it")
+
+
+def test_rates_that_would_need_a_filter_of_gigabytes_are_refused():
+    with pytest.raises(AudioError, match="from 44101 Hz to 8000 Hz 44101 samples become 8000"):
+        resample(torch.zeros(1000), 44101, 8000)

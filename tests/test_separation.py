@@ -7,7 +7,7 @@ from torch import nn
 
 from dprnn_lab import separate
 from dprnn_lab.audio import AudioError, resample, write_audio
-from dprnn_lab.separation import scale_to_mixture
+from dprnn_lab.separation import MixtureFit, scale_to_mixture
 
 SCALES = ["mixture", "peak", "none"]
 
@@ -82,6 +82,26 @@ def test_the_models_mode_is_left_as_it_was_even_after_an_error(tiny, mixture, tr
     assert model.training is training
 
 
+def test_a_list_gives_a_list_of_what_each_gives(model, mixture, tmp_path):
+    path = write_audio(tmp_path / "mixture.wav", mixture, 8000)
+    several = [mixture, path, mixture[:500].numpy()]
+    for given in (several, tuple(several)):
+        found = separate(model, given)
+        assert len(found) == 3
+        for estimates, wav in zip(found, several, strict=True):
+            assert torch.equal(estimates, separate(model, wav))
+    assert separate(model, []) == []
+
+
+def test_what_is_wrong_in_a_list_is_named_with_its_place(model, mixture):
+    with pytest.raises(TypeError, match=r"wav\[1\] is float: give a path"):
+        separate(model, [mixture, 3.0])
+    with pytest.raises(AudioError, match=r"wav\[0\] has 2 channels"):
+        separate(model, [torch.stack((mixture, mixture))])
+    with pytest.raises(TypeError, match=r"wav\[0\] is list"):
+        separate(model, [[mixture]])
+
+
 # Scaling
 
 
@@ -117,6 +137,15 @@ def test_copies_of_the_mixture_share_it():
     mixture = torch.randn(2000)
     scaled = scale_to_mixture(torch.stack((mixture, mixture)), mixture)
     torch.testing.assert_close(scaled, torch.stack((mixture, mixture)) / 2)
+
+
+def test_gains_from_pieces_are_those_of_the_whole():
+    estimates, mixture = torch.randn(3, 2000), torch.randn(2000)
+    fit = MixtureFit(3)
+    for start, stop in [(0, 1), (1, 700), (700, 2000)]:
+        fit.add(estimates[:, start:stop], mixture[start:stop])
+    expected = torch.linalg.lstsq(estimates.T.double(), mixture.double()).solution
+    torch.testing.assert_close(fit.gains(), expected.float())
 
 
 def test_peak_scaling_brings_the_loudest_to_09_and_keeps_their_relation():
@@ -196,7 +225,7 @@ def test_a_rate_that_is_none_is_named(model, mixture, rate):
         separate(model, mixture, rate)
 
 
-@pytest.mark.parametrize("wav", [[0.0, 1.0], None, b"RIFF", 3.0])
+@pytest.mark.parametrize("wav", [{0.0: 1.0}, None, b"RIFF", 3.0])
 def test_other_types_are_named(model, wav):
     with pytest.raises(TypeError, match=f"wav is {type(wav).__name__}"):
         separate(model, wav)
@@ -205,5 +234,7 @@ def test_other_types_are_named(model, wav):
 def test_options_with_unknown_values_are_named(model, mixture):
     with pytest.raises(AudioError, match="scale is 'loud': choose 'mixture', 'peak' or 'none'"):
         separate(model, mixture, scale="loud")
+    with pytest.raises(AudioError, match="tracking is 'hope': choose one of profiles, overlap, none"):
+        separate(model, mixture, tracking="hope")
     with pytest.raises(AudioError, match="mono is 'both'"):
         separate(model, torch.stack((mixture, mixture)), mono="both")
