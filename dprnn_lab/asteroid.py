@@ -13,8 +13,13 @@ __all__ = ["from_asteroid", "to_asteroid"]
 
 # (Asteroid, ours, trailing axes of size one that Asteroid's weight has more than ours)
 _RENAMES = [
-    (r"encoder.filterbank._filters", r"encoder.filters", 0),
-    (r"decoder.filterbank._filters", r"decoder.filters", 0),
+    (r"{coder}.filterbank._filters", r"{coder}.filters", 0),
+    (r"{coder}.filterbank._filters", r"{coder}.real_filters", 0),
+    (r"{coder}.filterbank.torch_window", r"{coder}.window", 0),
+    (r"{coder}.filterbank.low_hz_", r"{coder}.low_hz", 0),
+    (r"{coder}.filterbank.band_hz_", r"{coder}.band_hz", 0),
+    (r"{coder}.filterbank.window_", r"{coder}.half_window", 0),
+    (r"{coder}.filterbank.n_", r"{coder}.two_pi_t", 0),
     (r"masker.bottleneck.0.{norm}", r"separator.input_norm.{norm}", 0),
     (r"masker.bottleneck.1.{layer}", r"separator.bottleneck.{layer}", 1),
     (r"masker.net.{i}.{path}_RNN.rnn.{rnn}", r"separator.blocks.{i}.{path}.rnn.{rnn}", 0),
@@ -30,14 +35,16 @@ _RENAMES = [
     (r"masker.output_act.{layer}", r"separator.mask_act.{layer}", 0),
     (r"enc_activation.{layer}", r"encoder_act.{layer}", 0),
 ]
+_RUNNING = "running_mean|running_var|num_batches_tracked"  # what batch norm has besides
 _FIELDS = {
     "i": r"\d+",
+    "coder": "encoder|decoder",
     "path": "intra|inter",
     "rnn": r"(?:weight|bias)_\w+",
     "layer": "weight|bias",
-    "norm": "gamma|beta|gain|bias",
+    "norm": f"gamma|beta|gain|weight|bias|{_RUNNING}",
 }
-_NORM = {"gamma": "gain", "beta": "bias"}
+_NORM = {"gamma": "gain", "beta": "bias"}  # batch norm's weight and bias go by the same names in both
 
 
 @cache
@@ -52,14 +59,15 @@ def from_asteroid(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
     Raises:
         KeyError: a name that no row of the table knows.
     """
+    features = _features(state_dict)
     renamed = {}
     for name, value in state_dict.items():
         for theirs, ours, axes in _RENAMES:
             match = _pattern(theirs).fullmatch(name)
-            if match:
+            if match and _is_half(name, value, features) == ours.endswith("real_filters"):
                 fields = match.groupdict()
                 if "norm" in fields:
-                    fields["norm"] = _NORM[fields["norm"]]
+                    fields["norm"] = _NORM.get(fields["norm"], fields["norm"])
                 if name.endswith("weight"):
                     for _ in range(axes):
                         value = value.squeeze(-1)
@@ -70,18 +78,35 @@ def from_asteroid(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
     return renamed
 
 
-def to_asteroid(state_dict: dict[str, torch.Tensor], use_mulcat: bool) -> dict[str, torch.Tensor]:
-    """Our ``state_dict`` under Asteroid's names and shapes (with ``use_mulcat`` its first RNN is ``rnn1``)."""
+def _features(state_dict: dict[str, torch.Tensor]) -> int | None:
+    """How many features the frames have that the masker takes."""
+    for name, axis in (("masker.bottleneck.1.weight", 1), ("masker.mask_net.weight", 0)):
+        if name in state_dict and state_dict[name].dim() > axis:
+            return state_dict[name].shape[axis]
+    return None
+
+
+def _is_half(name: str, value: torch.Tensor, features: int | None) -> bool:
+    """Whether filters are the learned half of an analytic filterbank: Asteroid gives both one name."""
+    return name.endswith("._filters") and value.dim() > 0 and 2 * value.shape[0] == features
+
+
+def to_asteroid(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Our ``state_dict`` under Asteroid's names and shapes.
+
+    Asteroid calls the first RNN ``rnn1`` where there is a second to multiply it with.
+    """
     back = {ours: theirs for theirs, ours in _NORM.items()}
-    wrong = ".rnn.{rnn}" if use_mulcat else ".rnn1.{rnn}"
+    wrong = ".rnn.{rnn}" if any(".gate_rnn." in name for name in state_dict) else ".rnn1.{rnn}"
     renamed = {}
     for name, value in state_dict.items():
+        is_batch_norm = f"{name.rpartition('.')[0]}.running_mean" in state_dict
         for theirs, ours, axes in _RENAMES:
             match = _pattern(ours).fullmatch(name)
             if match and not theirs.endswith(wrong):
                 fields = match.groupdict()
-                if "norm" in fields:
-                    fields["norm"] = back[fields["norm"]]
+                if "norm" in fields and not is_batch_norm:
+                    fields["norm"] = back.get(fields["norm"], fields["norm"])
                 if name.endswith("weight"):
                     for _ in range(axes):
                         value = value.unsqueeze(-1)

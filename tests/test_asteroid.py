@@ -10,7 +10,7 @@ from dprnn_lab import DPRNNTasNet, PITLossWrapper, loss
 from dprnn_lab.asteroid import from_asteroid, to_asteroid
 
 FOLDER = Path(__file__).parent / "reference"
-MODELS = ["default", "cln", "mulcat", "gru", "three", "odd"]
+MODELS = ["default", "cln", "mulcat", "gru", "three", "odd", "stft", "analytic", "sinc"]
 KINDS = ["neg_sisdr", "neg_sdsdr", "neg_snr"]
 
 
@@ -42,7 +42,7 @@ def test_names_and_shapes_survive_the_way_there_and_back(name):
     assert {k: v.shape for k, v in ours.items()} == {
         k: v.shape for k, v in DPRNNTasNet(**config).state_dict().items()
     }
-    back = to_asteroid(ours, use_mulcat=config.get("use_mulcat", False))
+    back = to_asteroid(ours)
     assert back.keys() == state.keys()
     assert all(back[key].shape == state[key].shape and torch.equal(back[key], state[key]) for key in state)
 
@@ -54,7 +54,7 @@ def test_names_and_shapes_survive_the_way_there_and_back(name):
 )
 def test_our_weights_survive_the_way_there_and_back(tiny, options):
     ours = tiny(**options).state_dict()
-    theirs = to_asteroid(ours, use_mulcat=options.get("use_mulcat", False))
+    theirs = to_asteroid(ours)
     back = from_asteroid(theirs)
     assert len(theirs) == len(ours)
     assert back.keys() == ours.keys()
@@ -80,7 +80,7 @@ def test_names_that_asteroid_does_not_have_are_an_error(name):
 @pytest.mark.parametrize("name", ["masker.mask_net.weight", "separator.blocks.x.intra.rnn.weight_ih_l0"])
 def test_names_that_we_do_not_have_are_an_error(name):
     with pytest.raises(KeyError, match="not a parameter of our DPRNNTasNet"):
-        to_asteroid({name: torch.zeros(1)}, use_mulcat=False)
+        to_asteroid({name: torch.zeros(1)})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,7 +18,6 @@ import torch
 from ..model import DPRNNTasNet
 from .errors import CheckpointError
 from .hub import locate
-from .infer import infer
 from .names import Named, rename
 from .native import FORMAT, save_model
 from .package import save_asteroid
@@ -113,7 +112,7 @@ def _examine(path, prefix: str | None, config: dict) -> tuple[LoadReport, Named,
     contents = read_file(file)
     named = rename(file, contents.tensors, prefix)
     tensors = named.tensors
-    settings, conflicts = settle(file, contents, infer(tensors), config)
+    settings, conflicts = settle(file, contents, tensors, config)
     try:
         with torch.device("meta"):  # shapes without numbers
             expected = DPRNNTasNet(**{name: setting.value for name, setting in settings.items()}).state_dict()

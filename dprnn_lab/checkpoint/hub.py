@@ -18,6 +18,12 @@ __all__ = ["HUB_FILES", "download", "locate"]
 
 # What a model's page may hold, in the order in which we ask. The second is Asteroid's.
 HUB_FILES = ("model.safetensors", "pytorch_model.bin", "best_model.pth", "model.pth")
+# Asteroid's names from before the hub.
+_ZENODO = {
+    "mpariente/DPRNNTasNet_WHAM!_sepclean": "https://zenodo.org/record/3873670/files/model.pth",
+    "mpariente/DPRNNTasNet(ks=16)_WHAM!_sepclean": "https://zenodo.org/record/3903795/files/model.pth",
+    "popcornell/DPRNNTasNet_WHAM_enhancesingle": "https://zenodo.org/record/3998647/files/model.pth",
+}
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(@[\w./-]+)?")
 
 
@@ -42,6 +48,12 @@ def locate(source: str | os.PathLike) -> Path:
             else 'download the file first, and give its path; models of the hub have an id, "user/name"'
         )
         raise CheckpointError(f"{source}: is an address of the web; {remedy}")
+    old = _ZENODO.get(source)
+    if old:
+        raise CheckpointError(
+            f"{source}: is an old name of Asteroid's for a file on Zenodo, which is not downloaded from here; "
+            f"download {old} and give its path"
+        )
     here = Path(source)
     if _HUB_ID.fullmatch(source) and here.suffix not in ENDINGS and not here.parent.exists():
         return download(*source.split("@", 1))

@@ -3,36 +3,52 @@
 A tensor's shape is a witness: ``separator.bottleneck.weight`` of shape [F, N] tells the bottleneck and the
 number of filters, whatever a configuration says. No shape tells how far apart the frames or the chunks are,
 nor which function without parameters is applied: stride, chunk and hop size, activations (but for PReLU,
-which has a parameter), gLN or cLN, the sample rate. A model with these wrong loads, runs and separates badly.
+which has a parameter), gLN, cLN or fgLN (batch norm has running statistics), the sample rate (but for
+band-pass filters, which keep their time axis in seconds). A model with these wrong loads, runs and separates
+badly.
+
+Each filterbank but two leaves parameters of its own: "free" and an "stft" without its window look alike, and
+with the same filters are the same model.
 
 Notebook: 06_failures_at_inference
 """
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
-__all__ = ["UNDECIDED", "Witness", "infer"]
+__all__ = ["ONLY_SINC", "UNDECIDED", "Witness", "infer"]
 
-UNDECIDED = ("stride", "chunk_size", "hop_size", "mask_act", "norm_type", "encoder_activation", "sample_rate")
+ONLY_SINC = ("min_low_hz", "min_band_hz")  # for the filterbank "param_sinc" alone
+UNDECIDED = (
+    "stride",
+    "chunk_size",
+    "hop_size",
+    "mask_act",
+    "norm_type",
+    "encoder_activation",
+    "sample_rate",
+    *ONLY_SINC,
+)
 
-# Argument: parameters and axes that show it. Any one is enough; the first there is taken.
-_AXES = {
-    "n_filters": [
-        ("encoder.filters", 0),
-        ("decoder.filters", 0),
-        ("separator.bottleneck.weight", 1),
-        ("separator.mask.weight", 0),
-    ],
-    "kernel_size": [("encoder.filters", 2), ("decoder.filters", 2)],
-    "bn_chan": [
-        ("separator.bottleneck.weight", 0),
-        ("separator.mask.weight", 1),
-        ("separator.output_tanh.weight", 0),
-        ("separator.output_gate.weight", 0),
-    ],
+# The parameter that only this bank has, and the one with a row for each (pair of) filters.
+_BANKS = {
+    "param_sinc": ("low_hz", "low_hz"),
+    "analytic_free": ("real_filters", "real_filters"),
+    "stft": ("window", "filters"),
+    "free": ("filters", "filters"),
 }
+# Any one place, a parameter and its axis, is enough; the first there is taken.
+_FEATURES = [("separator.bottleneck.weight", 1), ("separator.mask.weight", 0)]
+_BN_CHAN = [
+    ("separator.bottleneck.weight", 0),
+    ("separator.mask.weight", 1),
+    ("separator.output_tanh.weight", 0),
+    ("separator.output_gate.weight", 0),
+]
 _GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
 
 
@@ -48,18 +64,16 @@ def infer(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
     """Every argument that the tensors (our names) decide; what is missing from them decides nothing.
 
     ``mask_act`` and ``encoder_activation`` are among them only as "prelu", the one activation that has a
-    parameter.
+    parameter, and ``norm_type`` only as "bN", the one norm that has running statistics.
 
     >>> witnesses = infer({"encoder.filters": torch.zeros(64, 1, 16)})
     >>> {name: witness.value for name, witness in witnesses.items()}
-    {'n_filters': 64, 'kernel_size': 16}
+    {'fb_name': 'free', 'n_filters': 64, 'kernel_size': 16}
     """
-    found: dict[str, Witness] = {}
-    for argument, places in _AXES.items():
-        for name, axis in places:
-            if name in tensors and tensors[name].dim() > axis:
-                found[argument] = _witness(tensors, name, tensors[name].shape[axis])
-                break
+    found = _infer_bank(tensors)
+    width = _size(tensors, _BN_CHAN)
+    if width:
+        found["bn_chan"] = width
     name = "separator.source_split.weight"
     if name in tensors and tensors[name].dim() == 2 and tensors[name].shape[0] % tensors[name].shape[1] == 0:
         found["n_src"] = _witness(tensors, name, tensors[name].shape[0] // tensors[name].shape[1])
@@ -70,7 +84,57 @@ def infer(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
     ):
         if name in tensors:
             found[argument] = _witness(tensors, name, "prelu")
+    name = "separator.input_norm.running_mean"
+    if name in tensors:
+        found["norm_type"] = _witness(tensors, name, "bN")
     return found
+
+
+def _infer_bank(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
+    """The filterbank, its sizes, and whether each of its features has a mask value of its own."""
+    found: dict[str, Witness] = {}
+    features, masks = _size(tensors, _FEATURES[:1]), _size(tensors, _FEATURES[1:])
+    if features and masks and masks.value in (1, features.value):
+        found["out_chan"] = Witness(None if masks.value == features.value else 1, masks.evidence)
+    marks = {
+        bank: f"{coder}.{mark}"
+        for bank, (mark, _) in _BANKS.items()
+        for coder in ("decoder", "encoder")
+        if f"{coder}.{mark}" in tensors
+    }
+    if not marks:
+        width = features or masks
+        return found | ({"n_filters": width} if width else {})
+    bank, mark = next(iter(marks.items()))
+    found["fb_name"] = Witness(bank, f"{mark} is there")
+    rows = _BANKS[bank][1]
+    count = _size(tensors, [(f"encoder.{rows}", 0), (f"decoder.{rows}", 0)])
+    if count:
+        total = {"free": count.value, "stft": count.value - 2}.get(bank, 2 * count.value)
+        found["n_filters"] = Witness(total, count.evidence)
+    if bank == "param_sinc":
+        half = _size(tensors, [("encoder.half_window", 0), ("decoder.half_window", 0)])
+        kernel = half and Witness(2 * half.value + 1, half.evidence)
+        found.update(_infer_rate(tensors))
+    else:
+        kernel = _size(tensors, [(f"encoder.{rows}", 2), (f"decoder.{rows}", 2)])
+    return found | ({"kernel_size": kernel} if kernel else {})
+
+
+def _infer_rate(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
+    """The one value that is read off numbers: 2 pi times the time of the sample before the middle one."""
+    for name in ("encoder.two_pi_t", "decoder.two_pi_t"):
+        if name in tensors and tensors[name].numel() and (last := float(tensors[name].flatten()[-1])) < 0:
+            return {"sample_rate": Witness(round(-2 * math.pi / last), f"{name} ends with {last:.6f}")}
+    return {}
+
+
+def _size(tensors: dict[str, torch.Tensor], places: Iterable[tuple[str, int]]) -> Witness | None:
+    """The length of the first axis that is there."""
+    for name, axis in places:
+        if name in tensors and tensors[name].dim() > axis:
+            return _witness(tensors, name, tensors[name].shape[axis])
+    return None
 
 
 def _infer_blocks(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:

@@ -46,8 +46,8 @@ def rename(path: Path, tensors: dict[str, torch.Tensor], prefix: str | None = No
         if not counts:
             first = ", ".join(list(tensors)[:3])
             raise CheckpointError(
-                f"{path}: none of its {len(tensors)} tensors is a parameter of a DPRNN-TasNet with free "
-                f"filters (the first are {first}). Is it a model of another kind?"
+                f"{path}: none of its {len(tensors)} tensors is a parameter of a DPRNN-TasNet "
+                f"(the first are {first}). Is it a model of another kind?"
             )
         (prefix, most), *others = counts.most_common()
         rivals = [p for p, count in others if count == most]
@@ -65,14 +65,10 @@ def rename(path: Path, tensors: dict[str, torch.Tensor], prefix: str | None = No
             f"{', '.join(repr(p) for p in counts) or 'none'}. Leave prefix out to have it found"
         )
     naming = namings.most_common(1)[0][0]
-    renamed, unexpected = {}, []
-    for tail, value in inside.items():
-        if known.get(prefix + tail) != (tail, naming):
-            unexpected.append(prefix + tail)
-        elif naming == "Asteroid":
-            renamed.update(from_asteroid({tail: value}))
-        else:
-            renamed[tail] = value
+    renamed = {tail: value for tail, value in inside.items() if known.get(prefix + tail) == (tail, naming)}
+    unexpected = [prefix + tail for tail in inside if tail not in renamed]
+    if naming == "Asteroid":
+        renamed = from_asteroid(renamed)
     outside = [key for key in tensors if not key.startswith(prefix)]
     return Named(renamed, prefix, naming, unexpected, outside)
 
@@ -84,7 +80,7 @@ def _our_name(key: str) -> tuple[str, str] | None:
         tail = ".".join(parts[start:])
         if parts[start] not in _ROOTS:
             continue
-        for naming, table in (("Asteroid", from_asteroid), ("dprnn-lab", _to_asteroid)):
+        for naming, table in (("Asteroid", from_asteroid), ("dprnn-lab", to_asteroid)):
             try:
                 table({tail: torch.empty(0)})
             except KeyError:
@@ -94,7 +90,3 @@ def _our_name(key: str) -> tuple[str, str] | None:
 
 
 _ROOTS = ("encoder", "decoder", "masker", "separator", "enc_activation", "encoder_act")
-
-
-def _to_asteroid(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return to_asteroid(state, use_mulcat=True)

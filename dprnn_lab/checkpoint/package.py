@@ -35,17 +35,14 @@ def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | Non
     path = Path(path)
     if path.suffix not in ENDINGS:
         raise CheckpointError(f"{path}: Asteroid's packages end in {', '.join(ENDINGS)}")
-    config = model.config
+    config, features = dict(model.config), model.encoder.filters.shape[0]
+    if config["fb_name"] != "param_sinc":
+        del config["min_low_hz"], config["min_band_hz"]
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     package = {
         "model_name": "DPRNNTasNet",
-        "model_args": {
-            "fb_name": "free",
-            "in_chan": config["n_filters"],
-            "out_chan": config["n_filters"],
-            **config,
-        },
-        "state_dict": OrderedDict(to_asteroid(state, config["use_mulcat"])),
+        "model_args": {**config, "in_chan": features, "out_chan": config["out_chan"] or features},
+        "state_dict": OrderedDict(to_asteroid(state)),
         "infos": dict(infos or {}),
     }
     buffer = io.BytesIO()

@@ -24,6 +24,14 @@ __all__ = ["Contents", "read_file"]
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".th")
 _STATE_KEYS = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
+_TELLING = {
+    "n_src",
+    "bn_chan",
+    "hid_size",
+    "chunk_size",
+    "n_repeats",
+    "mask_act",
+}  # of a DPRNN-TasNet's arguments
 
 
 @dataclass
@@ -35,6 +43,7 @@ class Contents:
     arguments: object = None  # the model's arguments as the file gives them, None if it gives none
     arguments_from: str = "file"
     facts: dict = field(default_factory=dict)  # about the training; nothing but what JSON can hold
+    arguments_among_others: bool = False  # beside settings of the training, which are not the model's
 
 
 def read_file(path: Path) -> Contents:
@@ -49,8 +58,13 @@ def read_file(path: Path) -> Contents:
         raise CheckpointError(f"{path}: is a folder; {found}")
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; give the path of a .safetensors file (or .pth, .ckpt)")
-    with path.open("rb") as file:
-        head = file.read(512)
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: can't be read: {error.strerror}. Change its permissions, or copy it"
+        ) from error
     if head[4:9] == b"\0\0\0\0{":  # the length of the header in eight bytes, then the header as JSON
         return _read_safetensors(path, head)
     if head[:4] == b"PK\x03\x04":
@@ -197,6 +211,14 @@ def _training_checkpoint(path: Path, content: Mapping, key: str) -> Contents:
             merged["sample_rate"] = data["sample_rate"]
         if merged:
             found.arguments, found.arguments_from = merged, "file (training_config)"
+            found.arguments_among_others = True
+    # Anybody's Lightning module may have called save_hyperparameters() with the model's arguments among others.
+    hyper = content.get("hyper_parameters")
+    if isinstance(hyper, Mapping) and hyper and not isinstance(recipe, Mapping):
+        facts["hyper_parameters"] = plain(hyper)
+        if found.arguments is None and len(_TELLING & hyper.keys()) > 1:
+            found.arguments, found.arguments_from = hyper, "file (hyper_parameters)"
+            found.arguments_among_others = True
     return found
 
 
@@ -210,6 +232,12 @@ def _tensors(path: Path, state: object) -> dict[str, torch.Tensor]:
             raise CheckpointError(
                 f"{path}: a dictionary of {keys}{', ...' if len(state) > 5 else ''}, but {name!r} is "
                 f"{_describe(value)} and no tensor. Give the file of a model's state_dict()"
+            )
+        if value.is_meta or value.is_complex() or value.is_quantized or value.layout != torch.strided:
+            kind = "a shape without numbers (meta)" if value.is_meta else f"{value.dtype}, {value.layout}"
+            raise CheckpointError(
+                f"{path}: {name} is {kind}, not a dense tensor of real numbers. Save the weights of the model "
+                "that ran: torch.save(model.state_dict(), path)"
             )
     return dict(state)
 

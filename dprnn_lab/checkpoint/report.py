@@ -103,6 +103,8 @@ class LoadReport:
         lines.append(f"  NaN or Inf  {count or 'none'}{where}")
         lines.append("  configuration")
         for name, setting in self.settings.items():
+            if setting.source == "unused":
+                continue
             because = f" ({setting.evidence})" if setting.evidence else ""
             lines.append(f"    {name:18} {setting.value!s:9} {setting.source}{because}")
         lines += [f"    contradiction: {conflict}" for conflict in self.conflicts]

@@ -10,16 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from ..model import DPRNNTasNet
+from ..model.constrained_filterbank import bank_sizes, stft_window
+from ..model.options import canonical
 from .errors import CheckpointError
-from .infer import Witness
+from .infer import ONLY_SINC, infer
 from .reading import Contents, plain
 
 __all__ = ["DEFAULTS", "Conflict", "Setting", "settle"]
 
 DEFAULTS = {name: p.default for name, p in inspect.signature(DPRNNTasNet).parameters.items()}
 DEFAULTS["stride"] = None  # half a kernel, as Asteroid's filterbanks have it, rather than always 8
-_NORMS = {"GlobLN": "gLN", "ChanLN": "cLN"}  # Asteroid's classes go by both names
+del DEFAULTS["in_chan"]  # it repeats what the filterbank gives
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Setting:
     """One argument of the model."""
 
     value: object
-    source: str  # "given", "file ...", "shapes" or "assumed"
+    source: str  # "given", "file ...", "shapes", "assumed", or "unused" by this filterbank
     evidence: str = ""  # what a shape says to it, if one does
 
 
@@ -49,9 +53,13 @@ class Conflict:
 
 
 def settle(
-    path: Path, contents: Contents, witnesses: Mapping[str, Witness], given: Mapping[str, object]
+    path: Path, contents: Contents, tensors: dict[str, torch.Tensor], given: Mapping[str, object]
 ) -> tuple[dict[str, Setting], list[Conflict]]:
     """Every argument's value and source, and the values that contradict a shape.
+
+    Args:
+        tensors: of the file, under our names. What a file of an old Asteroid lacks and nothing needs, the STFT's
+            window, is put in.
 
     Raises:
         CheckpointError: arguments in the file that no DPRNN-TasNet of this course has.
@@ -60,7 +68,14 @@ def settle(
     unknown = sorted(given.keys() - DEFAULTS.keys())
     if unknown:
         raise TypeError(f"{unknown[0]!r} is no argument of DPRNNTasNet; there are {', '.join(DEFAULTS)}")
+    given = {name: canonical(name, value) for name, value in given.items()}
     stated = _stated(path, contents)
+    bank = given.get("fb_name", stated.get("fb_name"))
+    if bank == "stft":
+        _add_window(tensors)
+    witnesses = infer(tensors)
+    bank = bank or (witnesses["fb_name"].value if "fb_name" in witnesses else DEFAULTS["fb_name"])
+    stated, given = _sized(stated, bank), _sized(given, bank)
     if "chunk_size" in given and "hop_size" not in given:
         stated.pop("hop_size", None)  # it belonged to the other chunk size
     settings: dict[str, Setting] = {}
@@ -74,6 +89,8 @@ def settle(
             setting = Setting(stated[name], contents.arguments_from, agree)
         elif witness:
             setting = Setting(witness.value, "shapes", witness.evidence)
+        elif name in ONLY_SINC and bank != "param_sinc":
+            setting = Setting(default, "unused")
         else:
             setting = Setting(default, "assumed")
         settings[name] = setting
@@ -89,29 +106,43 @@ def settle(
 
 
 def _stated(path: Path, contents: Contents) -> dict[str, object]:
-    """The file's arguments under our names, without those that say nothing."""
+    """The file's arguments by our names, without those that say nothing."""
     if contents.arguments is None:
         return {}
     where = f"{path}: the configuration in the file does not build a model"
     if not isinstance(contents.arguments, Mapping):
         raise CheckpointError(f"{where}: it is a {type(contents.arguments).__name__}, not a dictionary")
-    stated = dict(plain(contents.arguments))
-    bank = stated.pop("fb_name", "free")
-    if bank not in ("free", "FreeFB", None):
-        raise CheckpointError(
-            f"{path}: fb_name is {bank!r}, a filterbank that this model does not have: only 'free' (learned) "
-            "filters can be loaded"
-        )
-    for name in ("in_chan", "out_chan"):
-        size, filters = stated.pop(name, None), stated.get("n_filters")
-        if size is not None and filters is not None and size != filters:
-            raise CheckpointError(f"{where}: {name} is {size}, it must be n_filters ({filters}) or None")
+    stated = {name: canonical(name, value) for name, value in plain(contents.arguments).items()}
+    in_chan, filters = stated.pop("in_chan", None), stated.get("n_filters")
+    if isinstance(filters, int):
+        features = bank_sizes(stated.get("fb_name"), filters, 1)[2]
+        if in_chan not in (None, features):
+            raise CheckpointError(
+                f"{where}: in_chan is {in_chan!r}, but n_filters={filters} makes {features} features"
+            )
+        if stated.get("out_chan") == features:
+            stated["out_chan"] = None
     unknown = sorted(stated.keys() - DEFAULTS.keys())
-    if unknown and "training_config" not in contents.arguments_from:
+    if unknown and not contents.arguments_among_others:
         raise CheckpointError(f"{where}: {unknown[0]!r} is no argument of DPRNNTasNet")
-    stated["norm_type"] = _NORMS.get(stated.get("norm_type"), stated.get("norm_type"))
     return {
         name: value
         for name, value in stated.items()
-        if name in DEFAULTS and (value is not None or name == "encoder_activation")
+        if name in DEFAULTS and (value is not None or DEFAULTS[name] is None)
     }
+
+
+def _sized(arguments: dict[str, object], bank: object) -> dict[str, object]:
+    """The arguments with sizes as the filterbank has them: some have no odd, some no even ones."""
+    sized = dict(arguments)
+    if isinstance(sized.get("n_filters"), int):
+        sized["n_filters"] = bank_sizes(bank, sized["n_filters"], 1)[0]
+    if isinstance(sized.get("kernel_size"), int):
+        sized["kernel_size"] = bank_sizes(bank, 2, sized["kernel_size"])[1]
+    return sized
+
+
+def _add_window(tensors: dict[str, torch.Tensor]) -> None:
+    for coder in ("encoder", "decoder"):
+        if f"{coder}.filters" in tensors:
+            tensors.setdefault(f"{coder}.window", stft_window(tensors[f"{coder}.filters"].shape[-1]))

@@ -5,8 +5,8 @@ chunks of K frames with 50 % overlap, each RNN sees a sequence of K or of C step
 K is chosen well. Equations and names follow DPRNN (Luo, Chen and Yoshioka, arXiv 1910.06379): segmentation
 (section 2.1), the dual-path block (2.2), overlap-add (2.3).
 
-Tensors keep their features last, ``[B, C, K, F]``: that is how RNNs and linear layers want them, so a block
-copies nothing but for the one exchange of the chunk axes that the inter-chunk RNN needs.
+Tensors keep their features last, ``[B, C, K, F]``: that is how RNNs and linear layers want them, and only the
+two axes of the chunks change places.
 
 Notebook: 02_dual_path
 """
@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .norms import NORMS
+from .projection import RNNProjection
 
 __all__ = ["segment", "overlap_add", "chunk_count", "best_chunk_size", "PathRNN", "DualPathBlock"]
 
@@ -130,7 +131,7 @@ class PathRNN(nn.Module):
         self.rnn = rnn()
         self.gate_rnn = rnn() if use_mulcat else None
         width = hidden * (2 if bidirectional else 1) + (features if use_mulcat else 0)
-        self.projection = nn.Linear(width, features)
+        self.projection = RNNProjection(width, features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y, _ = self.rnn(x)
@@ -163,5 +164,5 @@ class DualPathBlock(nn.Module):
         chunks = chunks + self.intra_norm(y)
         # Inter-chunk: every position in a chunk is a sequence of C steps, a hop apart.
         across = chunks.transpose(1, 2)
-        y = self.inter(across.flatten(0, 1)).view_as(across).transpose(1, 2)
-        return chunks + self.inter_norm(y)
+        y = self.inter(across.flatten(0, 1)).view_as(across)
+        return chunks + self.inter_norm(y).transpose(1, 2)

@@ -1,7 +1,9 @@
-"""Layer norms of the separator, for tensors whose last axis holds the F features.
+"""Norms of the separator, for tensors whose last axis holds the F features.
 
-Both are defined in Conv-TasNet (Luo and Mesgarani, arXiv 1809.07454, section III-C). Their parameters have
-the same shapes, so a checkpoint does not tell which of the two it was trained with.
+gLN and cLN are defined in Conv-TasNet (Luo and Mesgarani, arXiv 1809.07454, section III-C); fgLN and batch norm
+are Asteroid's other two. They differ in what shares a mean and a variance. The parameters of the first three
+have the same shapes, so a checkpoint does not tell which of them it was trained with; batch norm keeps running
+statistics beside them.
 
 Notebook: 02_dual_path
 """
@@ -10,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["GlobalLayerNorm", "ChannelLayerNorm", "NORMS"]
+__all__ = ["GlobalLayerNorm", "ChannelLayerNorm", "FeatureGlobalLayerNorm", "BatchNorm", "NORMS"]
 
 EPS = 1e-8
 
@@ -32,9 +34,8 @@ class GlobalLayerNorm(_Affine):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        dims = tuple(range(1, x.dim()))
-        variance, mean = torch.var_mean(x, dim=dims, keepdim=True, unbiased=False)
-        return torch.addcmul(self.bias, (x - mean) * (variance + EPS).rsqrt(), self.gain)
+        # Layer norm over the whole example; not with its own gain and bias, which would be one for each number.
+        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[1:], eps=EPS), self.gain)
 
 
 class ChannelLayerNorm(_Affine):
@@ -48,4 +49,32 @@ class ChannelLayerNorm(_Affine):
         return F.layer_norm(x, x.shape[-1:], self.gain, self.bias, EPS)
 
 
-NORMS = {"gLN": GlobalLayerNorm, "cLN": ChannelLayerNorm}
+class FeatureGlobalLayerNorm(_Affine):
+    """fgLN: a mean and variance per example *and* feature, over all of time.
+
+    Shape:
+        - input, output: ``[B, ..., F]``
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        dims = tuple(range(1, x.dim() - 1))
+        # torch.var_mean takes ten times as long.
+        x = x - x.mean(dims, keepdim=True)
+        variance = x.square().mean(dims, keepdim=True)
+        return torch.addcmul(self.bias, x * (variance + EPS).rsqrt(), self.gain)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """bN: a mean and variance per feature, over the batch and time in training, running means otherwise.
+
+    In training every output depends on the other examples of its batch.
+
+    Shape:
+        - input, output: ``[B, ..., F]``
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.flatten(0, -2)).view_as(x)
+
+
+NORMS = {"gLN": GlobalLayerNorm, "cLN": ChannelLayerNorm, "fgLN": FeatureGlobalLayerNorm, "bN": BatchNorm}

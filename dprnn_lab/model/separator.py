@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from .dual_path import DualPathBlock, overlap_add, segment
 from .norms import NORMS
 
-__all__ = ["DualPathSeparator", "ACTIVATIONS"]
+__all__ = ["DualPathSeparator", "ACTIVATIONS", "ENCODER_ACTIVATIONS"]
 
 # By the names that Asteroid's configurations use. Each maker returns a module.
 ACTIVATIONS = {
@@ -28,6 +28,9 @@ ACTIVATIONS = {
     "gelu": nn.GELU,
     "swish": nn.SiLU,
 }
+# After the encoder Asteroid leaves softmax's axis to PyTorch, which takes the first, the batch: what comes of a
+# mixture then depends on the mixtures beside it. Equal to Asteroid's, and of no use.
+ENCODER_ACTIVATIONS = {**ACTIVATIONS, "softmax": lambda: nn.Softmax(dim=0)}
 
 
 class DualPathSeparator(nn.Module):
@@ -35,13 +38,13 @@ class DualPathSeparator(nn.Module):
 
     Shape:
         - input: ``[B, N, L]`` encoded mixture
-        - output: ``[B, S, N, L]`` masks, in the range of ``mask_act``
+        - output: ``[B, S, N, L]`` masks, in the range of ``mask_act`` (``[B, S, 1, L]`` with ``out_chan=1``)
     """
 
     def __init__(
         self,
         n_src: int,
-        n_filters: int,
+        n_features: int,
         bn_chan: int,
         hid_size: int,
         chunk_size: int,
@@ -49,12 +52,13 @@ class DualPathSeparator(nn.Module):
         n_repeats: int,
         norm_type: str,
         mask_act: str,
+        out_chan: int | None = None,
         **rnn,
     ):
         super().__init__()
         self.n_src, self.chunk_size, self.hop_size = n_src, chunk_size, hop_size
-        self.input_norm = NORMS[norm_type](n_filters)
-        self.bottleneck = nn.Linear(n_filters, bn_chan)
+        self.input_norm = NORMS[norm_type](n_features)
+        self.bottleneck = nn.Linear(n_features, bn_chan)
         self.blocks = nn.ModuleList(
             DualPathBlock(bn_chan, hid_size, norm_type, **rnn) for _ in range(n_repeats)
         )
@@ -62,7 +66,7 @@ class DualPathSeparator(nn.Module):
         self.source_split = nn.Linear(bn_chan, n_src * bn_chan)
         self.output_tanh = nn.Linear(bn_chan, bn_chan)
         self.output_gate = nn.Linear(bn_chan, bn_chan)
-        self.mask = nn.Linear(bn_chan, n_filters, bias=False)
+        self.mask = nn.Linear(bn_chan, out_chan or n_features, bias=False)
         self.mask_act = ACTIVATIONS[mask_act]()
 
     def forward(self, encoded: torch.Tensor) -> torch.Tensor:
@@ -71,11 +75,13 @@ class DualPathSeparator(nn.Module):
         chunks = segment(features, self.chunk_size, self.hop_size)
         for block in self.blocks:
             chunks = block(chunks)
-        # Split the features into one tensor per source, then leave the chunks: [B * S, L, F].
-        per_source = self.source_split(self.source_act(chunks))
-        per_source = per_source.unflatten(-1, (self.n_src, -1)).permute(0, 3, 1, 2, 4).flatten(0, 1)
-        y = overlap_add(per_source, frames, self.hop_size)
+        # Leave the chunks, then split the features into one tensor per source. In DPRNN the split comes first;
+        # both are linear, and this order has half as many frames to split at half overlap. The split's bias
+        # counts as often as a frame lies in chunks.
+        y = overlap_add(self.source_act(chunks), frames, self.hop_size)
+        times = overlap_add(torch.ones_like(chunks[:1, ..., :1]), frames, self.hop_size)  # [1, L, 1]
+        y = F.linear(y, self.source_split.weight) + times * self.source_split.bias
+        y = y.unflatten(-1, (self.n_src, -1)).transpose(1, 2).flatten(0, 1)  # [B * S, L, F]
         y = torch.tanh(self.output_tanh(y)) * torch.sigmoid(self.output_gate(y))
-        # The mask as a convolution of width one: its output is [B * S, N, L] without a transpose.
-        masks = self.mask_act(F.conv1d(y.transpose(1, 2), self.mask.weight.unsqueeze(-1)))
+        masks = self.mask_act(self.mask.weight @ y.transpose(1, 2))  # [B * S, N, L]
         return masks.unflatten(0, (batch, self.n_src))

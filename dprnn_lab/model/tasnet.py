@@ -3,16 +3,13 @@
 Notebooks: 01_encoder_decoder, 02_dual_path
 """
 
-import math
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .dual_path import RNN_TYPES
-from .filterbank import Decoder, Encoder
-from .norms import NORMS
-from .separator import ACTIVATIONS, DualPathSeparator
+from .constrained_filterbank import BANK_OPTIONS, make_decoder, make_encoder
+from .options import settle_options
+from .separator import ENCODER_ACTIVATIONS, DualPathSeparator
 
 __all__ = ["DPRNNTasNet"]
 
@@ -20,8 +17,7 @@ __all__ = ["DPRNNTasNet"]
 class DPRNNTasNet(nn.Module):
     """Separate a mixture waveform into ``n_src`` waveforms.
 
-    Argument names and defaults are Asteroid's. The ``model_args`` of its checkpoints hold three more, which
-    say nothing that is not here too: ``fb_name`` ("free"), ``in_chan`` and ``out_chan`` (both ``n_filters``).
+    Argument names and defaults are Asteroid's, and so are the names of the choices.
 
     Args:
         n_src: S, number of sources.
@@ -30,19 +26,25 @@ class DPRNNTasNet(nn.Module):
         chunk_size: K, frames per chunk.
         hop_size: P, frames between chunk starts; half a chunk when None.
         n_repeats: R, number of dual-path blocks.
-        norm_type: "gLN" (global) or "cLN" (per frame).
+        norm_type: "gLN" (global), "cLN" (per frame), "fgLN" (per feature) or "bN" (batch norm).
         mask_act: activation of the masks: "sigmoid", "relu", "linear", "tanh", "softmax", "prelu",
             "leaky_relu", "gelu" or "swish".
         bidirectional: whether the inter-chunk RNN runs both ways (the intra-chunk RNN always does).
         rnn_type: "LSTM", "GRU" or "RNN".
         num_layers: layers in each RNN.
         dropout: between RNN layers, so without effect when ``num_layers`` is 1.
-        n_filters: N, number of learned filters.
-        kernel_size: samples per filter.
+        n_filters: N, number of filters. With "stft" the frames have N + 2 features; "analytic_free" and
+            "param_sinc" have pairs of filters, an odd one is left out.
+        kernel_size: samples per filter; "param_sinc" adds one to an even number.
         stride: samples between frames; half a kernel when None.
-        encoder_activation: activation after the encoder, None for none.
+        encoder_activation: activation after the encoder, as for ``mask_act``; None for none.
         use_mulcat: multiply-and-concatenate RNNs in place of plain ones.
         sample_rate: Hz, of the audio that the model was trained on.
+        fb_name: the filterbank: "free" (learned), "stft", "analytic_free" or "param_sinc".
+        in_chan: features of the encoder's frames. The filterbank gives them: leave it out.
+        out_chan: None for a mask value per feature; 1 for one that all features share.
+        min_low_hz: lowest edge of a "param_sinc" filter, Hz.
+        min_band_hz: least bandwidth of a "param_sinc" filter, Hz.
 
     Shape:
         - input: ``[T]``, ``[B, T]`` or ``[B, 1, T]``, floating point, T of one sample and more
@@ -77,52 +79,49 @@ class DPRNNTasNet(nn.Module):
         encoder_activation: str | None = None,
         use_mulcat: bool = False,
         sample_rate: float = 8000,
+        fb_name: str = "free",
+        in_chan: int | None = None,
+        out_chan: int | None = None,
+        min_low_hz: float = 50,
+        min_band_hz: float = 50,
     ):
         super().__init__()
-        hop_size = _half(chunk_size) if hop_size is None else hop_size
-        stride = _half(kernel_size) if stride is None else stride
         # Everything needed to build the same model again; saved in the checkpoint beside the weights.
-        self.config = {
-            "n_src": n_src,
-            "bn_chan": bn_chan,
-            "hid_size": hid_size,
-            "chunk_size": chunk_size,
-            "hop_size": hop_size,
-            "n_repeats": n_repeats,
-            "norm_type": norm_type,
-            "mask_act": mask_act,
-            "bidirectional": bidirectional,
-            "rnn_type": rnn_type,
-            "num_layers": num_layers,
-            "dropout": dropout,
-            "n_filters": n_filters,
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "encoder_activation": encoder_activation,
-            "use_mulcat": use_mulcat,
-            "sample_rate": sample_rate,
-        }
-        _check_config(self.config)
-        self.n_src, self.sample_rate = n_src, sample_rate
-        self.encoder = Encoder(n_filters, kernel_size, stride)
-        self.encoder_act = ACTIVATIONS[encoder_activation or "linear"]()
-        self.separator = DualPathSeparator(
-            n_src=n_src,
-            n_filters=n_filters,
-            bn_chan=bn_chan,
-            hid_size=hid_size,
-            chunk_size=chunk_size,
-            hop_size=hop_size,
-            n_repeats=n_repeats,
-            norm_type=norm_type,
-            mask_act=mask_act,
-            bidirectional=bidirectional,
-            rnn_type=rnn_type,
-            num_layers=num_layers,
-            dropout=dropout,
-            use_mulcat=use_mulcat,
+        self.config = settle_options(
+            {
+                "n_src": n_src,
+                "bn_chan": bn_chan,
+                "hid_size": hid_size,
+                "chunk_size": chunk_size,
+                "hop_size": hop_size,
+                "n_repeats": n_repeats,
+                "norm_type": norm_type,
+                "mask_act": mask_act,
+                "bidirectional": bidirectional,
+                "rnn_type": rnn_type,
+                "num_layers": num_layers,
+                "dropout": dropout,
+                "n_filters": n_filters,
+                "kernel_size": kernel_size,
+                "stride": stride,
+                "encoder_activation": encoder_activation,
+                "use_mulcat": use_mulcat,
+                "sample_rate": sample_rate,
+                "fb_name": fb_name,
+                "in_chan": in_chan,
+                "out_chan": out_chan,
+                "min_low_hz": min_low_hz,
+                "min_band_hz": min_band_hz,
+            }
         )
-        self.decoder = Decoder(n_filters, kernel_size, stride)
+        self.n_src, self.sample_rate = n_src, sample_rate
+        bank = {name: self.config[name] for name in BANK_OPTIONS}
+        others = {*bank, "encoder_activation"}
+        separator = {name: value for name, value in self.config.items() if name not in others}
+        self.encoder = make_encoder(**bank)
+        self.encoder_act = ENCODER_ACTIVATIONS[self.config["encoder_activation"] or "linear"]()
+        self.separator = DualPathSeparator(n_features=self.encoder.filters.shape[0], **separator)
+        self.decoder = make_decoder(**bank)
 
     def forward(self, mixture: torch.Tensor) -> torch.Tensor:
         batch = _as_batch(mixture)
@@ -177,46 +176,3 @@ def _as_batch(mixture: torch.Tensor) -> torch.Tensor:
     if mixture.shape[-1] == 0:
         raise ValueError(f"the mixture has shape {shape}: no samples; give it one sample at the least")
     return mixture
-
-
-def _half(size: int) -> int:
-    """Half a size, one at the least; what is no number is left for the check to name."""
-    return max(1, size // 2) if isinstance(size, int) else size
-
-
-def _check_config(config: dict) -> None:
-    """One error that names the argument, the value and what would be right."""
-    integers = "n_src bn_chan hid_size chunk_size hop_size n_repeats num_layers n_filters kernel_size stride"
-    for name in integers.split():
-        value = config[name]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} is {value!r}: it must be a whole number of 1 or more")
-    if config["hop_size"] > config["chunk_size"]:
-        raise ValueError(
-            f"hop_size is {config['hop_size']}, larger than chunk_size {config['chunk_size']}: frames between "
-            "the chunks would be lost; use half the chunk size"
-        )
-    if config["stride"] > config["kernel_size"]:
-        raise ValueError(
-            f"stride is {config['stride']}, larger than kernel_size {config['kernel_size']}: samples between "
-            "the frames would be lost; use half the kernel size"
-        )
-    choices = {
-        "norm_type": NORMS,
-        "mask_act": ACTIVATIONS,
-        "encoder_activation": [None, *ACTIVATIONS],
-        "rnn_type": RNN_TYPES,
-    }
-    for name, allowed in choices.items():
-        if config[name] not in list(allowed):
-            raise ValueError(f"{name} is {config[name]!r}: choose one of {', '.join(map(str, allowed))}")
-    for name in ("bidirectional", "use_mulcat"):
-        if not isinstance(config[name], bool):
-            raise ValueError(f"{name} is {config[name]!r}: it must be True or False")
-    for name in ("dropout", "sample_rate"):
-        if not isinstance(config[name], (int, float)):
-            raise ValueError(f"{name} is {config[name]!r}: it must be a number")
-    if not 0 <= config["dropout"] < 1:
-        raise ValueError(f"dropout is {config['dropout']!r}: it must be at least 0 and below 1")
-    if not 0 < config["sample_rate"] < math.inf:
-        raise ValueError(f"sample_rate is {config['sample_rate']!r}: it must be above 0 Hz")

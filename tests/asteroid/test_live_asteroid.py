@@ -11,6 +11,27 @@ pytestmark = pytest.mark.asteroid
 models = pytest.importorskip("asteroid.models")
 losses = pytest.importorskip("asteroid.losses")
 
+# Every name that is not refused on a forward pass (looked up in asteroid.masknn and asteroid_filterbanks).
+ACTIVATIONS = [
+    "linear",
+    "relu",
+    "prelu",
+    "leaky_relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+    "gelu",
+    "swish",
+    "Swish",
+]
+NORMS = ["gLN", "GlobLN", "cLN", "ChanLN", "fgLN", "FeatsGlobLN", "bN", "BatchNorm"]
+FILTERBANKS = ["stft", "analytic_free", "param_sinc", "STFTFB", "AnalyticFreeFB", "ParamSincFB"]
+SIZES = [
+    {},
+    {"kernel_size": 15, "stride": 4},
+    {"kernel_size": 2, "stride": 1},
+    {"kernel_size": 12, "stride": None},
+]
 SMALL = {"n_src": 2, "bn_chan": 16, "hid_size": 12, "n_filters": 20, "n_repeats": 2}
 OPTIONS = [
     {},
@@ -18,12 +39,12 @@ OPTIONS = [
     {"norm_type": "cLN"},
     {"use_mulcat": True},
     {"use_mulcat": True, "rnn_type": "GRU", "bidirectional": False},
+    {"use_mulcat": True, "rnn_type": "RNN", "num_layers": 2},
     {"rnn_type": "GRU", "bidirectional": False},
     {"rnn_type": "RNN", "num_layers": 2},
+    {"rnn_type": "lstm", "bidirectional": False, "num_layers": 2},
     {"num_layers": 3, "dropout": 0.3},
-    {"n_src": 1},
-    {"n_src": 3, "mask_act": "softmax"},
-    {"n_src": 5, "mask_act": "tanh"},
+    *({"n_src": n} for n in (1, 3, 4, 5, 8)),
     {"kernel_size": 2, "stride": 1, "chunk_size": 250},
     {"kernel_size": 15, "stride": 4},
     {"kernel_size": 16, "stride": 16},
@@ -31,10 +52,28 @@ OPTIONS = [
     {"chunk_size": 31},
     {"chunk_size": 20, "hop_size": 20},
     {"chunk_size": 2000},
-    {"encoder_activation": "relu", "mask_act": "relu"},
-    {"encoder_activation": "prelu", "mask_act": "prelu"},
-    {"encoder_activation": "gelu", "mask_act": "linear"},
-    {"encoder_activation": "swish", "mask_act": "leaky_relu"},
+    {"in_chan": 20, "out_chan": 20},
+    {"out_chan": 1},
+    *({"encoder_activation": name, "mask_act": name} for name in ACTIVATIONS),
+    *({"norm_type": name} for name in NORMS),
+    *({"fb_name": name, **sizes} for name in ("FreeFB", *FILTERBANKS) for sizes in SIZES),
+    {"fb_name": "stft", "in_chan": 22, "norm_type": "bN", "mask_act": "relu"},
+    {"fb_name": "analytic_free", "n_filters": 21, "norm_type": "fgLN", "use_mulcat": True},
+    {"fb_name": "param_sinc", "n_filters": 21, "min_low_hz": 20, "min_band_hz": 5},
+    {"fb_name": "param_sinc", "sample_rate": 16000, "n_src": 3, "out_chan": 1},
+]
+# What Asteroid's own model can't run.
+BROKEN = [
+    {"norm_type": "cgLN"},
+    {"norm_type": "CumLN"},
+    {"out_chan": 5},
+    {"in_chan": 5},
+    {"fb_name": "torch_stft"},
+    {"fb_name": "stft", "n_filters": 15},
+    {"fb_name": "stft", "n_filters": 21},
+    {"mask_act": "elu"},
+    {"mask_act": "mish"},
+    {"rnn_type": "TCN"},
 ]
 
 
@@ -44,11 +83,13 @@ def speech():
     return torch.stack([mixture[4000:12_000] for mixture, _, _ in FixedMixtures("test", limit=1)])
 
 
-def pair(options):
-    """Asteroid's model with moved weights, and ours with the same."""
-    theirs = models.DPRNNTasNet(**{**SMALL, **options}).eval()
+def pair(options, speech):
+    """Asteroid's model with moved weights and running statistics, and ours with the same."""
+    theirs = models.DPRNNTasNet(**{**SMALL, **options})
     for parameter in theirs.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
+    theirs.train()(speech)
+    theirs.eval()
     ours = DPRNNTasNet(**{**SMALL, **options}).eval()
     ours.load_state_dict(from_asteroid(theirs.state_dict()))
     return theirs, ours
@@ -56,7 +97,7 @@ def pair(options):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_output(speech, options):
-    theirs, ours = pair(options)
+    theirs, ours = pair(options, speech)
     inputs = [speech, speech[0], speech[1, None, None], speech[:, :3001], speech[2, :50], speech[:2, 100:117]]
     with torch.no_grad():
         for mixture in inputs:
@@ -66,30 +107,70 @@ def test_output(speech, options):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_our_weights_load_into_asteroid(options):
-    theirs, ours = pair(options)
-    back = to_asteroid(ours.state_dict(), use_mulcat=options.get("use_mulcat", False))
+def test_our_weights_load_into_asteroid(speech, options):
+    theirs, ours = pair(options, speech)
+    back = to_asteroid(ours.state_dict())
     assert all(torch.equal(back[name], value) for name, value in theirs.state_dict().items())
     theirs.load_state_dict(back)
 
 
-@pytest.mark.parametrize("options", [{}, {"norm_type": "cLN", "use_mulcat": True}], ids=str)
+@pytest.mark.parametrize("options", BROKEN, ids=str)
+def test_what_asteroid_can_not_run_is_refused(speech, options):
+    with pytest.raises(Exception):  # noqa: B017 - whatever it happens to be
+        models.DPRNNTasNet(**{**SMALL, **options})(speech)
+    with pytest.raises(ValueError, match=next(iter(options))):
+        DPRNNTasNet(**{**SMALL, **options})
+
+
+@pytest.mark.parametrize("name", ["stft", "param_sinc"])
+def test_filterbanks_start_as_asteroids(name):
+    theirs = models.DPRNNTasNet(**SMALL, fb_name=name)
+    ours = DPRNNTasNet(**SMALL, fb_name=name).state_dict()
+    expected = {k: v for k, v in from_asteroid(theirs.state_dict()).items() if "coder." in k}
+    assert expected.keys() == {k for k in ours if "coder." in k}
+    for key, value in expected.items():
+        torch.testing.assert_close(ours[key], value, rtol=1e-5, atol=1e-6)
+
+
+def test_free_filters_of_analytic_banks_start_as_large_as_asteroids():
+    theirs = models.DPRNNTasNet(n_src=2, n_filters=2000, n_repeats=1, fb_name="analytic_free")
+    ours = DPRNNTasNet(n_filters=2000, n_repeats=1, fb_name="analytic_free")
+    expected = theirs.encoder.filterbank._filters.std()
+    torch.testing.assert_close(ours.encoder.real_filters.std(), expected, rtol=0.03, atol=0)
+
+
+GRADIENTS = [
+    {},
+    {"norm_type": "cLN", "use_mulcat": True},
+    {"norm_type": "bN", "fb_name": "analytic_free"},
+    {"norm_type": "fgLN", "fb_name": "param_sinc"},
+]
+
+
+@pytest.mark.parametrize("options", GRADIENTS, ids=str)
 def test_gradients(speech, options):
-    theirs, ours = pair(options)
+    theirs, ours = pair(options, speech)
     for model in (theirs, ours):
+        model.train()
         model(speech).square().mean().backward()
     expected = from_asteroid({name: p.grad for name, p in theirs.named_parameters()})
+    # A bias in front of a norm that takes means off again has a gradient of rounding errors.
+    noise = 1e-6 * max(gradient.norm() for gradient in expected.values())
     for name, parameter in ours.named_parameters():
         error = (parameter.grad - expected[name]).norm()
-        assert error < 1e-4 * expected[name].norm() + 1e-12, name
+        assert error < 1e-4 * expected[name].norm() + noise, name
 
 
 def test_arguments_and_defaults_are_asteroids():
     theirs = models.DPRNNTasNet(n_src=2).serialize()["model_args"]
-    # The kind of filterbank and its number of channels are not for choosing here.
-    fixed = {name: theirs.pop(name) for name in ("fb_name", "in_chan", "out_chan")}
-    assert fixed == {"fb_name": "FreeFB", "in_chan": 64, "out_chan": 64}
-    assert DPRNNTasNet().config == theirs
+    ours = DPRNNTasNet(**theirs).config
+    assert DPRNNTasNet().config == ours
+    said = {**theirs, "fb_name": "free", "out_chan": None}
+    del said["in_chan"]
+    assert {name: ours[name] for name in said} == said
+    sinc = models.DPRNNTasNet(n_src=2, fb_name="param_sinc").serialize()["model_args"]
+    assert ours.keys() == sinc.keys() - {"in_chan"}
+    assert all(ours[name] == sinc[name] for name in ("min_low_hz", "min_band_hz"))
 
 
 @pytest.mark.parametrize("kind", ["neg_sisdr", "neg_sdsdr", "neg_snr"])

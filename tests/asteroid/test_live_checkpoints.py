@@ -20,6 +20,9 @@ OPTIONS = [
     {"n_src": 1, "kernel_size": 2, "stride": 1, "chunk_size": 250, "rnn_type": "GRU"},
     {"n_src": 2, "use_mulcat": True, "num_layers": 2, "bidirectional": False, "hop_size": 7},
     {"n_src": 2, "mask_act": "prelu", "encoder_activation": "prelu", "kernel_size": 15, "stride": 4},
+    {"n_src": 2, "fb_name": "stft", "norm_type": "bN"},
+    {"n_src": 2, "fb_name": "analytic_free", "n_filters": 21, "norm_type": "fgLN"},
+    {"n_src": 2, "fb_name": "param_sinc", "out_chan": 1, "min_low_hz": 20},
 ]
 
 
@@ -51,6 +54,8 @@ def test_our_package_opens_in_asteroid(speech, tmp_path, options):
     ours = DPRNNTasNet(**{**SMALL, **options}).eval()
     for parameter in ours.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
+    ours.train()(speech)  # moves batch norm's running statistics
+    ours.eval()
     path = save_asteroid(ours, tmp_path / "model.pth", infos={"steps": 3})
     theirs = models.DPRNNTasNet.from_pretrained(str(path)).eval()
     assert theirs.sample_rate == ours.sample_rate
@@ -118,3 +123,27 @@ def test_a_lightning_checkpoint_of_a_real_recipe_opens_and_separates(speech, tmp
     )  # fmt: skip
     with torch.no_grad():
         assert torch.equal(bare(speech), ours(speech))
+
+
+def test_an_stft_model_of_an_old_asteroid_has_no_window_in_its_file(speech, tmp_path):
+    theirs = models.DPRNNTasNet(**SMALL, n_src=2, fb_name="stft").eval()
+    package = theirs.serialize()
+    for coder in ("encoder", "decoder"):
+        del package["state_dict"][f"{coder}.filterbank.torch_window"]
+    models.DPRNNTasNet.from_pretrained(package)  # Asteroid does without, too
+    torch.save(package, tmp_path / "model.pth")
+    ours = load_model(tmp_path / "model.pth")
+    assert ours.config["fb_name"] == "stft"
+    with torch.no_grad():
+        assert close(ours(speech), theirs(speech))
+
+
+@pytest.mark.parametrize("bank", ["stft", "analytic_free", "param_sinc"])
+def test_the_filterbank_of_a_bare_state_dict_is_seen(speech, tmp_path, bank):
+    theirs = models.DPRNNTasNet(**SMALL, n_src=2, fb_name=bank, sample_rate=16000).eval()
+    torch.save(theirs.state_dict(), tmp_path / "model.pth")
+    ours, report = load_model(tmp_path / "model.pth", chunk_size=24, stride=8, report=True)
+    assert report.settings["fb_name"].source == "shapes"
+    assert (report.settings["sample_rate"].value == 16000) == (bank == "param_sinc")
+    with torch.no_grad():
+        assert close(ours(speech), theirs(speech))

@@ -156,3 +156,27 @@ def test_a_failed_write_leaves_nothing(model, tmp_path):
     with pytest.raises((TypeError, AttributeError, RuntimeError)):
         save_asteroid(model, tmp_path / "a.pth", infos={"f": lambda: 1})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_names_what_its_filterbank_needs(tiny, tmp_path):
+    def arguments(model):
+        return torch.load(save_asteroid(model, tmp_path / "a.pth"), weights_only=True)["model_args"]
+
+    plain = arguments(tiny())
+    assert (plain["in_chan"], plain["out_chan"]) == (5, 5)
+    assert "min_low_hz" not in plain
+    stft = arguments(tiny(fb_name="stft", n_filters=16, out_chan=1))
+    assert (stft["in_chan"], stft["out_chan"]) == (18, 1)
+    assert arguments(tiny(fb_name="param_sinc", n_filters=6, min_low_hz=20))["min_low_hz"] == 20
+
+
+def test_one_of_several_models_is_chosen_by_its_prefix(tiny, theirs, save, tmp_path):
+    model = tiny()
+    path = save({**theirs(model, "model."), **theirs(tiny(), "ema.")})
+    for command in (["info", path], ["convert", path, tmp_path / "a.safetensors"]):
+        refused = run(*command)
+        assert refused.exit_code == 1
+        assert "holds 2 complete models" in refused.stderr
+        assert run(*command, "--prefix", "model.").exit_code == 0
+    loaded = load_model(tmp_path / "a.safetensors")
+    assert torch.equal(loaded.encoder.filters, model.encoder.filters)

@@ -1,10 +1,7 @@
-"""Everything that people call a checkpoint opens; everything that is none says what it is."""
+"""Everything that people call a checkpoint opens."""
 
-import contextlib
-import io
 import json
 import warnings
-import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -16,20 +13,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader
 
-from dprnn_lab import CheckpointError, load_model, save_model
+from dprnn_lab import load_model, save_model
 from dprnn_lab.checkpoint import read_info
 from dprnn_lab.training import SeparationModule
 
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    """What is known needs no warning; the tests on warnings expect them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-
-
-# Files that open
+pytestmark = pytest.mark.usefixtures("no_warnings")
 
 
 def test_an_asteroid_package(model, package, save, same):
@@ -211,157 +199,23 @@ def test_averaged_weights_are_named_as_such(model, save):
     assert "average" in load_model(save(content), report=True)[1].facts["weights"]
 
 
-# Files that do not
+# Lightning modules of other people
 
 
-def html(model):
-    return b"\n<!DOCTYPE html>\n<html><body>Not found</body></html>"
+def hyper(model, names, **others):
+    state = {f"net.{name}": value for name, value in model.state_dict().items()}
+    arguments = {name: model.config[name] for name in names}
+    return {"state_dict": state, "pytorch-lightning_version": "2.5", "hyper_parameters": arguments | others}
 
 
-def zipped(model):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("readme.txt", "weights")
-    return buffer.getvalue()
+def test_arguments_among_the_hyper_parameters(model, save, same):
+    loaded, report = load_model(save(hyper(model, model.config, lr=0.1, colour="blue")), report=True)
+    assert same(loaded)
+    assert report.settings["stride"].source == "file (hyper_parameters)"
+    assert report.facts["hyper_parameters"]["lr"] == 0.1
 
 
-def whole(model):
-    buffer = io.BytesIO()
-    torch.save(model.state_dict(), buffer)
-    return buffer.getvalue()
-
-
-LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 1924628\n"
-BROKEN = {
-    "empty": (lambda model: b"", "the file is empty"),
-    "web page": (html, "web page .* Use the download link"),
-    "error": (lambda model: b'{"error": "Repository not found"}', "server's error message"),
-    "pointer": (lambda model: LFS, "pointer that git-lfs leaves .* of 1,924,628 bytes. Run git lfs pull"),
-    "gzip": (lambda model: b"\x1f\x8b\x08 and so on", "gzip"),
-    "keras": (lambda model: b"\x89HDF\r\n", "Keras"),
-    "zip": (zipped, "zip archive and no checkpoint; it holds readme.txt"),
-    "half": (lambda model: whole(model)[:2000], r"not a whole file .* \(2000 bytes, .*its end is missing"),
-    "without its end": (lambda model: whole(model)[:-10], "its end is missing"),
-    "noise": (lambda model: bytes(range(7, 200)), "begins like no checkpoint known here"),
-    "half a pickle": (lambda model: b"\x80\x02}q\x00(X\x03\x00", "not a whole file of torch.save"),
-}
-
-
-@pytest.mark.parametrize("name", ["model.pth", "model.ckpt", "model.safetensors"])
-@pytest.mark.parametrize("kind", BROKEN)
-def test_what_is_no_checkpoint_says_what_it_is(model, tmp_path, kind, name):
-    make, message = BROKEN[kind]
-    path = tmp_path / name
-    path.write_bytes(make(model))
-    with pytest.raises(CheckpointError, match=message) as error:
-        load_model(path)
-    assert str(path) in str(error.value)
-
-
-def test_one_changed_bit_in_the_weights_is_found(model, save):
-    path = save(model.state_dict())
-    content = bytearray(path.read_bytes())
-    weights = model.encoder.filters.detach().numpy().tobytes()
-    content[bytes(content).index(weights) + 5] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"damaged on its way .* the checksum of \S+ is wrong"):
-        load_model(path)
-
-
-@pytest.mark.parametrize("form", ["zip", "older", "safetensors"])
-def test_damage_anywhere_is_an_error_of_ours_or_none(model, package, save, tmp_path, form):
-    if form == "safetensors":
-        path = save_model(model, tmp_path / "model.safetensors")
-    else:
-        path = save(package(model), _use_new_zipfile_serialization=form == "zip")
-    content = path.read_bytes()
-    places = torch.randint(len(content), (60,)).tolist() + list(range(0, 600, 15))
-    for place, value in zip(places, torch.randint(256, (len(places),)).tolist(), strict=True):
-        path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
-        with warnings.catch_warnings(), contextlib.suppress(CheckpointError):
-            warnings.simplefilter("ignore")
-            load_model(path)
-
-
-def test_any_cut_of_a_file_is_an_error_of_ours(model, tmp_path):
-    content = whole(model)
-    path = tmp_path / "model.pth"
-    for share in range(1, 20):
-        path.write_bytes(content[: len(content) * share // 20])
-        with pytest.raises(CheckpointError):
-            load_model(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([1, 2], "a list of 2, not a dictionary of weights"),
-        (torch.ones(2), r"a tensor \[2\], not a dictionary"),
-        ("weights", "a str, not a dictionary"),
-        ({}, "a dict of 0 where the weights should be"),
-        ({"epoch": 3}, "'epoch' is a int and no tensor"),
-        ({"state_dict": {"a": 1}}, "'a' is a int and no tensor"),
-        ({"state_dict": {}, "model_args": {}}, "a dict of 0 where the weights should be"),
-        ({"conv.weight": torch.ones(3)}, "none of its 1 tensors is a parameter of a DPRNN-TasNet"),
-    ],
-    ids=str,
-)
-def test_a_pickle_of_something_else(save, content, message):
-    with pytest.raises(CheckpointError, match=message):
-        load_model(save(content))
-
-
-def test_another_model_is_named(model, package, save):
-    with pytest.raises(CheckpointError, match="is a ConvTasNet"):
-        load_model(save({**package(model), "model_name": "ConvTasNet"}))
-
-
-@pytest.mark.parametrize("bank", ["stft", "STFTFB", "param_sinc", "analytic_free"])
-def test_another_filterbank_is_named(model, package, save, bank):
-    with pytest.raises(CheckpointError, match=f"fb_name is '{bank}'"):
-        load_model(save(package(model, fb_name=bank)))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"n_filter": 3}, "'n_filter' is no argument of DPRNNTasNet"),
-        ({"out_chan": 1}, r"out_chan is 1, it must be n_filters \(5\)"),
-        ({"norm_type": "bN"}, "norm_type is 'bN': choose one of"),
-        ({"stride": 17}, "stride is 17, larger than kernel_size 16"),
-    ],
-    ids=str,
-)
-def test_arguments_that_build_no_model(model, package, save, arguments, message):
-    with pytest.raises(CheckpointError, match=f"does not build a model: .*{message}"):
-        load_model(save(package(model, **arguments)))
-
-
-def test_a_torchscript_program(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated, and still on people's disks
-        torch.jit.script(nn.Linear(1, 1)).save(tmp_path / "model.pt")
-    with pytest.raises(CheckpointError, match="TorchScript"):
-        load_model(tmp_path / "model.pt")
-
-
-def test_a_folder_says_what_is_in_it(model, save):
-    path = save(model.state_dict(), "best_model.pth")
-    with pytest.raises(CheckpointError, match=r"is a folder; it holds best_model\.pth"):
-        load_model(path.parent)
-
-
-def test_an_empty_folder(tmp_path):
-    with pytest.raises(CheckpointError, match="is a folder; give a file"):
-        load_model(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["nothing.pth", "no/such/file.ckpt", "data/model.safetensors"])
-def test_a_missing_file(name):
-    with pytest.raises(CheckpointError, match="no such file"):
-        load_model(name)
-
-
-def test_a_number_is_no_path():
-    with pytest.raises(TypeError, match="path is int"):
-        load_model(3)
+def test_one_word_in_common_is_no_configuration(model, save, silent, same):
+    loaded, report = load_model(save(hyper(model, ["n_src"], n_layers=3)), report=True, **silent)
+    assert same(loaded)
+    assert report.settings["n_src"].source == "shapes"

@@ -242,3 +242,9 @@ def test_the_server_is_the_only_one_asked(hub, content):
     load_model("ann/m")
     assert {path.split("/resolve/")[0] for _, path in hub.requests} == {"/ann/m"}
     assert torch.is_tensor(next(iter(load_model("ann/m").parameters())))
+
+
+def test_asteroids_old_names_say_where_the_file_is(hub):
+    with pytest.raises(CheckpointError, match=r"old name of Asteroid's.*zenodo\.org/record/3873670"):
+        load_model("mpariente/DPRNNTasNet_WHAM!_sepclean")
+    assert hub.requests == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dprnn_lab import CheckpointError, load_model
-from dprnn_lab.checkpoint.infer import UNDECIDED, infer
+from dprnn_lab.checkpoint.infer import ONLY_SINC, UNDECIDED, infer
 
 MODELS = [
     {},
@@ -22,6 +22,12 @@ MODELS = [
     {"use_mulcat": True, "rnn_type": "GRU", "num_layers": 2, "n_repeats": 11},
     {"mask_act": "prelu"},
     {"encoder_activation": "prelu"},
+    {"out_chan": 1},
+    {"norm_type": "bN"},
+    {"fb_name": "stft", "n_filters": 20},
+    {"fb_name": "stft", "n_filters": 20, "kernel_size": 15, "stride": 4, "out_chan": 1},
+    {"fb_name": "analytic_free", "n_filters": 8, "norm_type": "bN"},
+    {"fb_name": "param_sinc", "n_filters": 8, "sample_rate": 16000, "min_low_hz": 20},
 ]
 
 
@@ -30,9 +36,13 @@ def test_the_shapes_tell_all_that_they_can(tiny, theirs, save, options):
     model = tiny(**options)
     found = {name: witness.value for name, witness in infer(model.state_dict()).items()}
     decided = {name: v for name, v in model.config.items() if name not in (*UNDECIDED, "dropout")}
-    prelu = {name: "prelu" for name in ("mask_act", "encoder_activation") if model.config[name] == "prelu"}
-    assert found == decided | prelu
-    silent = {name: model.config[name] for name in UNDECIDED if name not in prelu}
+    told = {name: "prelu" for name in ("mask_act", "encoder_activation") if model.config[name] == "prelu"}
+    if model.config["norm_type"] == "bN":
+        told["norm_type"] = "bN"
+    if model.config["fb_name"] == "param_sinc":
+        told["sample_rate"] = model.config["sample_rate"]
+    assert found == decided | told
+    silent = {name: model.config[name] for name in UNDECIDED if name not in told}
     loaded = load_model(save(theirs(model, "model.")), **silent)
     assert loaded.config == {**model.config, "dropout": 0}
     mixture = torch.randn(300)
@@ -114,7 +124,8 @@ def test_assumed_values_are_warned_of_by_name(tiny, theirs, save):
         loaded = load_model(save(theirs(model)))
     assert loaded.config == model.config
     (text,) = [str(w.message) for w in caught]
-    assert all(name in text for name in UNDECIDED)
+    assert all(name in text for name in UNDECIDED if name not in ONLY_SINC)
+    assert not any(name in text for name in ONLY_SINC)
     assert "stride=3" in text  # half of the kernel
     assert "recover_config" in text
 
@@ -137,7 +148,7 @@ def test_a_report_takes_the_place_of_the_warning(tiny, theirs, save):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _, report = load_model(save(theirs(tiny())), report=True)
-    assert list(report.assumed) == list(UNDECIDED)
+    assert list(report.assumed) == [name for name in UNDECIDED if name not in ONLY_SINC]
 
 
 def test_given_values_take_precedence_over_the_file(model, package, save):
@@ -152,7 +163,7 @@ def test_given_values_take_precedence_over_the_file(model, package, save):
     [
         ({"chunks": 3}, TypeError, "'chunks' is no argument of DPRNNTasNet; there are n_src, "),
         ({"stride": 0}, CheckpointError, "the arguments given do not build a model: stride is 0"),
-        ({"norm_type": "BN"}, CheckpointError, "norm_type is 'BN': choose one of gLN, cLN"),
+        ({"norm_type": "BN"}, CheckpointError, "norm_type is 'BN': choose one of gLN, cLN, fgLN, bN"),
     ],
     ids=str,
 )

@@ -5,7 +5,7 @@ from torch import nn
 from dprnn_lab.model.separator import ACTIVATIONS, DualPathSeparator
 
 SIZES = {
-    "n_filters": 5,
+    "n_features": 5,
     "bn_chan": 6,
     "hid_size": 4,
     "chunk_size": 10,

@@ -29,6 +29,9 @@ CONFIGS = {
     "gru": {"rnn_type": "GRU", "bidirectional": False, "norm_type": "cLN"},
     "three": {"n_src": 3, "mask_act": "softmax", "encoder_activation": "prelu"},
     "odd": {"kernel_size": 15, "stride": 4, "chunk_size": 30, "hop_size": 7, "mask_act": "relu"},
+    "stft": {"fb_name": "stft", "n_filters": 16, "n_repeats": 1, "norm_type": "fgLN"},
+    "analytic": {"fb_name": "analytic_free", "n_repeats": 1, "norm_type": "bN"},
+    "sinc": {"fb_name": "param_sinc", "n_repeats": 1, "out_chan": 1},
 }
 KINDS = ("neg_sisdr", "neg_sdsdr", "neg_snr")
 
@@ -51,6 +54,8 @@ def model_reference(name: str, options: dict) -> None:
         # Norms start at 1 and 0: move them, so that a gain in the place of a bias would show.
         parameter.data += 0.1 * torch.randn_like(parameter)
     mixture = speech(1)[0]
+    model.train()(mixture)  # batch norm takes its running statistics from it
+    model.eval()
     with torch.no_grad():
         output = model(mixture)
     tensors = {f"state.{key}": value.contiguous() for key, value in model.state_dict().items()}
