@@ -34,7 +34,9 @@ def markdown_table(table: pd.DataFrame, digits: int = 2) -> str:
 
     def cell(value) -> str:
         if isinstance(value, float):
-            return "–" if pd.isna(value) else f"{value:.{digits}f}"
+            return (
+                "–" if pd.isna(value) else f"{round(value, digits) + 0.0:.{digits}f}"
+            )  # + 0.0: no minus zero
         return str(value)
 
     numeric = [pd.api.types.is_numeric_dtype(t) for t in table.dtypes]
@@ -46,6 +48,10 @@ def markdown_table(table: pd.DataFrame, digits: int = 2) -> str:
         "| " + " | ".join(map(cell, row)) + " |" for row in table.astype(object).itertuples(index=False)
     ]
     return "\n".join(lines)
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, str, pd.DataFrame]]:
@@ -72,7 +78,7 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
                 f"Is {names[0]} better than {name}?",
                 f"SI-SDRi of {names[0]} minus {name} on the same mixtures (dB), the 95 % interval of the mean "
                 "difference, the mixtures on which it is better and worse, and the p value of the sign test.",
-                compare(parts[name], parts[names[0]]),
+                compare(parts[name], parts[names[0]]).assign(p=lambda t: t["p"].map(_p_value)),
             )
         )
     sections.append(

@@ -143,6 +143,14 @@ def test_a_table_in_markdown():
     )
 
 
+def test_small_numbers_in_a_report_are_neither_minus_zero_nor_zero():
+    assert "| 0.00 |" in markdown_table(pd.DataFrame({"x": [-0.0004]}))
+    ids = [f"m{i}" for i in range(12)]
+    low, high = (pd.DataFrame({"system": n, "id": ids, "kind": "k", "si_sdr": v, "si_sdri": v, "correlation": 0.0})
+                 for n, v in (("a", 1.0), ("b", 0.5)))  # fmt: skip
+    assert "| 12 | 0 | < 0.001 |" in markdown_report(pd.concat([low, high]))
+
+
 def test_the_report_has_tables_comparison_worst_cases_and_players(few, tmp_path, tiny):
     file = save_model(tiny(), tmp_path / "mine.safetensors")
     systems = {"mine": str(file), "mixture": "mixture"}
