@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test test-all test-asteroid lint notebooks clean
+.PHONY: lab test test-all test-asteroid bench bench-diagnosis lint notebooks clean
 
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server)
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/00_start_here.ipynb
@@ -20,6 +20,12 @@ test-all: lint  ## the same and the slow proofs
 test-asteroid: $(VENV)-asteroid/ready  ## compare with the real Asteroid, in an environment of its own
 	$(VENV)-asteroid/bin/python -m pytest -m asteroid tests/asteroid
 
+bench: $(VENV)-asteroid/bench  ## time and memory beside the real Asteroid; writes tests/benchmarks/results.md
+	$(VENV)-asteroid/bin/python tests/benchmarks/run.py $(ARGS)
+
+bench-diagnosis: $(VENV)/ready  ## measure how far the diagnosis can be trusted; writes tests/diagnosis/README.md
+	$(BIN)/python -m dprnn_lab.diagnosis.bench $(ARGS)
+
 lint: $(VENV)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -34,11 +40,16 @@ $(VENV)/ready: pyproject.toml
 	@touch $@
 	@echo "$(VENV) is ready."
 
+# Asteroid pins releases of what we use that are too old for us: beside it stands what its tests import, no more.
 $(VENV)-asteroid/ready: pyproject.toml
 	@echo "Setting up $(VENV)-asteroid ..."
 	$(PYTHON) -m venv $(VENV)-asteroid
 	$(VENV)-asteroid/bin/pip install --quiet "setuptools<80" wheel torch torchaudio
-	$(VENV)-asteroid/bin/pip install --quiet --no-build-isolation ".[asteroid]" pytest pytest-timeout
+	$(VENV)-asteroid/bin/pip install --quiet --no-build-isolation asteroid==0.7.0 requests safetensors soundfile pytest pytest-timeout
+	@touch $@
+
+$(VENV)-asteroid/bench: $(VENV)-asteroid/ready
+	$(VENV)-asteroid/bin/pip install --quiet onnx onnxruntime onnxscript typer pandas huggingface_hub
 	@touch $@
 
 clean:

@@ -10,8 +10,17 @@ __all__ = [
     "CheckpointError",
     "DPRNNTasNet",
     "PITLossWrapper",
+    "diagnose",
     "load_model",
     "pairwise_neg_sisdr",
     "save_model",
     "separate",
 ]
+
+
+def __getattr__(name: str):
+    if name == "diagnose":  # with all its checks, for those who ask
+        from .diagnosis import diagnose
+
+        return diagnose
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

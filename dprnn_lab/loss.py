@@ -57,8 +57,31 @@ def _ratio_db(estimate: torch.Tensor, target: torch.Tensor, kind: str) -> torch.
         reference = scale * target / (target.square().sum(-1, keepdim=True) + EPS)
     # SI-SDR measures the error from the scaled target; SD-SDR and SNR from the target as it is.
     error = estimate - (reference if kind == "si_sdr" else target)
-    ratio = reference.square().sum(-1) / (error.square().sum(-1) + EPS)
-    return 10 * torch.log10(ratio + EPS)
+    return _db(reference.square().sum(-1), error.square().sum(-1))
+
+
+def _pairwise_ratio_db(estimates: torch.Tensor, targets: torch.Tensor, kind: str) -> torch.Tensor:
+    """The same for every estimate against every target: two ``[B, S, T]`` to ``[B, S, S]``.
+
+    From inner products, which one matrix product gives for all pairs; no waveform is made for any pair. The
+    error's energy is then a small difference of large numbers, hence float64 (which Apple's GPUs do not have).
+    """
+    precise = torch.float32 if estimates.device.type == "mps" else torch.float64
+    given = torch.result_type(estimates, targets)
+    estimates = (estimates - estimates.mean(-1, keepdim=True)).to(precise)
+    targets = (targets - targets.mean(-1, keepdim=True)).to(precise)
+    e_e = torch.linalg.vector_norm(estimates, dim=-1).square().unsqueeze(2)
+    t_t = torch.linalg.vector_norm(targets, dim=-1).square().unsqueeze(1)
+    e_t = estimates @ targets.mT
+    scale = torch.ones_like(e_t) if kind == "snr" else e_t / (t_t + EPS)
+    subtracted = scale if kind == "si_sdr" else 1
+    error = e_e - 2 * subtracted * e_t + subtracted**2 * t_t  # |e - a t|^2
+    return _db(scale.square() * t_t, error.clamp(min=0)).to(given)
+
+
+def _db(signal: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Ratio of two energies in dB, finite at silence."""
+    return 10 * torch.log10(signal / (noise + EPS) + EPS)
 
 
 def si_sdr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -100,12 +123,14 @@ def _check(estimates: torch.Tensor, targets: torch.Tensor, dims: int, name: str)
         )
 
 
-def _make_losses(name: str, loss: Callable, symbol: str) -> tuple[Callable, Callable, Callable]:
+def _make_losses(
+    name: str, loss: Callable, pairwise_loss: Callable, symbol: str
+) -> tuple[Callable, Callable, Callable]:
     """The pairwise, single-source and multi-source form of ``loss(estimate, target) -> [...]``."""
 
     def pairwise(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         _check(estimates, targets, 3, f"pairwise_{name}")
-        return loss(estimates.unsqueeze(2), targets.unsqueeze(1))
+        return pairwise_loss(estimates, targets)
 
     def singlesrc(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         _check(estimates, targets, 2, f"singlesrc_{name}")
@@ -125,16 +150,21 @@ def _make_losses(name: str, loss: Callable, symbol: str) -> tuple[Callable, Call
     return pairwise, singlesrc, multisrc
 
 
-pairwise_neg_sisdr, singlesrc_neg_sisdr, multisrc_neg_sisdr = _make_losses(
-    "neg_sisdr", lambda e, t: -si_sdr(e, t), "Negative SI-SDR in dB"
+def _make_neg_ratios(kind: str, symbol: str) -> tuple[Callable, Callable, Callable]:
+    return _make_losses(
+        f"neg_{kind.replace('_', '')}",
+        lambda e, t: -_ratio_db(e, t, kind),
+        lambda e, t: -_pairwise_ratio_db(e, t, kind),
+        f"Negative {symbol} in dB",
+    )
+
+
+pairwise_neg_sisdr, singlesrc_neg_sisdr, multisrc_neg_sisdr = _make_neg_ratios("si_sdr", "SI-SDR")
+pairwise_neg_sdsdr, singlesrc_neg_sdsdr, multisrc_neg_sdsdr = _make_neg_ratios("sd_sdr", "SD-SDR")
+pairwise_neg_snr, singlesrc_neg_snr, multisrc_neg_snr = _make_neg_ratios("snr", "SNR")
+pairwise_mse, singlesrc_mse, multisrc_mse = _make_losses(
+    "mse", _mse, lambda e, t: _mse(e.unsqueeze(2), t.unsqueeze(1)), "Mean squared error"
 )
-pairwise_neg_sdsdr, singlesrc_neg_sdsdr, multisrc_neg_sdsdr = _make_losses(
-    "neg_sdsdr", lambda e, t: -sd_sdr(e, t), "Negative SD-SDR in dB"
-)
-pairwise_neg_snr, singlesrc_neg_snr, multisrc_neg_snr = _make_losses(
-    "neg_snr", lambda e, t: -snr(e, t), "Negative SNR in dB"
-)
-pairwise_mse, singlesrc_mse, multisrc_mse = _make_losses("mse", _mse, "Mean squared error")
 
 
 class PITLossWrapper(nn.Module):

@@ -95,13 +95,49 @@ def test_gradients_are_finite_on_silence_and_on_perfection(name, estimate, targe
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_three_forms_agree(name):
-    estimates, targets = torch.randn(4, 3, 200), torch.randn(4, 3, 200)
+    estimates, targets = torch.randn(2, 4, 3, 200, dtype=torch.float64)
     matrix = get("pairwise", name)(estimates, targets)
     assert matrix.shape == (4, 3, 3)
     for i, j in itertools.product(range(3), range(3)):
         torch.testing.assert_close(matrix[:, i, j], get("singlesrc", name)(estimates[:, i], targets[:, j]))
     diagonal = matrix.diagonal(dim1=1, dim2=2).mean(1)
     torch.testing.assert_close(get("multisrc", name)(estimates, targets), diagonal)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("noise", [10.0, 0.1, 1e-3, 1e-5])
+def test_the_pairwise_form_is_exact_from_bad_to_nearly_perfect(name, noise):
+    # In float32, as training has it; the energies of a pair are up to ten decimal places apart.
+    targets = torch.randn(2, 3, 4000)
+    estimates = 5 * targets + noise * torch.randn_like(targets)
+    matrix = get("pairwise", name)(estimates, targets)
+    exact = get("pairwise", name)(estimates.double(), targets.double())
+    assert matrix.dtype == torch.float32
+    torch.testing.assert_close(matrix.double(), exact, atol=5e-3, rtol=1e-6)
+    for j in range(3):
+        single = get("singlesrc", name)(estimates[:, j], targets[:, j])
+        torch.testing.assert_close(matrix[:, j, j], single, atol=0.05, rtol=0)
+
+
+def test_rounding_makes_no_negative_energy():
+    # Samples in the range of int16, estimates that are scaled targets: the error's energy is all rounding.
+    targets = 1e4 * torch.randn(50, 4, 300)
+    matrix = pairwise_neg_sisdr(torch.tensor(0.3) * targets, targets)
+    assert (matrix.diagonal(dim1=1, dim2=2) < -100).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pairwise_forms_gradient_is_that_of_single_pairs(name):
+    targets = torch.randn(2, 3, 200)
+    estimates = (targets.flip(1) + 0.1 * torch.randn(2, 3, 200)).requires_grad_()
+    weights = torch.randn(2, 3, 3)
+    (got,) = torch.autograd.grad((weights * get("pairwise", name)(estimates, targets)).sum(), estimates)
+    pairs = [
+        weights[:, i, j] * get("singlesrc", name)(estimates[:, i], targets[:, j])
+        for i, j in itertools.product(range(3), range(3))
+    ]
+    (expected,) = torch.autograd.grad(torch.stack(pairs).sum(), estimates)
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", MEASURES)

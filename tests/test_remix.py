@@ -32,7 +32,8 @@ def test_a_perfect_separator_scores_high():
 
 
 def test_copies_score_nothing():
-    found = remix(lambda x: torch.stack((x, x), 1), MIXTURES)
+    # Of noise: a tone that is shifted by its period is itself.
+    found = remix(lambda x: torch.stack((x, x), 1), torch.randn(2, 8000))
     assert found.score < 1
     assert found.correlation == pytest.approx(1, abs=1e-4)
 

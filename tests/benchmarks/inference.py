@@ -1,0 +1,48 @@
+"""Inference: 4 s of speech, batch one; PyTorch against PyTorch, and ONNX Runtime beside them."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+from models import SIZES, check_equal, pair, speech
+from timing import Result, interleave
+
+from dprnn_lab.export import ExportError, export_onnx
+from dprnn_lab.forward_cost import forward_work
+
+
+def bench(threads: int, turns: int, clock: str, seconds: float, peak_gflops: float) -> list[Result]:
+    """A row for each size."""
+    mixture, rows = speech(seconds), []
+    for size, options in SIZES.items():
+        theirs, ours = pair(options)
+        with torch.inference_mode():
+            note = check_equal(theirs(mixture), ours(mixture))
+            contestants = {"Asteroid": lambda m=theirs: m(mixture), "dprnn-lab": lambda m=ours: m(mixture)}
+            if size != "kernel 2":  # its export takes minutes
+                session = onnx_session(ours, mixture.shape[1], threads)
+                contestants["ONNX Runtime"] = lambda s=session: s.run(None, {"mixture": mixture.numpy()})
+            row = interleave(
+                "inference", f"{size}, {seconds:g} s", contestants, max(2, turns // COST[size]), clock
+            )
+        gflops = 2 * forward_work(ours.config, mixture.shape[1]) / (row.values["dprnn-lab"] * 1e6)
+        row.note = f"{note}; dprnn-lab: {gflops:.0f} GFLOP/s, {gflops / peak_gflops:.0%} of sgemm"
+        rows.append(row)
+    return rows
+
+
+COST = {"small": 1, "small, K = 64": 1, "default": 3, "kernel 2": 6}  # turns are divided by it
+
+
+def onnx_session(model, samples: int, threads: int):
+    """The model in ONNX Runtime; export checks its numbers."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ExportError("make bench installs onnxruntime; here it is missing") from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(model, path, samples)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
