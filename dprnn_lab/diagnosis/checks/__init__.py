@@ -1,0 +1,40 @@
+"""The checks, one for each failure of the catalogue: ``CHECKS[id](evidence)`` is a finding.
+
+Notebooks: 06_failures_at_inference, 07_failures_in_training
+"""
+
+from . import (
+    audio,
+    config,
+    curves,
+    data,
+    losses,
+    model_in_training,
+    outputs,
+    recording,
+    seams,
+    treatments,
+    weights,
+)
+
+__all__ = ["CHECKS"]
+
+_MODULES = (
+    weights,
+    config,
+    recording,
+    audio,
+    treatments,
+    outputs,
+    seams,
+    losses,
+    data,
+    model_in_training,
+    curves,
+)
+CHECKS = {
+    function.failure: function
+    for module in _MODULES
+    for function in (getattr(module, name) for name in module.__all__)
+    if hasattr(function, "failure")
+}

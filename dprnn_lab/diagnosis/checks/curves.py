@@ -1,0 +1,271 @@
+"""Group E: what the curve of a run says.
+
+Notebook: 07_failures_in_training
+"""
+
+from functools import lru_cache
+
+import pandas as pd
+
+from ...speech import data_folder
+from ..evidence import Evidence
+from .verdict import check, fail, fine, number, undecided, warn
+
+__all__ = ["jump", "learning_rate", "no_clipping", "overfit", "plateau_reading", "resume", "unhealthy_curve"]
+
+MARGIN = 1.0  # dB over the worst healthy run
+EARLY = 150  # steps: before, all runs look alike
+RATES = (3e-5, 2e-2)  # outside nothing was seen to learn in the usual time
+CLIP = "trainer = L.Trainer(gradient_clip_val=5.0)"
+WARM = 50  # steps
+TIMES = 10.0
+RISE = 3.0  # dB
+BRING = "the run: its folder, or a table with step, train_loss, valid_loss, grad_norm"
+
+
+def jump(losses: pd.Series) -> tuple[int, float, float, float] | None:
+    """The largest rise of a loss that stays: (step, median before, median after, spread after); None if too short."""
+    if len(losses) < 6:
+        return None
+    best = None
+    for i in range(2, len(losses) - 1):
+        before, after = losses.iloc[max(0, i - 4) : i], losses.iloc[i:]
+        rise = float(after.median() - before.median())
+        if best is None or rise > best[0]:
+            best = (rise, i, float(before.median()), float(after.median()), float(after.std()))
+    return int(losses.index[best[1]]), best[2], best[3], best[4]
+
+
+@lru_cache
+def healthy_band() -> pd.Series:
+    """The worst of the recorded healthy runs by step (data/curves, made by data/record_curves.py)."""
+    files = sorted((data_folder() / "curves").glob("healthy-*.csv"))
+    curves = [pd.read_csv(f).set_index("step")["train_loss"] for f in files]
+    return pd.concat(curves, axis=1).max(axis=1).cummin()
+
+
+def _behind(e: Evidence) -> tuple[float, float, int] | None:
+    """Loss at the end, the worst healthy one at that step, and the step; None where there is too little."""
+    losses = e.run.column("train_loss")
+    if len(losses) < 3 or losses.index[-1] < EARLY:
+        return None
+    try:
+        band = healthy_band()
+    except (FileNotFoundError, ValueError):
+        return None  # the package alone, without the course's data
+    step = int(losses.index[-1])
+    allowed = float(band[band.index <= step].iloc[-1])
+    return float(losses.iloc[-3:].median()), allowed, step
+
+
+@check("no-clipping")
+def no_clipping(e: Evidence):
+    """Gradient norms and the loss after the largest."""
+    if e.run is None:
+        return undecided("no curve", BRING)
+    if e.run.broken_at is not None:
+        return fail(
+            f"from step {e.run.broken_at} on the loss or the gradient norm is NaN or infinite",
+            {"step": e.run.broken_at},
+            "none: one such step makes every weight NaN",
+            CLIP,
+        )
+    norms, losses = e.run.column("grad_norm"), e.run.column("train_loss")
+    norms = norms[norms.index > WARM]  # a random network's first gradients are large in every run
+    found = jump(losses[losses.index > WARM])
+    if len(norms) < 4 or found is None:
+        return undecided("too few gradient norms in the curve", "a curve with a column grad_norm")
+    at, before, after, _ = found
+    usual = float(norms[norms.index < at].median()) if (norms.index < at).any() else float(norms.median())
+    largest = float(norms[norms.index >= at].max())
+    rise = after - before
+    facts = {
+        "median_norm": number(usual),
+        "largest_norm": number(largest),
+        "at_step": at,
+        "loss_rise_db": number(rise),
+    }
+    why = f"{TIMES:g} times the norms before, and a loss that stays {RISE:g} dB higher"
+    if largest > TIMES * max(usual, 1e-3) and rise > RISE:
+        return fail(
+            f"near step {at} the gradient norm went from {usual:.2g} to {largest:.3g}, and the loss rose by "
+            f"{rise:.1f} dB for good",
+            facts,
+            why,
+            CLIP,
+            explained_by=e.cause("learning-rate", "dead-output"),
+        )
+    return fine(f"no jump of loss and gradient norm (norms about {usual:.2g})", facts, why)
+
+
+@check("learning-rate")
+def learning_rate(e: Evidence):
+    """The rate that was used, and whether the run learns."""
+    if e.run is None:
+        return undecided("no curve", BRING)
+    rate = _rate(e)
+    behind = _behind(e)
+    if rate is None:
+        return undecided(
+            "the curve does not say the learning rate", "a column lr, or the folder with its checkpoints"
+        )
+    facts = {"learning_rate": rate}
+    if RATES[0] <= rate <= RATES[1]:
+        return fine(f"{rate:g} is a usual learning rate", facts, f"{RATES[0]:g} to {RATES[1]:g}")
+    what = "high" if rate > RATES[1] else "low"
+    late = behind is not None and behind[0] > behind[1] + MARGIN
+    return (fail if late else warn)(
+        f"a learning rate of {rate:g} is {what}"
+        + (
+            f", and at step {behind[2]} the loss is {behind[0]:.1f} dB, healthy runs have {behind[1]:.1f}"
+            if late
+            else ""
+        ),
+        facts,
+        f"{RATES[0]:g} to {RATES[1]:g} for Adam and Muon",
+        "training.train(model, data, run, max_steps, lr=1e-3, warmup=200)",
+    )
+
+
+def _rate(e: Evidence) -> float | None:
+    """The largest rate of the curve's column, or the rate in the last checkpoint."""
+    columns = [c for c in e.run.table if c == "lr" or str(c).startswith(("lr-", "learning_rate"))]
+    if columns:
+        return float(e.run.table[columns[0]].max())
+    state = _checkpoint(e)
+    for schedule in (state or {}).get("lr_schedulers") or []:
+        if schedule.get("base_lrs"):
+            return float(max(schedule["base_lrs"]))
+    return None
+
+
+def _checkpoint(e: Evidence) -> dict | None:
+    """The run's last checkpoint, read without running anything; None when there is none that can be read."""
+    from ...checkpoint import CheckpointError
+    from ...checkpoint.unpickling import safe_load
+
+    if e.run.checkpoint is None:
+        return None
+    try:
+        content = safe_load(e.run.checkpoint)
+    except (CheckpointError, OSError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+@check("resume")
+def resume(e: Evidence):
+    """The loss on both sides of a resumption."""
+    if e.run is None:
+        return undecided("no curve", BRING)
+    losses = e.run.column("train_loss")
+    state = _checkpoint(e)
+    if state is not None and not state.get("optimizer_states"):
+        return fail(
+            f"{e.run.checkpoint.name} has no optimiser state: a run can't be resumed from it",
+            {"keys": sorted(map(str, state))[:12]},
+            "optimizer_states and lr_schedulers, as Lightning writes them",
+            'training.train(model, data, run, max_steps, resume="run/checkpoints/last.ckpt")',
+        )
+    worst = None
+    for step in e.run.sittings:
+        before, after = losses[losses.index < step].iloc[-4:], losses[losses.index >= step].iloc[:3]
+        if len(before) > 1 and len(after):
+            noise = max(0.2, float(before.diff().abs().median()))
+            rise = float(after.median() - before.median())
+            if worst is None or rise / noise > worst[1]:
+                worst = (step, rise / noise, rise)
+    if worst is None:
+        return fine("the run was not resumed") if not e.run.sittings else undecided("too few rows", BRING)
+    step, times, rise = worst
+    facts = {"resumed_at": step, "rise_db": number(rise), "times_usual_change": number(times, 1)}
+    if rise > 0.5 and times > 3:
+        return fail(
+            f"where the run was resumed, at step {step}, the loss rose by {rise:.1f} dB",
+            facts,
+            "0.5 dB, and three times the usual change from row to row",
+            'training.train(model, data, run, max_steps, resume="run/checkpoints/last.ckpt")',
+        )
+    return fine("the loss goes on where it was", facts)
+
+
+@check("overfit")
+def overfit(e: Evidence):
+    """Training loss against validation loss."""
+    if e.run is None:
+        return undecided("no curve", BRING)
+    train, valid = e.run.column("train_loss"), e.run.column("valid_loss")
+    if len(valid) < 3 or len(train) < 4:
+        return undecided("too few rows with both losses", "a curve with train_loss and valid_loss")
+    last = float(train.iloc[-3:].median())
+    gap = float(valid.iloc[-1]) - last
+    rise = float(valid.iloc[-1] - valid.min())
+    early = train[train.index <= valid.index[0]]
+    growth = gap - float(valid.iloc[0] - (early.iloc[-3:].median() if len(early) else train.iloc[0]))
+    facts = {
+        "train_db": number(last),
+        "valid_db": number(valid.iloc[-1]),
+        "gap_db": number(gap),
+        "gap_growth_db": number(growth),
+        "valid_over_its_best_db": number(rise),
+    }
+    why = "a gap of 3 dB that grew by 2 dB: between voices known and new there is always some"
+    if gap > 3 and growth > 2 and last < 0:
+        return fail(
+            f"training {last:.1f} dB, validation {float(valid.iloc[-1]):.1f} dB, and the gap grew by {growth:.1f} dB",
+            facts,
+            why,
+            "data = training.MixingData(DynamicMixing.from_corpus(samples=8000), FixedMixtures('valid'), 4)",
+        )
+    return fine(f"training {last:.1f} dB, validation {float(valid.iloc[-1]):.1f} dB", facts, why)
+
+
+@check("plateau-reading")
+def plateau_reading(e: Evidence):
+    """SI-SDRi by kind of pair."""
+    if e.run is None:
+        return undecided("no curve", "a run whose validation logs si_sdri_<kind>")
+    kinds = {}
+    for name in e.run.table:
+        if str(name).startswith("si_sdri_") and len(e.run.column(name)):
+            kinds[str(name).removeprefix("si_sdri_")] = float(e.run.column(name).iloc[-1])
+    if len(kinds) < 2:
+        return undecided(
+            "one number for all pairs", "SI-SDRi by kind of pair: evaluation.evaluate(model, mixtures)"
+        )
+    best, worst = max(kinds, key=kinds.get), min(kinds, key=kinds.get)
+    spread = kinds[best] - kinds[worst]
+    facts = {name: number(value) for name, value in kinds.items()} | {"spread_db": number(spread)}
+    line = "table = evaluation.evaluate(model, FixedMixtures('valid')); table.hist('si_sdri', by='kind')"
+    why = "3 dB between kinds: their mean describes neither. Under 1.5 dB a kind is not separated"
+    if spread > 3:
+        says = (
+            f"{best} {kinds[best]:.1f} dB, {worst} {kinds[worst]:.1f} dB: the mean of these describes neither"
+        )
+        return (fail if kinds[worst] < 1.5 else warn)(says, facts, why, line)
+    return fine(f"the kinds of pair differ by {spread:.1f} dB", facts, why)
+
+
+@check("unhealthy-curve")
+def unhealthy_curve(e: Evidence):
+    """The end of the curve against the worst healthy run."""
+    if e.run is None:
+        return undecided("no curve", BRING)
+    behind = _behind(e)
+    if behind is None:
+        return undecided(f"fewer than {EARLY} steps, or no train_loss", "the same run after 600 steps")
+    loss, allowed, step = behind
+    cause = e.cause(
+        "pit-wrong-axis", "no-pit", "silent-target", "targets-inconsistent", "same-speaker", "dead-output",
+        "no-clipping", "learning-rate", "resume",
+    )  # fmt: skip
+    facts = {"step": step, "loss_db": number(loss), "worst_healthy_db": number(allowed)}
+    if loss > allowed + MARGIN:
+        return fail(
+            f"after {step} steps the loss is {loss:.1f} dB; the worst of three healthy runs had {allowed:.1f}",
+            facts,
+            f"{MARGIN:g} dB over it (data/curves: a small model on a man and a woman)",
+            "player(batch[0][0]); player(batch[1][0, 0])  # listen to what the model gets",
+            explained_by=cause,
+        )
+    return fine(f"after {step} steps {loss:.1f} dB; healthy runs had {allowed:.1f} and less", facts)

@@ -1,0 +1,161 @@
+"""Group E: batches, and lists of training and test material.
+
+Notebook: 07_failures_in_training
+"""
+
+import torch
+
+from ..evidence import Evidence
+from ..training_evidence import Example
+from .verdict import check, fail, fine, number, undecided
+
+__all__ = ["leakage", "same_speaker", "silent_target", "targets_inconsistent"]
+
+CEILING_DB = 40.0  # SI-SDR that inconsistent targets leave; trained models end 20 dB below
+SILENT_DB = -50.0
+SAME = 0.6  # of the best correlation over all shifts: other utterances stay under 0.3
+PAIRS = 600
+BATCH = "a batch: (mixtures [B, T], sources [B, S, T])"
+LISTS = 'your lists: data={"train": [(sources, speakers), ...], "test": [...]}'
+
+
+@check("silent-target")
+def silent_target(e: Evidence):
+    """Energy of every target of a batch."""
+    if e.batch is None:
+        return undecided("no batch", BATCH)
+    mixtures, sources = e.batch
+    finite = bool(sources.isfinite().all() and mixtures.isfinite().all())
+    energy = sources.nan_to_num(0.0, 0.0, 0.0).square().mean(-1)
+    under = 10 * torch.log10((energy + 1e-20) / (energy.amax() + 1e-20))
+    bad = int((under < SILENT_DB).sum())
+    facts = {"quietest_db": number(under.min(), 1), "targets": under.numel(), "silent": bad}
+    if bad or not finite:
+        what = (
+            f"{bad} of {under.numel()} targets are silent" if bad else "the batch has NaN or infinity in it"
+        )
+        return fail(
+            f"{what}: with EPS = 1e-8 a zero target costs exactly +80 dB, and its gradient says nothing",
+            facts,
+            f"{-SILENT_DB:g} dB under the loudest target of the batch",
+            "mixture, sources = (part[(sources.square().mean(-1) > 1e-7).all(-1)] for part in (mixture, sources))",
+        )
+    return fine("every target has sound in it", facts, f"{SILENT_DB:g} dB")
+
+
+@check("targets-inconsistent")
+def targets_inconsistent(e: Evidence):
+    """Mixture minus the sum of the sources."""
+    if e.batch is None:
+        return undecided("no batch", BATCH)
+    mixtures, sources = e.batch
+    if not (mixtures.isfinite().all() and sources.isfinite().all()):
+        return undecided("the batch has NaN or infinity in it", "a batch of numbers")
+    rest = mixtures - sources.sum(1)
+    ceiling = 10 * torch.log10(mixtures.square().sum(-1) / (rest.square().sum(-1) + 1e-12) + 1e-12)
+    facts = {
+        "largest_difference": number(rest.abs().max(), 5),
+        "ceiling_db": number(ceiling.min(), 1),
+        "examples": len(mixtures),
+        "inconsistent": int((ceiling < CEILING_DB).sum()),
+    }
+    if facts["inconsistent"]:
+        return fail(
+            f"in {facts['inconsistent']} of {len(mixtures)} examples the sources do not sum to the mixture (by up to "
+            f"{facts['largest_difference']:.3f}; ceiling {facts['ceiling_db']:.0f} dB)",
+            facts,
+            f"{CEILING_DB:g} dB, far over what a model reaches",
+            "mixture = sources.sum(1)  # after levels and clipping, as the last step",
+        )
+    return fine(
+        f"the sources sum to the mixture to {facts['ceiling_db']:.0f} dB", facts, f"{CEILING_DB:g} dB"
+    )
+
+
+def _shifted(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Largest normalised correlation of two signals over all shifts."""
+    size = len(a) + len(b)
+    spectrum = torch.fft.rfft(a - a.mean(), size) * torch.fft.rfft(b - b.mean(), size).conj()
+    scale = float((a - a.mean()).norm() * (b - b.mean()).norm())
+    return float(torch.fft.irfft(spectrum, size).abs().max()) / scale if scale > 1e-9 else 0.0
+
+
+@check("same-speaker")
+def same_speaker(e: Evidence):
+    """Names of the speakers, and sources that are one utterance."""
+    if e.data is None and e.batch is None:
+        return undecided("no examples", LISTS)
+    pairs = [(x.sources, x.speakers) for x in e.data or []]
+    if e.batch is not None:
+        pairs += [(s, ()) for s in e.batch[1]]
+    named = [names for _, names in pairs if len(names) > 1]
+    doubled = [names for names in named if len(set(names)) < len(names)]
+    alike = [float(_shifted(s[0], s[1])) for s, _ in pairs[:PAIRS] if len(s) > 1 and s.isfinite().all()]
+    copies = sum(value > SAME for value in alike)
+    facts = {
+        "examples": len(pairs),
+        "with_names": len(named),
+        "one_speaker": len(doubled),
+        "one_utterance": copies,
+        "largest_correlation": number(max(alike, default=0.0)),
+    }
+    if doubled or copies:
+        what = (
+            f"both sources are {doubled[0][0]} in {len(doubled)} of {len(named)} examples"
+            if doubled
+            else f"both sources are one utterance in {copies} of {len(pairs)} examples"
+        )
+        return fail(
+            what,
+            facts,
+            f"none; {SAME:g} of correlation at the best shift is the same utterance, others stay under 0.3",
+            "data = {split: [x for x in items if len(set(x[1])) == len(x[1])] for split, items in data.items()}",
+        )
+    if not named:
+        return undecided(
+            "no two sources are one utterance; whether one person speaks both is not known", LISTS, facts
+        )
+    return fine("two speakers in every example", facts)
+
+
+@check("leakage")
+def leakage(e: Evidence):
+    """The same audio in two splits, under any name and level, whole or in part."""
+    if e.data is None:
+        return undecided("no lists", LISTS)
+    splits: dict[str, list[Example]] = {}
+    for example in e.data:
+        splits.setdefault(example.split, []).append(example)
+    if len(splits) < 2:
+        return undecided("one list only", LISTS)
+    train = splits.get("train", next(iter(splits.values())))
+    others = [x for x in e.data if x.split != train[0].split]
+    seen = {h for x in train for h in x.hashes}
+    doubles = sum(any(h in seen for h in x.hashes) for x in others)
+    parts = 0
+    if not doubles:
+        first = [s for x in train for s in x.sources]
+        second = [s for x in others for s in x.sources]
+        tried = [(a, b) for b in second for a in first][:PAIRS]
+        parts = sum(_shifted(a, b) > SAME for a, b in tried)
+    known = {name for x in train for name in x.speakers}
+    shared = sorted(known & {name for x in others for name in x.speakers})
+    facts = {
+        "training": len(train),
+        "other": len(others),
+        "same_audio": doubles,
+        "same_audio_shifted": parts,
+        "speakers_in_both": shared[:10],
+    }
+    if doubles or parts:
+        return fail(
+            f"{doubles or parts} of {len(others)} test examples have audio of the training list in them",
+            facts,
+            "none, by hash or by correlation at the best shift",
+            'data["test"] = [x for x in data["test"] if not any(torch.equal(s, t) for s in x[0] for y in data["train"] '
+            "for t in y[0])]",
+        )
+    says = "no audio is in two lists"
+    if shared:
+        says += f"; {len(shared)} speakers are, so the test says little about new voices"
+    return fine(says, facts)

@@ -1,0 +1,189 @@
+"""Group A: is the network made of the numbers that were trained?
+
+Notebook: 06_failures_at_inference
+"""
+
+from pathlib import Path
+
+import torch
+
+from ...asteroid import from_asteroid
+from ...loss import si_sdr
+from ..evidence import Evidence, best_order
+from .verdict import check, fail, fine, number, undecided, warn
+
+__all__ = ["weights_corrupt", "weights_partial", "weights_unmatched", "weights_unsafe"]
+
+MOST = 0.9  # of the parameters at their random start: nothing was loaded
+NOTHING = "there is no model"
+BRING_MODEL = "the checkpoint's path, or the model"
+
+
+@check("weights-unsafe")
+def weights_unsafe(e: Evidence):
+    """Names of code in a pickle."""
+    if e.file is None:
+        return fine("no checkpoint file was brought") if e.live else undecided(NOTHING, BRING_MODEL)
+    if e.file.foreign:
+        shown = ", ".join(e.file.foreign[:4])
+        return fail(
+            f"the file names {shown}, which weights do not need; opening it as usual may run them",
+            {"names": e.file.foreign[:20], "file": e.file.path.name},
+            "none allowed: a pickle may call whatever it names",
+            'save_model(model, "model.safetensors")  # by its author, where it was made',
+        )
+    if "refused" in e.file.read_error:
+        return fail(
+            "the safe reader refuses the file's pickle",
+            {"error": e.file.read_error},
+            "only what the reader with weights_only=True takes",
+            'save_model(model, "model.safetensors")  # by its author, where it was made',
+        )
+    return fine("the file was read without running anything")
+
+
+@check("weights-corrupt")
+def weights_corrupt(e: Evidence):
+    """A file that is no checkpoint, or weights that are no numbers."""
+    if e.file is None and not e.live:
+        return undecided(NOTHING, BRING_MODEL)
+    if e.file is not None and e.file.read_error and e.cause("weights-unsafe") is None:
+        return fail(
+            e.file.read_error.removeprefix(f"{e.file.path}: "),
+            {"file": e.file.path.name, "bytes": e.file.path.stat().st_size},
+            "a file is a checkpoint from its first byte to its last",
+            "model = load_model(checkpoint)  # once the file was downloaded again, its size compared",
+        )
+    bad: dict[str, int] = {}
+    if e.live:
+        state = e.network.state_dict()
+        bad = {n: c for n, t in state.items() if (c := int((~torch.isfinite(t)).sum()))}
+    elif e.file is not None and e.file.report is not None:
+        bad = e.file.report.nonfinite
+    if bad:
+        return fail(
+            f"{sum(bad.values())} weights in {len(bad)} tensors are NaN or infinite (first {next(iter(bad))})",
+            {"tensors": dict(list(bad.items())[:10]), "numbers": sum(bad.values())},
+            "none: one NaN makes every output NaN",
+            "model = load_model(checkpoint)  # an earlier checkpoint, from before the training broke",
+        )
+    return fine("the weights are finite numbers")
+
+
+@check("weights-unmatched")
+def weights_unmatched(e: Evidence):
+    """A network that is (nearly) all random: nothing was loaded into it."""
+    if e.file is not None and e.file.name_error:
+        return fail(
+            f"none of the file's {len(e.file.keys)} tensors has the name of a DPRNN-TasNet's parameter",
+            {"keys": e.file.keys[:5]},
+            "a strict load wants every name",
+            "model = load_model(checkpoint)  # from the training that used DPRNNTasNet",
+        )
+    if e.network is None:
+        return undecided("no model could be loaded", BRING_MODEL)
+    known = [layer for layer in e.layers if layer.finite]
+    total = sum(layer.numbers for layer in known)
+    fresh = sum(layer.numbers for layer in known if layer.fresh)
+    prefix = e.file.report.prefix if e.file is not None and e.file.report is not None else ""
+    facts = {"share_random": number(fresh / max(1, total), 3), "layers": len(known), "prefix": prefix}
+    if total and fresh / total >= MOST:
+        because = f"; the keys of the file begin with {prefix!r}, no name matched" if prefix else ""
+        return fail(
+            f"{fresh / total:.0%} of the parameters are still at their random start{because}",
+            facts,
+            f"{MOST:.0%}: a layer counts as random when no number is over PyTorch's initial bound and their mean "
+            "square is that of the initial distribution; training leaves no such layer",
+            "model = load_model(checkpoint)",
+        )
+    return _unlike_the_file(e, prefix, facts)
+
+
+def _unlike_the_file(e: Evidence, prefix: str, facts: dict):
+    """The file is fine; did the user's own loading code use it?"""
+    if prefix and not e.live and e.estimates is not None and e.own is not None:
+        length = min(e.estimates.shape[-1], e.own.shape[-1])
+        if len(e.own) == len(e.estimates) and length:
+            ours, theirs = e.own[:, :length], e.estimates[:, :length]
+            near = float(si_sdr(best_order(theirs, ours), ours).mean())
+            alike = float(torch.corrcoef(theirs)[0, 1].abs()) if len(theirs) > 1 else 0.0
+            if theirs.isfinite().all() and near < 0 and alike > 0.9:
+                return fail(
+                    f"the file separates this mixture, your estimates are not its ({near:.0f} dB): its keys begin "
+                    f"with {prefix!r}, with strict=False no name matches and the network stays random",
+                    facts | {"estimates_to_own_db": number(near)},
+                    "0 dB between your estimates and the file's: the same model gives far more",
+                    "model = load_model(checkpoint); estimates = separate(model, mixture, sample_rate)",
+                )
+    note = f"; the prefix {prefix!r} of its keys was taken off" if prefix else ""
+    return fine(f"no more than {facts['share_random']:.0%} of the parameters look random{note}", facts)
+
+
+@check("weights-partial")
+def weights_partial(e: Evidence):
+    """Some layers random, constant, or not in the file."""
+    report = e.file.report if e.file is not None else None
+    if report is not None and not report.complete and not report.conflicts:
+        names = [*report.missing, *report.reshaped, *report.unexpected]
+        return fail(
+            "; ".join(report.problems()) or "the file and the model do not fit",
+            {
+                "matched": len(report.matched),
+                "missing": report.missing[:8],
+                "unexpected": report.unexpected[:8],
+                "of_another_shape": list(report.reshaped)[:8],
+            },
+            f"all of them: {names[0]} is the first that does not fit",
+            "model = load_model(checkpoint)  # the checkpoint of this architecture, whole",
+        )
+    if e.network is None:
+        return undecided("no model could be loaded", BRING_MODEL)
+    cause = e.cause("weights-unmatched")
+    if cause:
+        return undecided("nothing was loaded at all", "a model that was loaded")
+    random = [layer.name for layer in e.layers if layer.fresh]
+    dead = [layer.name for layer in e.layers if layer.dead]
+    heavy = [layer.name for layer in e.layers if layer.fresh and layer.kind != "constant"]
+    facts = {"layers": len(e.layers), "random": random[:8], "constant": dead[:8]}
+    if heavy or dead:
+        which = heavy or dead
+        return fail(
+            f"{len(which)} of {len(e.layers)} layers are "
+            f"{'at their random start' if heavy else 'of one value throughout'}: {', '.join(which[:3])}",
+            facts,
+            "none: a trained layer has numbers over PyTorch's initial bound, and another mean square",
+            "model = load_model(checkpoint)",
+        )
+    if e.live and e.file is not None and e.file.tensors:
+        apart = _apart(e)
+        if apart:
+            return warn(
+                f"{len(apart)} tensors of the model are not those of {Path(e.file.path).name} (first {apart[0]})",
+                facts | {"apart": apart[:8]},
+                "equal to within rounding of float16",
+                "model = load_model(checkpoint)",
+            )
+    if random:
+        return warn(
+            f"{len(random)} norms or activations have their initial values ({random[0]}): not loaded, or not trained",
+            facts,
+            "none: training moves every gain",
+            "model = load_model(checkpoint)",
+        )
+    return fine("every layer looks trained", facts)
+
+
+def _apart(e: Evidence) -> list[str]:
+    """Parameters of the live network that differ from the file's."""
+    state = {n: t.detach().cpu() for n, t in e.network.state_dict().items()}
+    try:
+        state = state if e.ours is not None else from_asteroid(state)
+    except KeyError:
+        return []  # another network, and no names to compare by
+    return [
+        name
+        for name, tensor in e.file.tensors.items()
+        if name not in state
+        or state[name].shape != tensor.shape
+        or not torch.allclose(state[name].float(), tensor.float(), rtol=1e-2, atol=1e-4)
+    ]

@@ -1,0 +1,146 @@
+"""The mixture as the user has it, and the same mended so that a model can be judged on it.
+
+Notebook: 06_failures_at_inference
+"""
+
+import os
+from dataclasses import dataclass, field
+from numbers import Real
+
+import numpy as np
+import torch
+
+from ..audio import AudioError, read_audio, resample
+
+__all__ = ["Sound", "as_signals", "as_tensor", "read_sound"]
+
+MOST_CHANNELS = 8
+NOTHING = 1e-5  # peak, -100 dBFS: below the last bit of 16
+FULL_SCALE = 1.5  # floating-point samples beyond are no audio in -1 to 1
+
+
+@dataclass
+class Sound:
+    """Samples ``[channels, T]`` float32 as they came, their rate, and whether anybody said that rate."""
+
+    samples: torch.Tensor
+    rate: float
+    rate_from: str  # "file", "given" or "assumed"
+    transposed: bool = False  # it came as [T, channels]
+    steps: list[str] = field(default_factory=list)  # what :meth:`mended` did
+
+    def mended(self, rate: float) -> torch.Tensor:
+        """``[T]``: finite, the loudest channel, without offset, at a usual level, at ``rate``."""
+        self.steps = []
+        samples = self.samples
+        if not samples.isfinite().all():
+            self._note("NaN and infinity set to zero")
+            samples = samples.nan_to_num(0.0, 0.0, 0.0)
+        if len(samples) > 1:
+            self._note("the loudest channel alone")
+            samples = samples[samples.square().sum(-1).argmax()][None]
+        samples = samples[0]
+        largest = float(samples.abs().max())
+        offset = float(samples.mean())
+        if abs(offset) > 0.05 * largest:
+            self._note("mean taken off")
+            samples = samples - offset
+            largest = float(samples.abs().max())
+        if largest > FULL_SCALE or NOTHING < largest < 1e-3:
+            self._note("peak set to 0.5")
+            samples = samples * (0.5 / largest)
+        if self.rate != rate and self.rate_from != "assumed":
+            self._note(f"resampled from {self.rate:g} to {rate:g} Hz")
+            samples = resample(samples, self.rate, rate)
+        return samples
+
+    def _note(self, step: str) -> None:
+        self.steps.append(step)
+
+
+def read_sound(mixture, sample_rate: float | None, model_rate: float | None) -> Sound:
+    """A path, array or tensor as a :class:`Sound`; integers become floating point in -1 to 1.
+
+    Raises:
+        AudioError: not readable, no samples, or a shape that is no recording.
+        TypeError: neither path, array nor tensor.
+    """
+    if sample_rate is not None and not (isinstance(sample_rate, Real) and sample_rate > 0):
+        raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
+    if isinstance(mixture, (str, os.PathLike)):
+        samples, rate = read_audio(mixture)
+        return Sound(samples, rate, "file")
+    samples = as_tensor(mixture, "mixture")
+    if samples.dim() == 3 and samples.shape[1] == 1 and samples.shape[0] == 1:
+        samples = samples[0]
+    if samples.dim() == 1:
+        samples = samples.unsqueeze(0)
+    if samples.dim() != 2 or 0 in samples.shape:
+        raise AudioError(
+            f"mixture has shape {list(samples.shape)}: give [T] or [channels, T] with samples in it"
+        )
+    transposed = samples.shape[1] <= MOST_CHANNELS < samples.shape[0]
+    samples = samples.T if transposed else samples
+    if samples.shape[0] > MOST_CHANNELS:
+        raise AudioError(
+            f"mixture has shape {list(samples.shape)}: {samples.shape[0]} rows are no channels of one "
+            "recording; diagnose one mixture at a time"
+        )
+    rate = sample_rate or model_rate or 8000
+    return Sound(samples.contiguous(), rate, "given" if sample_rate else "assumed", transposed)
+
+
+def as_signals(value, name: str) -> torch.Tensor:
+    """References or estimates, ``[S, T]`` float32, from a tensor, an array, or a list of paths or arrays.
+
+    Different lengths are cut to the shortest.
+
+    Raises:
+        AudioError, TypeError: what can't be that.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        raise AudioError(f"{name} is one path ({value}): give a list with one file per source")
+    if isinstance(value, (list, tuple)):
+        parts = [
+            read_audio(v)[0][0] if isinstance(v, (str, os.PathLike)) else as_tensor(v, name).squeeze()
+            for v in value
+        ]
+        if not parts or any(p.dim() != 1 or not len(p) for p in parts):
+            raise AudioError(
+                f"{name} are {[list(p.shape) for p in parts]}: give one signal [T] per source, with samples in it"
+            )
+        shortest = min(map(len, parts))
+        return torch.stack([p[:shortest] for p in parts])
+    signals = as_tensor(value, name)
+    if signals.dim() == 3 and signals.shape[0] == 1:
+        signals = signals[0]
+    if signals.dim() == 1:
+        signals = signals.unsqueeze(0)
+    if signals.dim() != 2 or 0 in signals.shape or signals.shape[0] > signals.shape[1]:
+        raise AudioError(
+            f"{name} has shape {list(signals.shape)}: give [S, T], one row of samples per source"
+        )
+    return signals
+
+
+def as_tensor(value, name: str) -> torch.Tensor:
+    """Numbers of any kind as float32; int16 and int32 are divided to lie in -1 to 1.
+
+    Raises:
+        AudioError, TypeError: no numbers, or none of audio.
+    """
+    if not isinstance(value, (np.ndarray, torch.Tensor, list, tuple)):
+        raise TypeError(f"{name} is {type(value).__name__}: give a path, a numpy array or a torch tensor")
+    try:
+        if isinstance(value, np.ndarray):
+            # A copy: torch takes neither reversed arrays nor another machine's byte order.
+            value = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
+        samples = torch.as_tensor(value).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AudioError(f"{name} can't be read as numbers: {error}") from error
+    scale = {torch.int16: 2**15, torch.int32: 2**31}.get(samples.dtype)
+    if scale is None and not samples.is_floating_point():
+        raise AudioError(
+            f"{name} has dtype {samples.dtype}: give floating point in -1 to 1, or int16 or int32"
+        )
+    return samples.float() / (scale or 1)

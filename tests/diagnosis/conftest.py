@@ -1,0 +1,43 @@
+"""Healthy cases, made once."""
+
+import pytest
+
+from dprnn_lab.diagnosis import healthy_case, healthy_training
+
+
+@pytest.fixture(scope="session")
+def talk():
+    """Maker of the bundled model on two seconds of a test mixture, made once for each seed: ``talk(1)``.
+
+    A test must not change what it gets; faults make copies.
+    """
+    made = {}
+
+    def make(seed=0, seconds=2.0):
+        if (seed, seconds) not in made:
+            made[seed, seconds] = healthy_case(seed, seconds=seconds)
+        return made[seed, seconds].change()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def training():
+    """A training in which nothing is wrong."""
+    case = healthy_training(0)
+    return lambda: case.change()
+
+
+@pytest.fixture
+def broken(talk, training, tmp_path):
+    """A case with one failure: ``broken("polarity")``, ``broken("level", "offset", seed=2)``."""
+    from dprnn_lab.diagnosis import CATALOGUE, inject
+
+    on_speech = ("eval-mode", "chunk-size", "dead-output")
+
+    def make(failure, variant=None, seed=0, strength=0.5, seconds=2.0):
+        learns = CATALOGUE[failure].group == "E" and (failure not in on_speech or variant == "curve")
+        case = training() if learns else talk(seed, seconds)
+        return inject(failure, case.change(folder=tmp_path), seed, strength, variant)
+
+    return make

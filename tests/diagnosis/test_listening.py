@@ -1,0 +1,62 @@
+"""What the model's ear decides, and what it leaves undecided."""
+
+import torch
+
+from dprnn_lab.asteroid import to_asteroid
+from dprnn_lab.diagnosis import diagnose, rebuild
+from dprnn_lab.diagnosis.checks import config
+
+
+def test_one_voice_alone_is_a_warning_at_most_when_nobody_counts(talk):
+    case = talk(0, 4.0)
+    states = []
+    for source in case.truth:
+        report = diagnose(case.model, source, 8000)
+        states.append(report["sources-count"].state)
+        assert report["polarity"].state != "fail"
+    assert set(states) <= {"ok", "warn"}
+
+
+def test_one_voice_is_suspected_by_a_faint_output_and_pauses(talk, monkeypatch):
+    from dprnn_lab.diagnosis.checks import recording
+
+    case = talk(0, 4.0)
+    evidence = diagnose(case.model, case.truth[0], 8000)["sources-count"].evidence
+    assert evidence["loud_to_quiet_db"] > recording.PAUSES_DB
+    monkeypatch.setattr(recording, "ONE_VOICE_DB", evidence["balance_db"] + 1)
+    assert diagnose(case.model, case.truth[0], 8000)["sources-count"].state == "warn"
+    assert diagnose(case.model, case.mixture, 8000)["sources-count"].state == "ok"
+
+
+def test_a_model_at_another_rate_has_no_bundled_mixtures_to_compare_with(talk):
+    case = talk(0)
+    other = rebuild(case.model, sample_rate=16000)
+    noise = 0.1 * torch.randn(32000)
+    report = diagnose(other, noise, 16000)
+    assert report.evidence.control is None
+    assert report["domain-mismatch"].state in ("warn", "ok", "undecided")
+    assert report.evidence.heard.score < 7
+
+
+def test_settings_that_nobody_knows_and_listening_does_not_decide(talk, tmp_path, monkeypatch):
+    case = talk(0)
+    path = tmp_path / "weights.pth"
+    torch.save(to_asteroid(case.model.state_dict()), path)
+    monkeypatch.setattr(config, "SOUND", 99.0)  # as if the model were too weak to be sure
+    monkeypatch.setattr(
+        config, "_candidates", lambda _: {"norm_type": ["gLN", "cLN"], "chunk_size": [100, 64]}
+    )
+    finding = diagnose(path, case.mixture)["config-silent"]
+    assert finding.state == "undecided"
+    assert "chunk_size" in finding.says
+    assert "chunk_size=..." in finding.bring
+    assert set(finding.evidence["ranking"]) == {"norm_type", "chunk_size"}
+
+
+def test_a_model_that_no_other_setting_betters_is_in_order(talk, monkeypatch):
+    case = talk(0)
+    monkeypatch.setattr(config, "SOUND", 99.0)
+    monkeypatch.setattr(
+        config, "_candidates", lambda _: {"norm_type": ["gLN", "cLN"], "chunk_size": [64, 128]}
+    )
+    assert case.diagnose()["config-silent"].state == "ok"

@@ -1,0 +1,158 @@
+"""What people bring from a training, in the forms that it has."""
+
+import pandas as pd
+import pytest
+import torch
+
+from dprnn_lab.audio import write_audio
+from dprnn_lab.diagnosis import diagnose, inject
+from dprnn_lab.diagnosis.checks.curves import healthy_band, jump
+from dprnn_lab.diagnosis.faults.curves import recorded_curve
+from dprnn_lab.diagnosis.training_evidence import read_data, read_run
+from dprnn_lab.mixing import FixedMixtures
+from dprnn_lab.speech import data_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run's folder of two sittings, written as Lightning's CSVLogger writes."""
+    table = recorded_curve("healthy-0")
+    for version, part in enumerate((table[table.step <= 300], table[table.step > 300])):
+        path = tmp_path / "run" / "curves" / f"version_{version}" / "metrics.csv"
+        path.parent.mkdir(parents=True)
+        part.to_csv(path, index=False)
+    return tmp_path / "run"
+
+
+def test_a_folder_is_read_with_its_sittings(folder):
+    run = read_run(folder)
+    assert run.sittings == [325]
+    assert run.checkpoint is None
+    assert run.broken_at is None
+    pd.testing.assert_series_equal(
+        run.column("train_loss"), recorded_curve("healthy-0").set_index("step")["train_loss"]
+    )
+    assert diagnose(run=folder)["resume"].state == "ok"
+
+
+def test_more_than_ten_sittings_stay_in_order(tmp_path):
+    for version in range(12):
+        path = tmp_path / "curves" / f"version_{version}" / "metrics.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"step,train_loss\n{version * 10},1\n")
+    assert read_run(tmp_path).sittings == [10 * i for i in range(1, 12)]
+
+
+def test_empty_fields_are_not_nan_and_nan_is(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,train_loss,grad_norm\n10,,3.0\n20,1.5,\n")
+    assert read_run(path).broken_at is None
+    path.write_text("step,train_loss,grad_norm\n10,,3.0\n20,NaN,\n")
+    assert read_run(path).broken_at == 20
+
+
+def checkpoint(folder, **content):
+    path = folder / "checkpoints" / "last.ckpt"
+    path.parent.mkdir(exist_ok=True)
+    torch.save({"state_dict": {"model.x": torch.zeros(1)}, **content}, path)
+
+
+def test_a_checkpoint_without_the_optimiser_can_not_be_resumed(folder):
+    checkpoint(folder)
+    finding = diagnose(run=folder)["resume"]
+    assert finding.state == "fail"
+    assert "no optimiser state" in finding.says
+    checkpoint(folder, optimizer_states=[{"state": {}}])
+    assert diagnose(run=folder)["resume"].state == "ok"
+
+
+@pytest.mark.parametrize(("rate", "state"), [(1e-3, "ok"), (0.5, "warn"), (1e-6, "warn")])
+def test_the_learning_rate_is_read_from_the_checkpoint(folder, rate, state):
+    checkpoint(folder, optimizer_states=[1], lr_schedulers=[{"base_lrs": [rate, rate]}])
+    finding = diagnose(run=folder)["learning-rate"]
+    assert finding.evidence["learning_rate"] == rate
+    assert finding.state == state  # it learns, so that it is a warning at most
+
+
+def test_the_band_of_healthy_runs_falls():
+    band = healthy_band()
+    assert band.is_monotonic_decreasing
+    assert band.iloc[-1] < -1
+
+
+def test_every_healthy_run_lies_in_it_and_the_bundled_one_does():
+    for name in ("healthy-0", "healthy-1", "healthy-2"):
+        assert diagnose(run=recorded_curve(name))["unhealthy-curve"].state == "ok"
+    assert diagnose(run=data_folder() / "model" / "curve.csv")["unhealthy-curve"].state == "ok"
+
+
+def test_a_short_run_is_not_judged():
+    assert diagnose(run=recorded_curve("no-pit", until=100))["unhealthy-curve"].state == "undecided"
+
+
+def test_the_jump_of_a_loss():
+    losses = pd.Series([1.0, 0.5, 0.0, -0.5, 20.0, 20.5, 19.0, 20.0], index=range(0, 80, 10))
+    at, before, after, _ = jump(losses)
+    assert at == 40
+    assert before < 1 < 19 < after
+    assert jump(losses[:4]) is None
+
+
+def test_a_single_outlier_is_no_jump():
+    losses = pd.Series([1.0, 0.5, 0.0, 20.0, -0.5, -1.0, -1.2, -1.4], index=range(0, 80, 10))
+    _, before, after, _ = jump(losses)
+    assert after < before + 1
+
+
+@pytest.fixture
+def lists():
+    items = list(FixedMixtures("test", kind="man-woman", limit=4))
+    return {
+        "train": [(s[:, :8000], ("carlo", "june")) for _, s, _ in items[:2]],
+        "test": [(s[:, :8000], ("carlo", "june")) for _, s, _ in items[2:]],
+    }
+
+
+def test_a_folder_of_two_splits(lists, tmp_path):
+    for split, items in lists.items():
+        for i, (sources, _) in enumerate(items):
+            for j, samples in enumerate(sources):
+                write_audio(tmp_path / "wav8k" / split / f"s{j + 1}" / f"{i}.wav", samples, 8000)
+    examples = read_data(tmp_path)
+    assert sorted({e.split for e in examples}) == ["test", "train"]
+    assert len(examples) == 4
+    assert examples[0].sources.shape == (2, 8000)
+    report = diagnose(data=tmp_path)
+    assert report["leakage"].state == "ok"
+    assert report["same-speaker"].state == "undecided"  # a folder names no speakers
+    assert "speakers" in report["same-speaker"].bring
+
+
+def test_speakers_in_both_lists_are_told(lists):
+    finding = diagnose(data=lists)["leakage"]
+    assert finding.state == "ok"
+    assert finding.evidence["speakers_in_both"] == ["carlo", "june"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "hashed"), [("copied", True), ("copied-louder", True), ("overlapping", False)]
+)
+def test_copies_are_found_by_hash_and_parts_by_correlation(training, variant, hashed):
+    evidence = inject("leakage", training(), variant=variant).diagnose()["leakage"].evidence
+    assert bool(evidence["same_audio"]) == hashed
+    assert bool(evidence["same_audio_shifted"]) != hashed
+
+
+def test_sources_without_names_are_examples_too(lists):
+    bare = {split: [sources for sources, _ in items] for split, items in lists.items()}
+    assert [e.speakers for e in read_data(bare)] == [()] * 4
+    mixed = read_data({"train": [(lists["train"][0][0][0], lists["train"][0][0][1])]})
+    assert mixed[0].sources.shape == (2, 8000)
+
+
+def test_pairs_that_differ_by_kind_are_a_warning_when_all_kinds_work():
+    table = recorded_curve("healthy-0").copy()
+    table["si_sdri_man-woman"], table["si_sdri_seen-unseen"] = 8.0, 4.0
+    assert diagnose(run=table)["plateau-reading"].state == "warn"
+    table["si_sdri_seen-unseen"] = 7.0
+    assert diagnose(run=table)["plateau-reading"].state == "ok"
