@@ -17,7 +17,6 @@ GROUPS = {
     "D": "Outputs",
     "E": "Training",
 }
-_NOTEBOOKS = {"E": "07_failures_in_training"}
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Entry:
 
     @property
     def section(self) -> str:
-        """The notebook's section on it: a file and an anchor."""
-        return f"{_NOTEBOOKS.get(self.group, '06_failures_at_inference')}.ipynb#{self.id}"
+        """Where to read on: its part of the checklist, a file of ``notebooks/`` and an anchor."""
+        return f"checklist.md#{self.group.lower()}-{GROUPS[self.group].lower().replace(' ', '-')}"
 
 
 _ENTRIES = [

@@ -26,7 +26,7 @@ def checklist() -> str:
             "|---|---|---|---|",
         ]
         lines += [
-            f"| ☐ [`{e.id}`]({e.section}) | {e.sign} | {e.evidence} | {e.remedy} |"
+            f"| ☐ `{e.id}` | {e.sign} | {e.evidence} | {e.remedy} |"
             for e in CATALOGUE.values()
             if e.group == group
         ]

@@ -41,7 +41,7 @@ class Finding:
 
     @property
     def section(self) -> str:
-        """The notebook's section on it."""
+        """Where to read on."""
         return self.entry.section
 
     @property
