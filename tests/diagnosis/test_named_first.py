@@ -83,6 +83,13 @@ def test_a_model_that_hardly_separates_anything_is_not_blamed_on_the_recording()
     assert report["domain-mismatch"].evidence["score_bundled_db"] < 7
 
 
+def test_a_file_that_does_not_load_still_says_its_rate(broken):
+    case = broken("config-shape", "hidden-in-file")
+    report = case.change(sample_rate=16000).diagnose()
+    assert report.findings[0].id == "config-shape"
+    assert report["rate-mismatch"].evidence["model_rate"] == 8000
+
+
 def test_nothing_is_wrong_with_a_healthy_training(training):
     report = training().diagnose()
     assert report.state == "ok", str(report)

@@ -2,10 +2,10 @@
 
 What windows do to a waveform shows against the model's own output for the whole recording: gaps, or jumps of
 the difference between the two at multiples of one length. How sure that is depends on the number of seams.
-Measured on 40 mixtures of 4 s with the bundled model of 56 100 steps: windows of 1 s that were normalised one by one (3 seams)
-are a failure in 27 and a warning in 5 more; of 0.5 s (7 seams) in 37 and 2; windows of 0.25 s that were only
-joined (15 seams) in 40. Of 228 estimates that were changed otherwise (two other models, leakage, compression,
-clipping, automatic gain) none is a failure and 3 are a warning.
+Measured on 40 mixtures of 4 s with the bundled model of 56 100 steps: windows of 1 s that were normalised one by
+one (3 seams) are a failure in 27 and a warning in 5 more; of 0.5 s (7 seams) in 37 and 2; windows of 0.25 s that
+were only joined (15 seams) in 40. Of 228 estimates that were changed otherwise (two other models, leakage,
+compression, clipping, automatic gain) none is a failure and 3 are a warning.
 
 Notebook: 06_failures_at_inference
 """
