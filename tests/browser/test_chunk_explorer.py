@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from pathlib import Path
 
 import nbformat
@@ -10,6 +11,8 @@ import pytest
 # Messages of JupyterLab itself, on a machine without a network, that say nothing about our notebook.
 NOT_OURS = re.compile(r"favicon|jupyter.org|announcements|api/news|net::ERR_|ResizeObserver|pypi.org", re.I)
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+BUSY = ".jp-Notebook-ExecutionIndicator:not([data-status=idle])"
+ACCEPT = ".jp-Dialog button.jp-mod-accept"
 READOUT = ".chunk-readout"
 
 
@@ -36,15 +39,28 @@ def run_all(page, address: str, seconds: float) -> None:
     """Open a notebook, take the kernel it offers, and run all cells."""
     page.goto(address)
     page.wait_for_selector(".jp-Notebook", timeout=60_000)
-    # The dialog, where it shows, comes with or after the notebook; the indicator is idle without it.
-    page.wait_for_selector(f"{IDLE}, .jp-Dialog button.jp-mod-accept", timeout=60_000)
-    for button in page.query_selector_all(".jp-Dialog button.jp-mod-accept"):
-        button.click()
-    page.wait_for_selector(IDLE, timeout=60_000)
-    page.get_by_text("Run", exact=True).first.click()
-    page.get_by_text("Run All Cells", exact=True).first.click()
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator:not([data-status=idle])", timeout=20_000)
-    page.wait_for_selector(IDLE, timeout=1000 * seconds)
+    settle(page, 120)
+    for _ in range(3):
+        page.get_by_text("Run", exact=True).first.click()
+        page.get_by_text("Run All Cells", exact=True).first.click()
+        page.wait_for_selector(f"{BUSY}, {ACCEPT}", timeout=20_000)
+        if not settle(page, seconds):
+            return
+        # On a slow machine JupyterLab asks for the kernel only now, and forgets what it was to run.
+    raise AssertionError("JupyterLab asked for a kernel three times")
+
+
+def settle(page, seconds: float) -> bool:
+    """Wait until the kernel has been idle for three seconds; take a kernel when asked for, and say whether."""
+    asked, quiet, deadline = False, 0, time.monotonic() + seconds
+    while quiet < 6:
+        assert time.monotonic() < deadline, f"the kernel was not idle after {seconds:.0f} s"
+        for button in page.query_selector_all(ACCEPT):
+            button.click()
+            asked, quiet = True, 0
+        quiet = quiet + 1 if page.query_selector(IDLE) else 0
+        page.wait_for_timeout(500)
+    return asked
 
 
 def scroll_to(page, selector: str):
