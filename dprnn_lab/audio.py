@@ -17,7 +17,18 @@ import numpy as np
 import soundfile
 import torch
 
-__all__ = ["AudioError", "read_audio", "write_audio", "resample", "to_mono", "rms_db", "peak", "check_finite"]
+__all__ = [
+    "AudioError",
+    "as_samples",
+    "check_finite",
+    "peak",
+    "read_audio",
+    "resample",
+    "rms_db",
+    "to_mono",
+    "to_pcm16",
+    "write_audio",
+]
 
 MONO_MODES = ("mean", "left", "right")
 LARGEST_FILTER = (
@@ -82,8 +93,7 @@ def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int
     if kind not in soundfile.available_formats() or not soundfile.default_subtype(kind):
         raise AudioError(f"{path}: unknown ending {path.suffix!r}; use .wav or .flac")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Rounded here: libsndfile rounds for FLAC and cuts off for WAV.
-    pcm = (samples * 2**15).round().clamp(-(2**15), 2**15 - 1).to(torch.int16)
+    pcm = to_pcm16(samples)
     scratch = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         soundfile.write(scratch, pcm.numpy().T, int(sample_rate), format=kind)
@@ -96,6 +106,28 @@ def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int
     finally:
         scratch.unlink(missing_ok=True)  # gone already when all went well
     return path
+
+
+def to_pcm16(samples: torch.Tensor) -> torch.Tensor:
+    """Samples of -1 to 1 as int16, rounded (libsndfile rounds for FLAC and cuts off for WAV); louder ones clip."""
+    return (samples * 2**15).round().clamp(-(2**15), 2**15 - 1).to(torch.int16)
+
+
+def as_samples(value, name: str) -> torch.Tensor:
+    """An array or tensor of any shape as float32 on the CPU; int16 and int32 are divided to lie in -1 to 1.
+
+    Raises:
+        AudioError: numbers of another kind.
+    """
+    if isinstance(value, np.ndarray):
+        # A copy: torch takes neither reversed arrays nor another machine's byte order.
+        value = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
+    samples = torch.as_tensor(value).detach().cpu()
+    scale = {torch.int16: 2**15, torch.int32: 2**31}.get(samples.dtype)
+    if scale is None and not samples.is_floating_point():
+        kind = str(samples.dtype).removeprefix("torch.")
+        raise AudioError(f"{name} has dtype {kind}: give floating point in -1 to 1, or int16 or int32 PCM")
+    return samples.float() / (scale or 1)
 
 
 def resample(samples: torch.Tensor, from_rate: float, to_rate: float) -> torch.Tensor:

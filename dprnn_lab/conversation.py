@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .mixing import PEAK, RMS
+from .mixing import RMS, under_peak
 from .speech import SAMPLE_RATE, SpeechCorpus
 
 __all__ = ["Turn", "Conversation", "make_conversation", "Swaps", "count_swaps"]
@@ -107,9 +107,7 @@ def make_conversation(
                 said = torch.roll(voice, -place).repeat(-(-total // len(voice)))[: turn.stop - turn.start]
                 place = (place + len(said)) % len(voice)
                 sources[index, turn.start : turn.stop] += _faded(said)
-    loudest = max(float(sources.sum(0).abs().max()), float(sources.abs().max()))
-    if loudest > PEAK:
-        sources = sources * (PEAK / loudest)
+    sources = under_peak(sources)
     return Conversation(sources.sum(0), sources, tuple(speakers), tuple(turns))
 
 

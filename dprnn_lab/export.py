@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint.native import write_whole
+from .files import write_whole
 from .model import DPRNNTasNet
 
 __all__ = ["TOLERANCE", "ExportError", "export_onnx"]

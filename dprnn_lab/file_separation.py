@@ -23,11 +23,12 @@ import numpy as np
 import soundfile
 import torch
 
-from .audio import AudioError
+from .audio import AudioError, to_pcm16
 from .audio_stream import AudioStream
 from .long_audio import WINDOW_SECONDS, Window, estimate_window, overlap_add, windows_for
+from .mixture_fit import MixtureFit
 from .model import DPRNNTasNet
-from .separation import PEAK, MixtureFit, check_options
+from .separation import PEAK, check_options
 from .speaker_tracking import track_speakers
 
 __all__ = ["Separated", "find_audio", "output_paths", "separate_file", "separate_files"]
@@ -204,7 +205,7 @@ def _write(job: "_Job", plan, orders, gains: torch.Tensor, outputs, rate: int, f
         for block in overlap_add(job.fetch, plan, orders):
             scaled = block * gains
             if not float_samples:
-                scaled = (scaled * 2**15).round().clamp(-(2**15), 2**15 - 1).to(torch.int16)
+                scaled = to_pcm16(scaled)
             for file, samples in zip(files, scaled.numpy(), strict=True):
                 file.write(samples)
     job.finish(scratch, outputs)

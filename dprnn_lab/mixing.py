@@ -53,10 +53,14 @@ def mix(
         )
     gains = RMS / rms * torch.tensor([10 ** (level_db / 40), 10 ** (-level_db / 40)])
     sources = torch.stack((first, second)) * gains.unsqueeze(-1)
-    loudest = max(sources.sum(0).abs().max(), sources.abs().max())
-    if loudest > PEAK:
-        sources = sources * (PEAK / loudest)
+    sources = under_peak(sources)
     return sources.sum(0), sources
+
+
+def under_peak(sources: torch.Tensor) -> torch.Tensor:
+    """Sources ``[S, T]``, turned down together where one of them or their sum is over :data:`PEAK`."""
+    loudest = max(sources.sum(0).abs().max(), sources.abs().max())
+    return sources * (PEAK / loudest) if loudest > PEAK else sources
 
 
 def pair_kind(first_sex: str, second_sex: str) -> str:

@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from .loss import PITLossWrapper, pairwise_neg_sisdr
+from .mixture_fit import scale_to_mixture
 
 __all__ = ["Remix", "fit_to_mixture", "remix"]
 
@@ -78,11 +79,7 @@ def remix(model: Callable[[torch.Tensor], torch.Tensor], mixtures: torch.Tensor)
 
 def fit_to_mixture(estimates: torch.Tensor, mixtures: torch.Tensor) -> torch.Tensor:
     """Estimates ``[B, S, T]`` with the gains whose sum is nearest to the mixtures ``[B, T]`` (least squares)."""
-    gains = [
-        torch.linalg.lstsq(e.T, m.unsqueeze(-1), driver="gelsd").solution
-        for e, m in zip(estimates.double(), mixtures.double(), strict=True)
-    ]
-    return estimates * torch.stack(gains).float()
+    return torch.stack([scale_to_mixture(e, m) for e, m in zip(estimates, mixtures, strict=True)])
 
 
 def _finite(estimates: torch.Tensor) -> torch.Tensor:

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 
 from . import audio
-from .audio import AudioError, check_finite, read_audio, to_mono
+from .audio import AudioError, as_samples, check_finite, read_audio, to_mono
 from .audio_stream import check_suits
 from .long_audio import WINDOW_SECONDS, estimate_window, overlap_add, run_model, windows_for
+from .mixture_fit import scale_to_mixture
 from .model import DPRNNTasNet
 from .speaker_tracking import METHODS, track_speakers
 
-__all__ = ["MixtureFit", "scale_to_mixture", "separate"]
+__all__ = ["scale_to_mixture", "separate"]
 
-INT_SCALE = {"int16": 2**15, "int32": 2**31}
 SCALES = ("mixture", "peak", "none")
 PEAK = 0.9
 
@@ -114,37 +114,6 @@ def _separate(model, wav, name, sample_rate, resample, mono, scale, window, trac
     return estimates
 
 
-class MixtureFit:
-    """Least squares in pieces: the gain of each estimate with which their sum is nearest to the mixture.
-
-    The normal equations G g = c, with the Gram matrix G = E Eᵀ of the estimates E ``[S, T]`` and c = E x for
-    the mixture x ``[T]``, are sums over time, so that blocks of any length can be added one after the other.
-    Estimates that are (nearly) copies of each other leave the gains undecided; the smallest are taken then.
-    """
-
-    def __init__(self, sources: int):
-        self.gram = torch.zeros(sources, sources, dtype=torch.float64)
-        self.cross = torch.zeros(sources, dtype=torch.float64)
-
-    def add(self, estimates: torch.Tensor, mixture: torch.Tensor) -> None:
-        """Take in ``[S, t]`` estimates and the ``[t]`` samples of the mixture in the same place."""
-        estimates = estimates.double()
-        self.gram += estimates @ estimates.T
-        self.cross += estimates @ mixture.double()
-
-    def gains(self) -> torch.Tensor:
-        """``[S]`` float32."""
-        # Copies differ by float32's rounding, 1e-7 of their level, so 1e-14 of their energy.
-        return (torch.linalg.pinv(self.gram, rtol=1e-10, hermitian=True) @ self.cross).float()
-
-
-def scale_to_mixture(estimates: torch.Tensor, mixture: torch.Tensor) -> torch.Tensor:
-    """Give each estimate ``[S, T]`` the gain with which their sum is nearest to the mixture ``[T]``."""
-    fit = MixtureFit(len(estimates))
-    fit.add(estimates, mixture)
-    return estimates * fit.gains().unsqueeze(-1)
-
-
 def _read(wav, rate: float, name: str) -> tuple[torch.Tensor, float, str]:
     """Samples as float32 ``[channels, T]``, their rate, and what to call them in a message."""
     if isinstance(wav, (str, os.PathLike)):
@@ -152,16 +121,7 @@ def _read(wav, rate: float, name: str) -> tuple[torch.Tensor, float, str]:
         return samples, rate, str(wav)
     if not isinstance(wav, (np.ndarray, torch.Tensor)):
         raise TypeError(f"{name} is {type(wav).__name__}: give a path, a numpy array or a torch tensor")
-    if isinstance(wav, np.ndarray):
-        # A copy: torch takes neither reversed arrays nor another machine's byte order.
-        wav = np.array(wav, dtype=wav.dtype.newbyteorder("="), order="C")
-    samples = torch.as_tensor(wav).detach().cpu()
-    kind = str(samples.dtype).removeprefix("torch.")
-    if kind in INT_SCALE:
-        samples = samples.float() / INT_SCALE[kind]
-    elif not samples.is_floating_point():
-        raise AudioError(f"{name} has dtype {kind}: give floating point in -1 to 1, or int16 or int32 PCM")
-    samples = samples.float()
+    samples = as_samples(wav, name)
     if samples.dim() == 1:
         samples = samples.unsqueeze(0)
     if samples.dim() != 2 or 0 in samples.shape:

@@ -7,7 +7,8 @@ from torch import nn
 
 from dprnn_lab import separate
 from dprnn_lab.audio import AudioError, resample, write_audio
-from dprnn_lab.separation import MixtureFit, scale_to_mixture
+from dprnn_lab.mixture_fit import MixtureFit
+from dprnn_lab.separation import scale_to_mixture
 
 SCALES = ["mixture", "peak", "none"]
 

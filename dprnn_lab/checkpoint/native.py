@@ -7,15 +7,15 @@ Notebook: 06_failures_at_inference
 
 import json
 import os
-import secrets
 from pathlib import Path
 
 from safetensors.torch import save
 
+from ..files import write_whole
 from ..model import DPRNNTasNet
 from .errors import CheckpointError
 
-__all__ = ["FORMAT", "save_model", "write_whole"]
+__all__ = ["FORMAT", "save_model"]
 
 FORMAT = "dprnn-lab/1"
 
@@ -41,15 +41,3 @@ def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | Non
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     return write_whole(path, save(tensors, metadata))  # save_file would make the file private
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file that appears whole or not at all, and make its folder where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
-    try:
-        scratch.write_bytes(content)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)  # gone already when all went well
-    return path

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from ..asteroid import to_asteroid
+from ..files import write_whole
 from ..model import DPRNNTasNet
 from .errors import CheckpointError
-from .native import write_whole
 
 __all__ = ["ENDINGS", "save_asteroid"]
 

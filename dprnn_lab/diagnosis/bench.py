@@ -7,7 +7,6 @@ Notebook: 06_failures_at_inference
 
 import argparse
 import itertools
-import os
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 
 from ..checkpoint import load_model, save_asteroid, save_model
+from ..files import write_whole
 from ..loss import si_sdr
 from .case import Case, healthy_case, healthy_training
 from .catalogue import CATALOGUE
@@ -282,9 +282,7 @@ def main() -> int:
     if options.only:
         return 0
     text = render(healthy, faults, pairs)
-    scratch = options.out.with_name(f".{options.out.name}.part")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, options.out)
+    write_whole(options.out, text.encode())
     print(text)
     missed = (
         any(r.failed for r in healthy)

@@ -10,7 +10,7 @@ from numbers import Real
 import numpy as np
 import torch
 
-from ..audio import AudioError, read_audio, resample
+from ..audio import AudioError, as_samples, read_audio, resample
 
 __all__ = ["Sound", "as_signals", "as_tensor", "read_sound"]
 
@@ -132,15 +132,8 @@ def as_tensor(value, name: str) -> torch.Tensor:
     if not isinstance(value, (np.ndarray, torch.Tensor, list, tuple)):
         raise TypeError(f"{name} is {type(value).__name__}: give a path, a numpy array or a torch tensor")
     try:
-        if isinstance(value, np.ndarray):
-            # A copy: torch takes neither reversed arrays nor another machine's byte order.
-            value = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
-        samples = torch.as_tensor(value).detach().cpu()
+        return as_samples(value, name)
+    except AudioError:
+        raise
     except (TypeError, ValueError, RuntimeError) as error:
         raise AudioError(f"{name} can't be read as numbers: {error}") from error
-    scale = {torch.int16: 2**15, torch.int32: 2**31}.get(samples.dtype)
-    if scale is None and not samples.is_floating_point():
-        raise AudioError(
-            f"{name} has dtype {samples.dtype}: give floating point in -1 to 1, or int16 or int32"
-        )
-    return samples.float() / (scale or 1)

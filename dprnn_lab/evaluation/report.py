@@ -5,14 +5,15 @@ Notebook: 08_evaluation
 
 import base64
 import html
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from torch.utils.data import Dataset
 
+from ..files import write_whole
 from ..forward_cost import measure_forward
+from .baselines import BASELINES
 from .statistics import compare, worst
 from .systems import make_system
 from .table import separate_with, summarise
@@ -110,6 +111,8 @@ def forward_costs(systems: Mapping[str, str]) -> pd.DataFrame:
     """Parameters, seconds and peak memory of the DPRNN models among the systems."""
     rows = []
     for name, spec in systems.items():
+        if spec in BASELINES:
+            continue
         config = getattr(model := make_system(spec), "config", None)
         if config is None:
             continue
@@ -140,13 +143,13 @@ def write_report(
     folder = Path(folder)
     costs = forward_costs(systems)
     markdown, page = folder / "report.md", folder / "report.html"
-    _write(markdown, markdown_report(table, costs))
+    write_whole(markdown, markdown_report(table, costs).encode())
     body = ["<h1>Evaluation</h1>", _histogram(table)]
     for heading, text, part in _tables(table, costs):
         body.append(f"<h2>{html.escape(heading)}</h2><p>{html.escape(text)}</p>")
         body.append(part.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0))
     body.append(_players(table, systems, mixtures, players))
-    _write(page, _PAGE.format(body="\n".join(body)))
+    write_whole(page, _PAGE.format(body="\n".join(body)).encode())
     return markdown, page
 
 
@@ -157,12 +160,6 @@ audio{{height:2em;width:14em}}</style>
 {body}
 </html>
 """
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.new")
-    scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
 
 
 def _histogram(table: pd.DataFrame) -> str:

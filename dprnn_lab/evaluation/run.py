@@ -5,7 +5,6 @@ Notebook: 08_evaluation
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -18,6 +17,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ..datasets import DiskMixtures
+from ..files import write_whole
 from ..mixing import FixedMixtures
 from .scores import check_metrics
 from .systems import fingerprint, make_system
@@ -96,9 +96,7 @@ def evaluate_to(
         (name, spec.id): i for i, (name, spec) in enumerate((n, s) for n in systems for s in mixtures.specs)
     }
     table = pd.DataFrame(sorted(rows, key=lambda row: order[row["system"], row["id"]]))
-    scratch = folder / ".scores.csv.new"
-    table.round(4).to_csv(scratch, index=False)
-    os.replace(scratch, folder / "scores.csv")
+    write_whole(folder / "scores.csv", table.round(4).to_csv(index=False).encode())
     return table
 
 
@@ -118,9 +116,7 @@ def _claim(folder: Path, settings: dict) -> None:
                 f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"
             )
         return
-    scratch = folder / ".settings.json.new"
-    scratch.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-    os.replace(scratch, file)
+    write_whole(file, json.dumps(settings, indent=1).encode())
 
 
 def _read_rows(file: Path) -> list[dict]:

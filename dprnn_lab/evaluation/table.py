@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pandas as pd
 import torch
 
+from ..long_audio import run_model
 from .scores import score
 from .statistics import bootstrap_mean
 
@@ -56,12 +57,7 @@ def separate_with(system: System, mixture: torch.Tensor, sources: torch.Tensor, 
     """Estimates ``[S, T]`` on the CPU, of a model (its training mode is left as it was) or a function."""
     if not isinstance(system, torch.nn.Module):
         return system(mixture, sources, spec)
-    device = next(system.parameters()).device
-    was_training = system.training
-    try:
-        return system.eval()(mixture.to(device)).cpu()
-    finally:
-        system.train(was_training)
+    return run_model(system, mixture)
 
 
 def summarise(table: pd.DataFrame, metric: str = "si_sdri", seed: int = 0) -> pd.DataFrame:

@@ -35,43 +35,34 @@ def test_an_answer_that_is_no_number_is_said_to_be_none(name):
     assert (ALL[name].outcome, ALL[name].mistake) == (WRONG, "not a number")
 
 
-def _fails_with(exercise, mistake, answer, capsys, hint=None):
-    capsys.readouterr()
-    exercise.check(answer)
-    assert (exercise.outcome, exercise.mistake) == (WRONG, mistake)
-    if hint:
-        with pytest.raises(Exception, match=re.escape(hint)):
-            exercise.judge(answer)
-
-
 @pytest.mark.parametrize("mistake", nb03._SI_SDR_SLIPS)
-def test_si_sdr_slips(mistake, capsys):
+def test_si_sdr_slips(mistake, fails_with):
     slip, hint = nb03._SI_SDR_SLIPS[mistake]
-    _fails_with(nb03.si_sdr, mistake, lambda e, t: slip(e, t), capsys, hint)
+    fails_with(nb03.si_sdr, mistake, lambda e, t: slip(e, t), hint)
 
 
 @pytest.mark.parametrize("mistake", nb03._PIT_SLIPS)
-def test_pit_slips(mistake, capsys):
+def test_pit_slips(mistake, fails_with):
     slip, hint = nb03._PIT_SLIPS[mistake]
-    _fails_with(nb03.pit_loss, mistake, lambda m: slip(m), capsys, hint)
+    fails_with(nb03.pit_loss, mistake, lambda m: slip(m), hint)
 
 
 @pytest.mark.parametrize("mistake", nb03._SI_SDRI_SLIPS)
-def test_si_sdri_slips(mistake, capsys):
+def test_si_sdri_slips(mistake, fails_with):
     slip, hint = nb03._SI_SDRI_SLIPS[mistake]
-    _fails_with(nb03.si_sdri, mistake, lambda m, e, s: slip(m, e, s), capsys, hint)
+    fails_with(nb03.si_sdri, mistake, lambda m, e, s: slip(m, e, s), hint)
 
 
 @pytest.mark.parametrize("mistake", nb03._REORDER_SLIPS)
-def test_reorder_slips(mistake, capsys):
+def test_reorder_slips(mistake, fails_with):
     slip, hint = nb03._REORDER_SLIPS[mistake]
-    _fails_with(nb03.reorder_estimates, mistake, lambda e, o: slip(e, o), capsys, hint)
+    fails_with(nb03.reorder_estimates, mistake, lambda e, o: slip(e, o), hint)
 
 
 @pytest.mark.parametrize("mistake", nb03._SHARE_SLIPS)
-def test_share_slips(mistake, capsys):
+def test_share_slips(mistake, fails_with):
     value, hint = nb03._SHARE_SLIPS[mistake]
-    _fails_with(nb03.share_failed, mistake, value, capsys, hint)
+    fails_with(nb03.share_failed, mistake, value, hint)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +83,8 @@ def test_share_slips(mistake, capsys):
         (nb03.share_failed, "other number", 0.25),
     ],
 )
-def test_the_other_mistakes(exercise, mistake, answer, capsys):
-    _fails_with(exercise, mistake, answer, capsys)
+def test_the_other_mistakes(exercise, mistake, answer, fails_with):
+    fails_with(exercise, mistake, answer)
 
 
 @pytest.mark.parametrize(

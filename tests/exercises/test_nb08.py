@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 
 from dprnn_lab.evaluation import bootstrap_mean, compare
-from dprnn_lab.exercises import CANT_CHECK, RIGHT, WRONG, nb08
+from dprnn_lab.exercises import CANT_CHECK, RIGHT, nb08
 
 ALL = {name: getattr(nb08, name) for name in nb08.__all__}
 SLIPS = {
@@ -23,16 +23,8 @@ SLIPS = {
 }
 
 
-def fails_with(exercise, mistake, answer, hint=None):
-    exercise.check(answer)
-    assert (exercise.outcome, exercise.mistake) == (WRONG, mistake)
-    if hint:
-        with pytest.raises(Exception, match=re.escape(hint)):
-            exercise.judge(answer)
-
-
 @pytest.mark.parametrize(("name", "mistake"), [(n, m) for n, slips in SLIPS.items() for m in slips])
-def test_slips(name, mistake):
+def test_slips(name, mistake, fails_with):
     slip, hint = SLIPS[name][mistake]
     fails_with(ALL[name], mistake, lambda *inputs: slip(*inputs), hint)
 
@@ -80,11 +72,11 @@ INTERVAL_TRIES = {
 
 
 @pytest.mark.parametrize("mistake", nb08._intervals())
-def test_interval_slips_are_told_from_honest_tries(mistake):
+def test_interval_slips_are_told_from_honest_tries(mistake, fails_with):
     fails_with(nb08.interval, mistake, INTERVAL_TRIES[mistake], nb08._intervals()[mistake][1])
 
 
-def test_one_standard_error_by_the_formula_is_the_same_mistake():
+def test_one_standard_error_by_the_formula_is_the_same_mistake(fails_with):
     fails_with(nb08.interval, "one standard error", around(1))
 
 
@@ -108,12 +100,12 @@ def test_one_standard_error_by_the_formula_is_the_same_mistake():
         (nb08.sign_test, "wrong count", lambda d: (1, 2)),
     ],
 )
-def test_the_other_mistakes(exercise, mistake, answer):
+def test_the_other_mistakes(exercise, mistake, answer, fails_with):
     fails_with(exercise, mistake, answer)
 
 
 @pytest.mark.parametrize("broken", [ValueError, ZeroDivisionError])
-def test_only_ties_that_raise_are_a_named_mistake(broken):
+def test_only_ties_that_raise_are_a_named_mistake(broken, fails_with):
     def answer(difference):
         if not difference.any():
             raise broken("no trials")
@@ -122,7 +114,7 @@ def test_only_ties_that_raise_are_a_named_mistake(broken):
     fails_with(nb08.sign_test, "only ties", answer)
 
 
-def test_only_ties_with_another_p_are_the_same_mistake():
+def test_only_ties_with_another_p_are_the_same_mistake(fails_with):
     fails_with(nb08.sign_test, "only ties", lambda d: nb08._sign_test(d) if d.any() else (0, 0, 0.0))
 
 

@@ -9,26 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from dprnn_lab.exercises import CANT_CHECK, RIGHT, WRONG, nb09
+from dprnn_lab.exercises import CANT_CHECK, RIGHT, nb09
 from dprnn_lab.long_audio import overlap_add, plan_windows
 from dprnn_lab.speaker_tracking import track_speakers
 
 ALL = [getattr(nb09, name) for name in nb09.__all__]
 
 
-def fails_with(exercise, mistake, answer, hint=None):
-    exercise.check(answer)
-    assert (exercise.outcome, exercise.mistake) == (WRONG, mistake)
-    if hint:
-        with pytest.raises(Exception, match=re.escape(hint)):
-            exercise.judge(answer)
-
-
 # 09.1
 
 
 @pytest.mark.parametrize("mistake", nb09._COUNT_SLIPS)
-def test_count_slips(mistake):
+def test_count_slips(mistake, fails_with):
     slip, hint = nb09._COUNT_SLIPS[mistake]
     fails_with(
         nb09.window_count, mistake, lambda samples, window, overlap: slip(samples, window, overlap), hint
@@ -45,7 +37,7 @@ def test_count_slips(mistake):
         ("last window forgotten", lambda t, window, overlap: max(1, (t - window) // (window - overlap) + 1)),
     ],
 )
-def test_other_counts(mistake, answer):
+def test_other_counts(mistake, answer, fails_with):
     fails_with(nb09.window_count, mistake, answer)
 
 
@@ -117,7 +109,7 @@ def cut_in_the_middle(n):
         ("not a weighted sum", lambda a, b, n: nb09._join(a, b, n) if a.mean() else a.new_zeros(1, 80 - n)),
     ],
 )
-def test_joins_that_are_wrong(mistake, answer):
+def test_joins_that_are_wrong(mistake, answer, fails_with):
     fails_with(nb09.join, mistake, answer)
 
 
@@ -150,7 +142,7 @@ def test_any_fade_that_sums_to_one_is_right(answer):
 
 
 @pytest.mark.parametrize("mistake", nb09._ORDER_SLIPS)
-def test_order_slips(mistake):
+def test_order_slips(mistake, fails_with):
     slip, hint = nb09._ORDER_SLIPS[mistake]
     fails_with(nb09.seam_order, mistake, lambda a, b, n: slip(a, b, n), hint)
 
@@ -174,7 +166,7 @@ def test_the_slips_differ_from_each_other_and_the_right_answer():
         ("other order", lambda a, b, n: range(len(a))),
     ],
 )
-def test_other_orders(mistake, answer):
+def test_other_orders(mistake, answer, fails_with):
     fails_with(nb09.seam_order, mistake, answer)
 
 
