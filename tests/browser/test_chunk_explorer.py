@@ -86,7 +86,15 @@ def errors_in(path: Path) -> list[str]:
 def test_the_chunk_slider_moves_numbers_and_picture(lab, page, tmp_path):
     try:
         run_all(page, lab.notebook("02_dual_path.ipynb"), seconds=240)
-        readout = scroll_to(page, READOUT)
+        scroll_to(page, READOUT)
+        # The widget stands in the page before its text and picture have come.
+        page.wait_for_function(
+            "selector => document.querySelector(selector)?.innerText.includes('K = ') "
+            "&& document.querySelector('img.widget-image')?.src",
+            arg=READOUT,
+            timeout=20_000,
+        )
+        readout = page.query_selector(READOUT)
         picture = page.query_selector("img.widget-image")
         slider = page.query_selector(".widget-slider [role=slider]")
         before, source = readout.inner_text(), picture.get_attribute("src")
