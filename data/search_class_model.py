@@ -1,0 +1,112 @@
+"""Search for the network and settings that learn to separate a man and a woman in the fewest minutes of a CPU.
+
+    python data/search_class_model.py [--seconds 300] [--seed 0] [NAME ...]
+
+Each candidate trains for so many seconds of processor time on one core, from nothing, while its learning rate
+falls to zero with the time that is left, and is scored on the fixed validation mixtures of a man and a woman.
+Writes a row per candidate and score to ``data/curves/class_search.csv``; rows of other candidates stay.
+Processor time is counted (not the clock's), so that other work on the machine disturbs the result little.
+
+Notebook: 05_training
+"""
+
+import argparse
+import time
+
+import pandas as pd
+import torch
+
+from dprnn_lab.files import write_whole
+from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
+from dprnn_lab.mixing import DynamicMixing, FixedMixtures
+from dprnn_lab.model import DPRNNTasNet
+from dprnn_lab.optimizer import MuonAdam
+from dprnn_lab.speech import SAMPLE_RATE, data_folder
+
+PIT = PITLossWrapper(pairwise_neg_sisdr)
+SMALL = {"kernel_size": 64, "stride": 32, "chunk_size": 32, "n_repeats": 2, "bn_chan": 32, "hid_size": 64}
+# What each candidate changes. "base" is where the search began.
+CANDIDATES = {
+    "base": {},
+    "lr-5e-3": {"lr": 5e-3},
+    "lr-1e-3": {"lr": 1e-3},
+    "adam": {"adam": True, "lr": 3e-3},
+    "kernel-32": {"model": {"kernel_size": 32, "stride": 16, "chunk_size": 64}},
+    "kernel-128": {"model": {"kernel_size": 128, "stride": 64, "chunk_size": 24}},
+    "filters-128": {"model": {"n_filters": 128}},
+    "wide": {"model": {"bn_chan": 64, "n_filters": 128}},
+    "one-block": {"model": {"n_repeats": 1, "hid_size": 128, "bn_chan": 64}},
+    "relu": {"model": {"encoder_activation": "relu", "mask_act": "relu"}},
+    "stft": {"model": {"fb_name": "stft"}},
+    "batch-2": {"batch": 2},
+    "batch-8": {"batch": 8},
+    "half-second": {"seconds": 0.5},
+    "two-seconds": {"seconds": 2.0},
+}
+
+
+def train(model=None, lr=2.5e-3, adam=False, batch=4, seconds=1.0, budget=300.0, seed=0, marks=10):
+    """Rows ``share, steps, train_loss, si_sdri`` at each tenth of the budget."""
+    torch.manual_seed(seed)
+    network = DPRNNTasNet(**SMALL | (model or {}))
+    items = DynamicMixing.from_corpus(
+        samples=int(seconds * SAMPLE_RATE), size=10**7, kinds={"man-woman": 1.0}, seed=seed
+    )
+    valid = list(FixedMixtures("valid", kind="man-woman"))
+    mixtures, sources = (torch.stack([v[i] for v in valid]) for i in (0, 1))
+    before = si_sdr(mixtures.unsqueeze(1), sources).mean()
+    optimizer = torch.optim.Adam(network.parameters(), lr) if adam else MuonAdam(network, lr)
+    start, away, step, rows, losses = time.process_time(), 0.0, 0, [], []
+    while len(rows) < marks:
+        share = (time.process_time() - start - away) / budget
+        for group in optimizer.param_groups:
+            group["lr"] = lr * max(0.0, min((step + 1) / 100, 1 - share))
+        drawn = [items[step * batch + i] for i in range(batch)]
+        mixture, target = (torch.stack(part) for part in zip(*drawn, strict=True))
+        optimizer.zero_grad()
+        loss = PIT(network(mixture), target)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        step += 1
+        losses.append(loss.item())
+        if share >= (len(rows) + 1) / marks:
+            paused = time.process_time()
+            with torch.no_grad():
+                scores, _ = PIT.best_permutation(network.eval()(mixtures), sources)
+            network.train()
+            rows.append({
+                "share": (len(rows) + 1) / marks, "steps": step,
+                "train_loss": sum(losses) / len(losses), "si_sdri": float(-scores.mean() - before),
+            })  # fmt: skip
+            losses = []
+            away += time.process_time() - paused  # the scoring is not part of the training
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CANDIDATES)}; all")
+    parser.add_argument("--seconds", type=float, default=300.0, help="processor time for each")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    path = data_folder() / "curves" / "class_search.csv"
+    for name in given.names or CANDIDATES:
+        rows = train(**CANDIDATES[name], budget=given.seconds, seed=given.seed)
+        table = pd.DataFrame(
+            [{"candidate": name, "seconds": given.seconds, "seed": given.seed} | r for r in rows]
+        )
+        if path.is_file():
+            old = pd.read_csv(path)
+            same = (
+                old[["candidate", "seconds", "seed"]] == table.iloc[0][["candidate", "seconds", "seed"]]
+            ).all(axis=1)
+            table = pd.concat([old[~same], table])
+        write_whole(path, table.round(3).to_csv(index=False, lineterminator="\n").encode())
+        print(name, rows[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()

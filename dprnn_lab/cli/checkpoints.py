@@ -1,0 +1,108 @@
+"""``dprnn-lab info``, ``convert`` and ``export``: what is done with the file of a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import PREFIX_HELP, app, parse_value, stop
+
+__all__ = ["convert", "export", "info"]
+
+
+@app.command()
+def info(
+    checkpoint: Annotated[str, typer.Argument(help="A file, or the id of a model on the hub: user/name.")],
+    prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
+) -> None:
+    """What is in a checkpoint, and whether it loads.
+
+    Shows the format; the parameters that fit, are missing or do not belong;
+    NaNs; every value of the configuration and how it is known (from the file,
+    from the shapes of the weights, or assumed because neither says it); and
+    facts about the training. Nothing in the file is run. Exit status 1 when
+    it does not load.
+    """
+    from ..checkpoint import CheckpointError, inspect_checkpoint
+
+    try:
+        report = inspect_checkpoint(checkpoint, prefix=prefix)
+    except CheckpointError as error:
+        stop(error)
+    typer.echo(report)
+    raise typer.Exit(1 if report.problems() else 0)
+
+
+@app.command()
+def convert(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A checkpoint of any kind, or a hub id.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors: ours; .pth: Asteroid's.")],
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="What the file does not say; again for more."),
+    ] = None,
+    prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+) -> None:
+    """Write a checkpoint in another format, with its configuration.
+
+    From Asteroid's packages, Lightning's .ckpt, bare state dicts and hub
+    models to our .safetensors, which opens without running code; or to a
+    package that Asteroid's DPRNNTasNet.from_pretrained opens.
+
+    A bare state dict does not say its stride, chunk_size, mask_act and some
+    more. They are assumed, and named; give them if you know them:
+    --set stride=1 --set chunk_size=250
+    """
+    from ..checkpoint import CheckpointError, load_model, save_asteroid, save_model
+    from ..checkpoint.report import assumption
+
+    if out.exists() and not force:
+        stop(f"{out}: exists already; give another name, or --force to overwrite it")
+    try:
+        given = dict(parse_value(text) for text in values or [])
+        model, report = load_model(source, report=True, prefix=prefix, **given)
+        if out.suffix == ".safetensors":
+            save_model(model, out, training=report.facts)
+        else:
+            save_asteroid(model, out, infos=report.facts.get("infos", report.facts))
+    except (CheckpointError, TypeError, OSError) as error:
+        stop(error)
+    typer.echo(f"{out}: {report.parameters:,} parameters from {report.path} ({report.format})")
+    if report.assumed:
+        typer.echo(f"dprnn-lab: {assumption(report.assumed)}", err=True)
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint of any kind, or a hub id.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")],
+    seconds: Annotated[float, typer.Option(help="Length of every mixture that the file will take.")] = 4.0,
+    batch: Annotated[int, typer.Option(help="How many mixtures at a time.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+) -> None:
+    """Write a model as an ONNX file, for programs without PyTorch.
+
+    The file takes mixtures of one length. It is written only after ONNX
+    Runtime has computed the same numbers as PyTorch. The configuration and
+    the sample rate are in its metadata.
+
+    Needs: pip install "dprnn-lab[onnx]"
+
+    dprnn-lab export best_model.pth model.onnx --seconds 4
+    """
+    from ..checkpoint import CheckpointError, load_model
+    from ..export import ExportError, export_onnx
+
+    if out.exists() and not force:
+        stop(f"{out}: exists already; give another name, or --force to overwrite it")
+    try:
+        model = load_model(source)
+        samples = round(seconds * model.sample_rate)
+        difference = export_onnx(model, out, samples, batch)
+    except (CheckpointError, ExportError, TypeError, OSError) as error:
+        stop(error)
+    typer.echo(
+        f"{out}: mixture [{batch}, {samples}] at {model.sample_rate:g} Hz -> estimates "
+        f"[{batch}, {model.n_src}, {samples}]; ONNX Runtime differs from PyTorch by {difference:.0e} of the peak"
+    )

@@ -1,0 +1,71 @@
+"""``dprnn-lab evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import app, stop
+
+__all__ = ["evaluate"]
+
+
+@app.command()
+def evaluate(
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="A checkpoint, a hub id, or conv-tasnet:FILE; again for more."),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines", help="Also the mixture itself, ideal masks (IRM, IBM) and NMF.")
+    ] = False,
+    data: Annotated[
+        str,
+        typer.Option(
+            help="'test' or 'valid' of the bundled voices; a CSV of mixtures; or a folder with mix, s1, s2."
+        ),
+    ] = "test",
+    mix: Annotated[
+        str | None, typer.Option(help="Folder of the mixtures, where DATA has several, such as mix_clean.")
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option(help="Of si_sdr, bss (SDR, SIR, SAR), stoi, pesq; commas between.")
+    ] = "si_sdr",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for scores.csv, report.md and report.html; resumable.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes; 0 computes in this one. Needs --out.")] = 0,
+) -> None:
+    """Score models and baselines on the same mixtures.
+
+    The first model is the one in question: the report compares it with all others, and shows its worst
+    mixtures.
+
+    dprnn-lab evaluate --model mine.ckpt --model data/model/small.safetensors --baselines --out results
+
+    dprnn-lab evaluate --model mine.ckpt --data Libri2Mix/wav8k/min/test --mix mix_clean --metrics si_sdr,bss
+    """
+    from .. import evaluation
+    from ..evaluation.run import evaluate_to, open_mixtures
+    from ..evaluation.systems import make_system, name_of
+
+    specs = [*(models or []), *(evaluation.BASELINES if baselines else [])]
+    if not specs:
+        stop("nothing to evaluate: give --model FILE, --baselines, or both")
+    systems = {name_of(spec): spec for spec in specs}
+    if len(systems) < len(specs):
+        stop(f"two models have one name among {', '.join(name_of(s) for s in specs)}: rename a file")
+    wanted = tuple(metric.strip() for metric in metrics.split(","))
+    try:
+        mixtures = open_mixtures(data, mix)
+        if out is None:
+            made = {name: make_system(spec) for name, spec in systems.items()}
+            table = evaluation.evaluate(made, mixtures, wanted)
+        else:
+            table = evaluate_to(out, systems, mixtures, wanted, workers)
+            evaluation.write_report(out, table, systems, mixtures)
+    except (ValueError, OSError) as error:  # CheckpointError and AudioError are ValueErrors
+        stop(error)
+    typer.echo(evaluation.summarise(table).round(2).to_string(index=False))
+    if out is not None:
+        typer.echo(f"{out}: scores.csv, report.md, report.html")

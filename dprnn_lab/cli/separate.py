@@ -1,0 +1,134 @@
+"""``dprnn-lab separate``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import app, stop
+
+__all__ = ["separate"]
+
+
+@app.command()
+def separate(
+    sources: Annotated[list[Path], typer.Argument(metavar="IN...", help="Audio files, and folders of them.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A checkpoint or hub id.", show_default="the bundled small model, 8 kHz, two voices"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the outputs.", show_default="beside each input")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also folders within folders.")] = False,
+    resample: Annotated[bool, typer.Option("--resample", help="Convert to the model's sample rate.")] = False,
+    mono: Annotated[
+        str | None, typer.Option(help="Make one channel of several: mean, left or right.")
+    ] = None,
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="mixture: outputs add up to the input; peak: the loudest to 0.9; none: as it comes."
+        ),
+    ] = "mixture",
+    window: Annotated[
+        float, typer.Option(help="Seconds per window; longer needs more memory, and has fewer seams.")
+    ] = 20.0,
+    tracking: Annotated[
+        str, typer.Option(help="How speakers are followed across windows: profiles, overlap or none.")
+    ] = "profiles",
+    float_samples: Annotated[
+        bool, typer.Option("--float", help="Write 32-bit float WAV, which can't clip, not 16-bit PCM.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
+) -> None:
+    """Separate the voices in audio files of any length.
+
+    Writes NAME_s1.wav, NAME_s2.wav and so on for each input NAME. Any format
+    that soundfile reads: WAV, FLAC, Ogg, Opus, MP3, AIFF ...
+
+    dprnn-lab separate talk.flac
+
+    dprnn-lab separate recordings/ --out voices --model best_model.pth
+
+    dprnn-lab separate meeting.mp3 --resample --mono mean
+
+    Nothing is changed unasked: another sample rate, a second channel or an
+    existing output is an error that names the option. Long files are
+    separated in windows. A run that was interrupted goes on where it was when
+    the same command is given again. A file that fails does not stop the
+    others; the exit status is 1 then.
+    """
+    from ..checkpoint import CheckpointError, load_model
+    from ..file_separation import separate_files
+    from ..speech import data_folder
+
+    missing = [path for path in sources if not path.exists()]
+    if missing:
+        stop(f"{missing[0]}: no such file or folder")
+    try:
+        if model is None:
+            model = str(data_folder() / "model" / "small.safetensors")
+            typer.echo(
+                "No --model given: using the small model that comes with dprnn-lab, trained on four voices at "
+                "8 kHz, for two speakers at once. Expect less of it on other voices.",
+                err=True,
+            )
+        network = load_model(model)
+    except (CheckpointError, FileNotFoundError, TypeError) as error:
+        stop(error)
+
+    done, failed = 0, []
+    bar = _Bar()
+    try:
+        for result in separate_files(
+            network, sources, out, recursive=recursive, progress=bar.begin, resample=resample, mono=mono,
+            scale=scale, window=window, tracking=tracking, float_samples=float_samples, force=force,
+        ):  # fmt: skip
+            bar.end()
+            if result.error is not None:
+                failed.append(result)
+                continue
+            done += 1
+            names = ", ".join(str(path) for path in result.outputs)
+            typer.echo(f"{result.source}: {result.seconds:.1f} s in {result.windows} window(s) -> {names}")
+            for note in result.notes:
+                typer.echo(f"{result.source}: {note}")
+    except KeyboardInterrupt:
+        bar.end()
+        typer.echo("dprnn-lab: interrupted; give the same command again to go on", err=True)
+        raise typer.Exit(130) from None
+    for result in failed:
+        typer.echo(f"dprnn-lab: {result.error}", err=True)
+    if not done and not failed:
+        stop(f"no audio files in {', '.join(map(str, sources))}; --recursive looks into folders within them")
+    if failed:
+        if done:
+            typer.echo(f"dprnn-lab: {done} separated, {len(failed)} failed", err=True)
+        raise typer.Exit(1)
+
+
+class _Bar:
+    """A progress bar for one file at a time; shown on a terminal only, and for more than one window."""
+
+    def __init__(self):
+        self.bar = None
+
+    def begin(self, source: Path):
+        def progress(done: int, total: int) -> None:
+            if total < 2 or not sys.stderr.isatty():
+                return
+            if self.bar is None:
+                self.bar = typer.progressbar(length=total, label=source.name, file=sys.stderr)
+                self.bar.__enter__()
+            self.bar.update(done - self.bar.pos)
+
+        return progress
+
+    def end(self) -> None:
+        if self.bar is not None:
+            self.bar.__exit__(None, None, None)
+            self.bar = None

@@ -1,0 +1,148 @@
+"""Training a model on data: Lightning's trainer, set up so that a run can be resumed and read afterwards.
+
+Notebook: 05_training
+"""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar, WeightAveraging
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+from ..checkpoint import load_model, save_model
+from ..model import DPRNNTasNet
+from .averaging import moving_average
+from .data import MixingData
+from .module import SeparationModule
+from .stopping import StopAfterStep, TrueSteps
+from .watching import Listener, Watch, print_line
+
+# Lightning advertises other products at every start; what matters to a run is said by the listeners.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+warnings.filterwarnings(
+    "ignore",
+    module="lightning",
+    message=".*(LeafSpec|num_workers|log_every_n_steps|litlogger|Experiment logs|dirpath has changed"
+    "|exists and is not empty|not resumable|could not find the monitored key).*",
+)
+
+__all__ = ["PRECISIONS", "train"]
+
+PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def train(
+    model: DPRNNTasNet,
+    data: MixingData,
+    run: Path,
+    max_steps: int,
+    lr: float = 1e-3,
+    warmup: int = 200,
+    cooldown: int = 0,
+    optimizer: str = "muon",
+    halve_after: int | None = None,
+    stop_after: int | None = None,
+    clip: float = 5.0,
+    ema: float = 0.999,
+    devices: int = 1,
+    num_nodes: int = 1,
+    accelerator: str = "cpu",
+    precision: str = "32-true",
+    compile_model: bool = False,
+    valid_every: int = 1,
+    max_minutes: float | None = None,
+    resume: Path | None = None,
+    seed: int = 0,
+    listeners: Sequence[Listener] = (print_line,),
+    progress: bool = False,
+    settings: Mapping | None = None,
+) -> DPRNNTasNet:
+    """Train, and leave in ``run``: ``model.safetensors`` (averaged weights); ``checkpoints/``; ``validation/``, a
+    table per validation; ``curves/version_N/metrics.csv`` and ``tensorboard/version_N`` for the N-th sitting.
+
+    Args:
+        max_steps: optimiser steps in the whole run, resumed parts included.
+        optimizer: "muon" or "adam".
+        halve_after: halve the rate after so many validations without progress, in place of warm-up and cooldown.
+        stop_after: end the run after so many validations without progress; the model is then the best one.
+        clip: largest norm of the gradient; 0 for none.
+        ema: decay per step of the averaged weights, which are validated and saved.
+        devices: processes (CPU) or GPUs on each of ``num_nodes`` machines; ``data.batch_size`` is per process.
+        precision: "32-true", or "bf16-mixed", which is measured in notebook 05.
+        compile_model: let torch.compile translate the model first; needs a C++ compiler, and minutes.
+        valid_every: epochs between validations.
+        max_minutes: stop early, at a resumable point.
+        resume: a file of ``checkpoints/``; goes on with its step, optimiser, schedule and mixtures.
+        listeners: functions of an :class:`EpochRecord`, called after each validation.
+        progress: show a progress bar for each epoch.
+        settings: kept beside the curves.
+
+    Raises:
+        ValueError: settings that contradict each other, or an epoch smaller than a batch.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}: choose {' or '.join(PRECISIONS)}")
+    L.seed_everything(seed, verbose=False)
+    torch.set_flush_denormal(True)  # padding decays to denormal numbers in the RNNs, and those are slow
+    # A loaded model is in evaluation mode, in which dropout is off and a GPU refuses to train RNNs.
+    module = SeparationModule(
+        model.train(), lr, warmup, cooldown, max_steps, optimizer, halve_after, valid_every
+    )
+    if compile_model:
+        model.compile()
+    stop = StopAfterStep()
+    callbacks = [WeightAveraging(avg_fn=moving_average(ema)), *_keepers(run), TrueSteps(), stop]
+    if stop_after is not None:
+        callbacks.append(EarlyStopping("valid_loss", patience=stop_after, verbose=False))
+    if progress:
+        callbacks.append(TQDMProgressBar(leave=False))
+    loggers = [CSVLogger(run, name="curves"), TensorBoardLogger(run, name="tensorboard")]
+    for logger in loggers:
+        logger.log_hyperparams(dict(settings or {}))
+    trainer = L.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=DDPStrategy(process_group_backend="gloo" if accelerator == "cpu" else "nccl")
+        if devices * num_nodes > 1
+        else "auto",
+        precision=precision,
+        max_steps=max_steps,
+        max_epochs=-1,
+        max_time=None if max_minutes is None else {"minutes": max_minutes},
+        gradient_clip_val=clip or None,
+        reload_dataloaders_every_n_epochs=1,
+        check_val_every_n_epoch=valid_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        callbacks=[*callbacks, Watch(run, listeners)],
+        logger=loggers,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, datamodule=data, ckpt_path=resume)
+    best = run / "checkpoints" / "best.ckpt"
+    if stop_after is not None and best.is_file() and not stop.stopped:
+        model.load_state_dict(load_model(best).state_dict())
+    if trainer.is_global_zero:
+        save_model(model, run / "model.safetensors", training={"steps": trainer.global_step, "seed": seed})
+    return model.eval()
+
+
+def _keepers(run: Path) -> list[ModelCheckpoint]:
+    """The last two checkpoints by step, ``last.ckpt`` (to resume from), and ``best.ckpt`` by validation loss."""
+    # A run folder that was moved or begun from a copied checkpoint must not get a last-v1.ckpt, which nobody
+    # would resume from.
+    same = {"enable_version_counter": False, "auto_insert_metric_name": False}
+    return [
+        ModelCheckpoint(
+            run / "checkpoints", "step{step:07d}", monitor="step", mode="max", save_top_k=2, save_last=True,
+            save_on_train_epoch_end=True, **same,
+        ),
+        ModelCheckpoint(run / "checkpoints", "best", monitor="valid_loss", mode="min", save_top_k=1, **same),
+    ]  # fmt: skip

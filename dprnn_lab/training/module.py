@@ -1,0 +1,190 @@
+"""The training step and the validation step, as Lightning wants them.
+
+Notebook: 05_training
+"""
+
+from collections.abc import Collection
+
+import lightning as L
+import torch
+
+from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
+from ..model import DPRNNTasNet
+from ..optimizer import MuonAdam
+
+__all__ = ["OPTIMIZERS", "SeparationModule", "freeze", "silent_share"]
+
+OPTIMIZERS = ("muon", "adam")
+SILENT_DB = -50.0  # a source so far under the mixture leaves SI-SDR to rounding errors
+
+
+class SeparationModule(L.LightningModule):
+    """Mixture in, estimates out, PIT loss on negative SI-SDR, one step of the optimiser.
+
+    The learning rate warms up over ``warmup`` steps, stays at ``lr``, and goes straight down to zero over
+    the last ``cooldown`` steps of ``max_steps``. A run can be prolonged: resume it with a larger
+    ``max_steps`` from a checkpoint made before the cooldown. With ``halve_after`` the rate is ``lr`` from the
+    start, and is halved whenever the validation loss has not fallen for so many validations: the schedule
+    of the papers (Y. Luo, Z. Chen and T. Yoshioka, arXiv 1910.06379).
+
+    Args:
+        optimizer: "muon" (Muon for matrices, Adam for the rest) or "adam".
+        halve_after: validations without progress before the rate is halved; None for warm-up and cooldown.
+        valid_every: epochs between validations.
+
+    Raises:
+        ValueError: an unknown optimiser, or a cooldown together with ``halve_after``.
+
+    Attributes:
+        scores: a row per validation mixture, of the validation that ran last: ``id, kind, si_sdr, si_sdr_in,
+            si_sdri, correlation``, as :func:`dprnn_lab.evaluation.evaluate` names them.
+        listened: ids of the validation mixtures whose estimates are kept in ``heard``.
+        heard: id to (mixture ``[T]``, sources ``[S, T]``, estimates ``[S, T]`` in the sources' order).
+    """
+
+    def __init__(
+        self,
+        model: DPRNNTasNet,
+        lr: float = 1e-3,
+        warmup: int = 200,
+        cooldown: int = 0,
+        max_steps: int = 1_000_000,
+        optimizer: str = "muon",
+        halve_after: int | None = None,
+        valid_every: int = 1,
+    ):
+        super().__init__()
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer is {optimizer!r}: choose {' or '.join(OPTIMIZERS)}")
+        if halve_after is not None and cooldown:
+            raise ValueError(
+                f"halve_after is {halve_after} and cooldown {cooldown}: both set the learning rate, leave one out"
+            )
+        self.model = model
+        self.loss = PITLossWrapper(pairwise_neg_sisdr)
+        self.lr, self.warmup, self.cooldown, self.max_steps = lr, warmup, cooldown, max_steps
+        self.optimizer, self.halve_after, self.valid_every = optimizer, halve_after, valid_every
+        self.scores: list[dict] = []
+        self.listened: set[str] = set()
+        self.heard: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["model_config"] = dict(self.model.config)  # what no weight's shape tells load_model
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        mixture, sources = batch
+        loss = self.loss(self.model(mixture), sources)
+        once_an_epoch = {"on_step": False, "on_epoch": True, "batch_size": len(mixture), "sync_dist": True}
+        self.log("train_loss", loss, **once_an_epoch)
+        self.log("silent_share", silent_share(mixture, sources), **once_an_epoch)
+        return loss
+
+    def on_train_start(self) -> None:
+        schedule = self.lr_schedulers()
+        if self.halve_after is None:
+            # A resumed schedule would bring back the rate that it was saved with; the one asked for now counts.
+            schedule.base_lrs = [self.lr] * len(schedule.base_lrs)
+
+    def on_before_optimizer_step(self, optimizer) -> None:
+        # Before clipping: what is watched is what the network wanted to do.
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients]))
+        self.log("grad_norm", norm, on_step=False, on_epoch=True)
+
+    def learning_rate_factor(self, step: int) -> float:
+        """Warm-up, constant, cooldown: 0 to 1."""
+        rise = (step + 1) / max(1, self.warmup)
+        fall = (self.max_steps - step) / max(1, self.cooldown) if self.cooldown else 1.0
+        return max(0.0, min(1.0, rise, fall))
+
+    def on_validation_epoch_start(self) -> None:
+        self.scores, self.heard = [], {}
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, list[str], list[str]]) -> None:
+        mixture, sources, ids, kinds = batch
+        estimates = self.model(mixture)
+        losses, order = self.loss.best_permutation(estimates, sources)
+        before = si_sdr(mixture.unsqueeze(1), sources).mean(1)
+        for i, (name, kind) in enumerate(zip(ids, kinds, strict=True)):
+            estimate = estimates[i, order[i]]
+            self.scores.append({
+                "id": name, "kind": kind, "si_sdr": -float(losses[i]), "si_sdr_in": float(before[i]),
+                "si_sdri": -float(losses[i]) - float(before[i]),
+                "correlation": float(torch.corrcoef(estimate[:2].float())[0, 1].abs()) if len(estimate) > 1 else 0.0,
+            })  # fmt: skip
+            if name in self.listened:
+                self.heard[name] = (mixture[i].cpu(), sources[i].cpu(), estimate.float().cpu())
+
+    def on_validation_epoch_end(self) -> None:
+        if self.trainer.world_size > 1:
+            # The ranks may hold other kinds: gathered first, every rank logs the same names. A rank without a
+            # mixture of its own scores one again; it counts once.
+            parts: list = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, (self.scores, self.heard))
+            self.scores = list({row["id"]: row for rows, _ in parts for row in rows}.values())
+            self.heard = {name: sounds for _, heard in parts for name, sounds in heard.items()}
+        if not self.scores:
+            return
+        self.log("valid_loss", -_mean(self.scores, "si_sdr"))
+        self.log("output_correlation", _mean(self.scores, "correlation"))
+        for kind in sorted({row["kind"] for row in self.scores}):
+            rows = [row for row in self.scores if row["kind"] == kind]
+            self.log(f"si_sdr_{kind}", _mean(rows, "si_sdr"))
+            self.log(f"si_sdri_{kind}", _mean(rows, "si_sdri"))
+
+    def configure_optimizers(self):
+        if self.optimizer == "muon":
+            optimizer = MuonAdam(self.model, self.lr)
+        else:
+            optimizer = torch.optim.Adam([p for p in self.model.parameters() if p.requires_grad], self.lr)
+        if self.halve_after is None:
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.learning_rate_factor)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        # PyTorch counts the validations that may pass without progress, so one less than those we wait for.
+        # Its default measures progress in shares of the loss, which a negative loss turns into its opposite.
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=0.5, patience=self.halve_after - 1, threshold_mode="abs"
+        )
+        when = {"interval": "epoch", "frequency": self.valid_every, "monitor": "valid_loss"}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule} | when}
+
+
+def _mean(rows: list[dict], column: str) -> float:
+    return sum(row[column] for row in rows) / len(rows)
+
+
+@torch.no_grad()
+def silent_share(mixture: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """Share of the sources that are more than 50 dB under their mixture: 0 to 1, a scalar.
+
+    Shape:
+        - mixture: ``[B, T]``, sources: ``[B, S, T]``
+    """
+    level = sources.square().mean(-1) / mixture.square().mean(-1, keepdim=True).clamp(min=1e-12)
+    return (level < 10 ** (SILENT_DB / 10)).float().mean()
+
+
+def freeze(model: torch.nn.Module, parts: Collection[str]) -> int:
+    """Keep the named parts of a model as they are; returns how many numbers are still trained.
+
+    Args:
+        parts: names of parameters or what they begin with, such as "encoder" or "separator.blocks.0".
+
+    Raises:
+        ValueError: a part that the model does not have, or nothing left to train.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for part in parts:
+        if not any(name == part or name.startswith(f"{part}.") for name in names):
+            known = sorted({".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)})
+            raise ValueError(
+                f"freeze names {part!r}, which the model does not have: choose of {', '.join(known)}"
+            )
+    left = 0
+    for name, parameter in model.named_parameters():
+        frozen = any(name == part or name.startswith(f"{part}.") for part in parts)
+        parameter.requires_grad_(not frozen)
+        left += 0 if frozen else parameter.numel()
+    if not left:
+        raise ValueError(f"freeze names {', '.join(parts)}: nothing is left to train")
+    return left

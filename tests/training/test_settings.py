@@ -1,0 +1,68 @@
+import dataclasses
+
+import pytest
+
+from dprnn_lab.training import Settings
+
+
+def test_a_file_brings_back_what_was_written(tmp_path):
+    settings = Settings(model={"n_repeats": 2}, splits=["train", "adapt"], minutes=3, flip=True, stop_after=4)
+    settings.write(tmp_path / "config.yaml")
+    assert Settings.read(tmp_path / "config.yaml") == settings
+    assert settings.minutes == 3.0
+
+
+def test_a_file_may_say_only_what_differs(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("steps: 500\nmodel: {kernel_size: 16, stride: 8}\n")
+    assert Settings.read(path) == Settings(steps=500, model={"kernel_size": 16, "stride": 8})
+    path.write_text("")
+    assert Settings.read(path) == Settings()
+
+
+def test_changes_of_the_model_are_added_to_it():
+    settings = Settings(model={"n_repeats": 2, "bn_chan": 32}).changed(steps=7, model={"bn_chan": 16})
+    assert settings.model == {"n_repeats": 2, "bn_chan": 16}
+    assert settings.steps == 7
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"step": 5}, "unknown setting 'step': did you mean 'steps'"),
+        ({"zzz": 5}, "unknown setting 'zzz': choose of"),
+        ({"steps": "many"}, "steps is 'many': expected int"),
+        ({"steps": True}, "steps is True: expected int"),
+        ({"steps": 0}, "steps is 0: it must be over 0"),
+        ({"batch": -1}, "batch is -1"),
+        ({"flip": 1}, "flip is 1: expected bool"),
+        ({"minutes": "3"}, "minutes is '3': expected float or null"),
+        ({"freeze": "encoder"}, "freeze is 'encoder': expected list"),
+        ({"init": "a.ckpt", "model": {"n_repeats": 2}}, "a checkpoint brings its own network"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_error(values, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        Settings.of(values)
+
+
+def test_a_file_that_can_not_be_read_says_why(tmp_path):
+    path = tmp_path / "mine.yaml"
+    with pytest.raises(FileNotFoundError, match=r"mine\.yaml: no such settings file"):
+        Settings.read(path)
+    path.write_text("steps: [1")
+    with pytest.raises(ValueError, match=r"mine\.yaml is not YAML"):
+        Settings.read(path)
+    path.write_text("- steps")
+    with pytest.raises(TypeError, match="expected names and values"):
+        Settings.read(path)
+    path.write_text("stepps: 3")
+    with pytest.raises(ValueError, match=r"mine\.yaml: unknown setting 'stepps': did you mean 'steps'"):
+        Settings.read(path)
+
+
+def test_every_setting_has_a_default_of_its_own():
+    first, second = Settings(), Settings()
+    for field in dataclasses.fields(Settings):
+        value = getattr(first, field.name)
+        assert not isinstance(value, (list, dict)) or value is not getattr(second, field.name)
