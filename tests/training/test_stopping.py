@@ -43,7 +43,9 @@ def run(tiny, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("item", [3, 7, 8, 9])  # in the middle of an epoch, its last step, the first of the next
+@pytest.mark.parametrize(
+    "item", [3, 7, 8, 9]
+)  # in the middle of an epoch, its last step, the first of the next
 def test_an_interrupted_run_ends_after_its_step_and_loses_nothing(run, item, capsys):
     whole, whole_read = run("whole")
     _, first = run("parts", (item,))

@@ -35,7 +35,7 @@ def watched(tiny, tmp_path):
 
 
 def test_a_record_says_all_that_a_class_looks_at(watched):
-    records, run, valid = watched(6)
+    records, run, _ = watched(6)
     assert [(r.step, r.epoch) for r in records] == [(3, 0), (6, 1)]
     last = records[-1]
     assert last.examples.id.tolist() == ["v0", "v1", "v2"]

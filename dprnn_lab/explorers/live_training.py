@@ -1,0 +1,158 @@
+"""The live view of a run: curves, histogram and voices that move while the network learns.
+
+It is a listener of :func:`dprnn_lab.training.train`: called with each :class:`EpochRecord`, it draws again. Where
+there is no front end to draw in (a script, a terminal), it prints a line of text instead.
+
+Notebook: 05_training
+"""
+
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython import get_ipython
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..show import COLOURS, player, png
+from ..training import EpochRecord, print_line
+
+__all__ = ["LiveTraining", "draw", "sentence"]
+
+KINDS = {"man-woman": COLOURS[1], "woman-woman": COLOURS[2], "seen-unseen": COLOURS[3]}
+BINS = np.arange(-6, 21)  # dB; what lies outside is counted at the ends
+ALIKE = 0.6  # correlation of the outputs above which they sound the same: what an untrained network gives
+
+
+def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
+    """The state of the run in words, with the numbers behind them.
+
+    Raises:
+        ValueError: no record yet.
+    """
+    if not records:
+        raise ValueError("records is empty: train until the first validation")
+    last = records[-1]
+    gains = last.by_kind()
+    kind = kind if kind in gains else next(iter(gains))
+    gain = gains[kind]
+    worst = last.examples[last.examples.kind == kind].si_sdri.min()
+    text = (
+        f"Step {last.step}, {last.minutes:.1f} min: {kind} mixtures improve by {gain:.1f} dB on average "
+        f"(worst {worst:.1f} dB)."
+    )
+    if len(records) > 1:
+        before = records[-2].by_kind().get(kind, float("nan"))
+        text += f" Since the last look: {gain - before:+.1f} dB."
+    if not np.isfinite(last.train_loss):
+        text += " The loss is not a number: stop, and go on from an earlier checkpoint with half the rate."
+    elif last.correlation > ALIKE:
+        text += f" The outputs are still alike (correlation {last.correlation:.2f})."
+    if last.silent_share:
+        text += f" {100 * last.silent_share:.1f} % of the training sources are silent."
+    return text
+
+
+def draw(records: Sequence[EpochRecord]) -> Figure:
+    """Six panels: loss; SI-SDRi and SI-SDR by kind; histogram now; outputs' correlation; gradient; speed."""
+    figure, grid = plt.subplots(2, 3, figsize=(11, 5.2), layout="constrained")
+    steps = [r.step for r in records]
+    loss, gain, histogram, alike, gradient, speed = grid.flat
+    loss.plot(steps, [r.train_loss for r in records], color=COLOURS[0], label="training")
+    loss.plot(steps, [r.valid_loss for r in records], color=COLOURS[1], label="validation", marker=".")
+    loss.set(title="loss: negative SI-SDR", ylabel="dB")
+    for kind in records[-1].by_kind():
+        values = [r.by_kind().get(kind) for r in records]
+        gain.plot(steps, values, color=KINDS.get(kind, COLOURS[0]), marker=".", label=kind)
+        whole = [r.by_kind("si_sdr").get(kind) for r in records]
+        gain.plot(steps, whole, color=KINDS.get(kind, COLOURS[0]), linestyle=":", linewidth=1)
+    gain.set(title="SI-SDRi (dotted: SI-SDR)", ylabel="dB")
+    _histogram(histogram, records[-1])
+    alike.plot(steps, [r.correlation for r in records], color=COLOURS[0], marker=".")
+    alike.axhline(ALIKE, color="#999999", linestyle="--", linewidth=1)
+    alike.set(title="are the two outputs alike?", ylabel="correlation", ylim=(0, 1))
+    gradient.plot(steps, [r.grad_norm for r in records], color=COLOURS[0], marker=".")
+    gradient.set(title="gradient norm before clipping", yscale="log")
+    speed.plot(steps, [r.examples_per_second for r in records], color=COLOURS[0], marker=".")
+    speed.set(title="mixtures per second", ylim=(0, None))
+    for axes in (loss, gain, alike, gradient, speed):
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+        axes.set_xlim(0, max(steps[-1], 1))
+    for axes in (loss, gain, histogram):
+        axes.legend(fontsize=8)
+    plt.close(figure)  # the caller shows it, once
+    return figure
+
+
+def _histogram(axes: Axes, record: EpochRecord) -> None:
+    groups = list(record.examples.groupby("kind", sort=False).si_sdri)
+    values = [np.clip(group, BINS[0], BINS[-1]) for _, group in groups]
+    colours = [KINDS.get(kind, COLOURS[0]) for kind, _ in groups]
+    axes.hist(values, BINS, stacked=True, color=colours, label=[kind for kind, _ in groups])
+    axes.axvline(0, color="#999999", linestyle="--", linewidth=1)
+    axes.set(title=f"each validation mixture at step {record.step}", xlabel="SI-SDRi (dB)", ylabel="mixtures")
+
+
+class LiveTraining(widgets.VBox):
+    """Draws while training runs; afterwards, the voices of any validation can be heard again.
+
+    Give it to ``train(..., listeners=[live])``. JupyterLab shows what it draws although the cell is at work; its
+    controls answer when the cell is done. To stop the run, interrupt the kernel: it ends after its step, and can
+    be resumed.
+
+    Args:
+        live: draw (True) or print lines of text (False); None to draw where a notebook is.
+
+    Attributes: ``records``, ``readout`` (a sentence), ``picture``, ``step`` (which validation is heard),
+    ``sounds`` (players), and ``lines`` (what a terminal would show).
+    """
+
+    def __init__(self, live: bool | None = None):
+        self.live = hasattr(get_ipython(), "kernel") if live is None else live
+        self.records: list[EpochRecord] = []
+        self.readout = widgets.HTML("<p>Waiting for the first validation.</p>", layout={"min_height": "44px"})
+        self.readout.add_class("training-readout")
+        self.picture = widgets.Image(
+            format="png", layout={"width": "990px", "height": "468px", "object_fit": "contain"}
+        )
+        self.step = widgets.SelectionSlider(
+            options=[("none yet", -1)], description="hear step", layout={"width": "420px"}
+        )
+        self.sounds = widgets.HTML(layout={"min_height": "150px"})
+        self.step.observe(self._hear, names="value")
+        super().__init__([self.readout, self.picture, self.step, self.sounds])
+
+    def __call__(self, record: EpochRecord) -> None:
+        """Take one more record."""
+        self.records.append(record)
+        if not self.live:
+            print_line(record)
+            return
+        self.readout.value = f"<p>{sentence(self.records)}</p>"
+        self.picture.value = png(draw(self.records))
+        self.step.options = [(str(r.step), i) for i, r in enumerate(self.records)]
+        self.step.value = len(self.records) - 1
+
+    def _hear(self, change) -> None:
+        if change["new"] >= 0 and self.records:
+            self.sounds.value = _players(self.records[change["new"]])
+
+
+def _players(record: EpochRecord) -> str:
+    """A row per mixture: its kind and gain, players of the mixture and of both outputs."""
+    table = record.examples.set_index("id")
+    rows = []
+    for name, (mixture, _, estimates) in record.sounds.items():
+        cells = [f"<td style='padding-right:1em'>{table.kind[name]}: {table.si_sdri[name]:.1f} dB</td>"]
+        for title, sound in {
+            "mixture": mixture,
+            **{f"output {i + 1}": e for i, e in enumerate(estimates)},
+        }.items():
+            # SI-SDR leaves the scale open: at their own level two outputs could not be compared.
+            level = sound * (0.9 / max(float(sound.abs().max()), 1e-9))
+            audio = player(level)._repr_html_().replace("<audio", "<audio style='width:230px'", 1)
+            cells.append(f"<td>{title}<br>{audio}</td>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table>{''.join(rows)}</table>"

@@ -1,0 +1,97 @@
+import pandas as pd
+import pytest
+import torch
+
+from dprnn_lab.explorers.live_training import LiveTraining, draw, sentence
+from dprnn_lab.training import EpochRecord
+
+
+def record(step, gain, correlation=0.3, silent=0.0, loss=-4.0):
+    examples = pd.DataFrame(
+        [
+            {"id": f"{kind}-{i}", "kind": kind, "si_sdr": g + 0.5, "si_sdr_in": 0.5, "si_sdri": g}
+            for kind, g in (("man-woman", gain - 1), ("man-woman", gain + 1), ("woman-woman", 0.0))
+            for i in [int(g * 10)]
+        ]
+    )
+    sounds = {examples.id[0]: (torch.randn(800), torch.randn(2, 800), torch.randn(2, 800) * 40)}
+    return EpochRecord(
+        step=step, epoch=step // 100, minutes=step / 1000, train_loss=loss, valid_loss=-3.0, grad_norm=12.0,
+        learning_rate=1e-3, examples_per_second=40.0, silent_share=silent, correlation=correlation,
+        examples=examples, sounds=sounds,
+    )  # fmt: skip
+
+
+def test_the_sentence_has_mean_worst_and_progress():
+    text = sentence([record(100, 2.0), record(200, 3.5)])
+    assert text.startswith(
+        "Step 200, 0.2 min: man-woman mixtures improve by 3.5 dB on average (worst 2.5 dB)."
+    )
+    assert "Since the last look: +1.5 dB." in text
+    assert "alike" not in text
+    assert "silent" not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"correlation": 0.95}, "outputs are still alike (correlation 0.95)"),
+        ({"silent": 0.25}, "25.0 % of the training sources are silent"),
+        ({"loss": float("nan")}, "The loss is not a number"),
+    ],
+)
+def test_the_sentence_says_what_is_wrong(state, words):
+    assert words in sentence([record(100, 1.0, **state)])
+
+
+def test_the_sentence_takes_the_kind_that_there_is():
+    assert "woman-woman mixtures improve by 0.0 dB" in sentence([record(100, 1.0)], kind="woman-woman")
+    assert "man-woman mixtures improve" in sentence([record(100, 1.0)], kind="any")
+    with pytest.raises(ValueError, match="records is empty"):
+        sentence([])
+
+
+def test_the_picture_has_the_records_in_it():
+    figure = draw([record(100, 2.0), record(200, 3.5)])
+    loss, gain, histogram, alike, gradient, speed = figure.axes
+    assert loss.lines[0].get_ydata().tolist() == [-4.0, -4.0]
+    by_kind = {line.get_label(): list(line.get_ydata()) for line in gain.lines if line.get_linestyle() == "-"}
+    assert by_kind == {"man-woman": [2.0, 3.5], "woman-woman": [0.0, 0.0]}
+    dotted = [list(line.get_ydata()) for line in gain.lines if line.get_linestyle() == ":"]
+    assert dotted == [[2.5, 4.0], [0.5, 0.5]]
+    assert sum(patch.get_height() for patch in histogram.patches) == 3
+    assert alike.lines[0].get_ydata().tolist() == [0.3, 0.3]
+    assert gradient.lines[0].get_ydata().tolist() == [12.0, 12.0]
+    assert speed.lines[0].get_ydata().tolist() == [40.0, 40.0]
+
+
+def test_values_outside_the_histogram_are_counted_at_its_ends():
+    figure = draw([record(100, -40.0)])
+    assert sum(patch.get_height() for patch in figure.axes[2].patches) == 3
+
+
+def test_the_view_follows_the_run_and_plays_any_step_again():
+    live = LiveTraining(live=True)
+    live(record(100, 2.0))
+    first = live.picture.value
+    assert "Step 100" in live.readout.value
+    live(record(200, 3.5))
+    assert "Step 200" in live.readout.value
+    assert live.picture.value != first
+    assert [label for label, _ in live.step.options] == ["100", "200"]
+    assert live.step.value == 1
+    latest = live.sounds.value
+    assert latest.count("<audio") == 3
+    assert "man-woman: 2.5 dB" in latest
+    live.step.value = 0
+    assert "man-woman: 1.0 dB" in live.sounds.value
+    assert live.sounds.value != latest
+
+
+def test_without_a_notebook_it_prints_a_line(capsys):
+    live = LiveTraining()
+    assert live.live is False
+    live(record(100, 2.0))
+    assert capsys.readouterr().out.startswith("step 100  ")
+    assert live.picture.value == b""
+    assert len(live.records) == 1
