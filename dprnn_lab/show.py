@@ -63,7 +63,7 @@ def draw_spectrogram(
     level, hop, width = spectrogram_db(samples, sample_rate)
     top = float(level.max()) if top_db is None else top_db
     axes.imshow(
-        level, origin="lower", aspect="auto", cmap="magma", vmin=top - 60, vmax=top,
+        level.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=top - 60, vmax=top,
         extent=(0, level.shape[1] * hop, 0, level.shape[0] * width / 1000),
     )  # fmt: skip
     axes.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")

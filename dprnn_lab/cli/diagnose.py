@@ -25,6 +25,9 @@ def diagnose(
     speakers: Annotated[int | None, typer.Option(help="How many people you hear in the mixture.")] = None,
     run: Annotated[Path | None, typer.Option(help="A training run: its folder, or its CSV.")] = None,
     data: Annotated[Path | None, typer.Option(help="A data folder with train, test; s1, s2 in them.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="Scores per example: what evaluate --out left, or a CSV.")
+    ] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="What you give load_model; again for more."),
@@ -44,12 +47,12 @@ def diagnose(
 
     from ..diagnosis import diagnose as examine
 
-    if not any((checkpoint, mixture, estimates, run, data)):
+    if not any((checkpoint, mixture, estimates, run, data, scores)):
         stop("nothing to look at: give --checkpoint, --mixture or --run", code=2)
     try:
         report = examine(
             checkpoint, mixture, references=references or None, estimates=estimates or None, speakers=speakers,
-            run=run, data=data, config=dict(parse_value(text) for text in values or []),
+            run=run, data=data, scores=scores, config=dict(parse_value(text) for text in values or []),
         )  # fmt: skip
         if json is not None:
             report.to_json(json)

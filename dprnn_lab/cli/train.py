@@ -52,6 +52,7 @@ def train(
     woman_woman: Annotated[float | None, typer.Option(help="Share of woman-woman pairs after that.")] = None,
     speed: Annotated[int | None, typer.Option(help="Speed perturbation, per cent.")] = None,
     flip: Annotated[bool | None, typer.Option("--flip", help="Turn half of the sources upside down.")] = None,
+    noise: Annotated[str | None, typer.Option(help="white, pink, babble, or a folder of noise.")] = None,
     batch: Annotated[int | None, typer.Option(help="Mixtures per step and process.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that read ahead.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="muon or adam.")] = None,

@@ -18,8 +18,10 @@ from pathlib import Path
 import torch
 
 from ..checkpoint import load_model, save_asteroid, save_model
+from ..evaluation import BASELINES, evaluate
 from ..files import write_whole
 from ..loss import si_sdr
+from ..mixing import FixedMixtures
 from .case import Case, healthy_case, healthy_training
 from .catalogue import CATALOGUE
 from .evidence import best_order
@@ -71,6 +73,8 @@ PAIRS = [
     (("leakage", "copied"), ("same-speaker", "named")),
     (("overfit", "fixed-list"), ("no-pit", "loop")),
     (("learning-rate", "low"), ("targets-inconsistent", "noisy-mixture")),
+    (("plateau-reading", "unnamed-heaps"), ("targets-inconsistent", "shifted")),
+    (("plateau-reading", "in-a-file"), ("no-pit", "mse")),
 ]
 
 
@@ -160,6 +164,10 @@ def healthy_cases(folder: Path, count: int | None = None, first_seed: int = 0) -
             )
         for seed in range(3):
             yield f"training ({seed})", healthy_training(first_seed + seed)
+        masks = evaluate(BASELINES["irm"](), FixedMixtures("test", limit=24))
+        yield "scores of ideal masks", Case(scores=masks)
+        ours = evaluate(plain, FixedMixtures("test", kind="man-woman", limit=24))
+        yield "scores of the bundled model, man-woman", Case(scores=ours)
 
 
 def _separated(seeds: Iterator[int], kind: str, **options) -> Case:

@@ -40,6 +40,7 @@ class Case:
     batch: tuple | None = None
     loss: object = None
     data: object = None
+    scores: object = None
     # What the course knows
     truth: torch.Tensor | None = None  # the sources [S, T] of the healthy mixture
     voices: tuple[str, ...] = ()
@@ -139,14 +140,15 @@ def healthy_case(
 
 
 def healthy_training(seed: int = 0) -> Case:
-    """A training in which nothing is wrong: a run's curve, a batch, the loss, lists of training and test.
+    """A training in which nothing is wrong: a run's curve, a batch, the loss, lists of training and test, scores.
 
     Args:
-        seed: of the batch and lists; chooses among the three recorded healthy runs.
+        seed: of the batch, lists and scores; chooses among the three recorded healthy runs.
     """
     from ..loss import PITLossWrapper, pairwise_neg_sisdr
     from .faults.curves import recorded_curve
     from .faults.data import healthy_batch, healthy_lists
+    from .faults.scores import healthy_scores
 
     return Case(
         config=dict(chunk_size=32, kernel_size=64, stride=32),
@@ -154,4 +156,5 @@ def healthy_training(seed: int = 0) -> Case:
         batch=healthy_batch(seed),
         loss=PITLossWrapper(pairwise_neg_sisdr),
         data=healthy_lists(seed),
+        scores=healthy_scores(seed),
     )

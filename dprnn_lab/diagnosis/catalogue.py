@@ -33,8 +33,9 @@ class Entry:
 
     @property
     def section(self) -> str:
-        """Where to read on: its part of the checklist, a file of ``notebooks/`` and an anchor."""
-        return f"checklist.md#{self.group.lower()}-{GROUPS[self.group].lower().replace(' ', '-')}"
+        """Where to read on: the notebook, from the root of the project, and the heading of its scene."""
+        notebook = "07_failures_in_training" if self.group == "E" else "06_failures_at_inference"
+        return f"notebooks/{notebook}.ipynb#{self.id}"
 
 
 _ENTRIES = [

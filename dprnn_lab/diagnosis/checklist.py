@@ -12,7 +12,8 @@ __all__ = ["checklist"]
 HEAD = """# Why does it not separate? A checklist
 
 From top to bottom: what stands higher can cause what stands lower. The machine goes through the same list:
-`dprnn-lab diagnose --checkpoint model.ckpt --mixture talk.wav`, or `diagnose(...)` in Python.
+`dprnn-lab diagnose --checkpoint model.ckpt --mixture talk.wav`, or `diagnose(...)` in Python. Each name leads to
+the scene in which the failure is made, heard and mended.
 """
 
 
@@ -26,7 +27,7 @@ def checklist() -> str:
             "|---|---|---|---|",
         ]
         lines += [
-            f"| ☐ `{e.id}` | {e.sign} | {e.evidence} | {e.remedy} |"
+            f"| ☐ [`{e.id}`]({e.section.removeprefix('notebooks/')}) | {e.sign} | {e.evidence} | {e.remedy} |"
             for e in CATALOGUE.values()
             if e.group == group
         ]

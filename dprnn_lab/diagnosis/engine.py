@@ -29,6 +29,7 @@ def diagnose(
     batch=None,
     loss=None,
     data=None,
+    scores=None,
 ) -> Report:
     """Why does it not separate? Bring what you have; each piece decides more.
 
@@ -48,6 +49,8 @@ def diagnose(
         batch: ``(mixtures [B, T], sources [B, S, T])`` as your training gets them.
         loss: your loss function, ``loss(estimates [B, S, T], sources [B, S, T])``; it is called with probes.
         data: lists of training and test material: see :func:`dprnn_lab.diagnosis.training_evidence.read_data`.
+        scores: of single examples: a table of :func:`dprnn_lab.evaluation.evaluate`, its ``scores.csv`` or the folder
+            with it, or SI-SDRi as arrays, ``{kind: [...]}``.
 
     Returns:
         A :class:`Report`: ``report.findings``, likeliest cause first; it prints, shows in a notebook, and has
@@ -60,7 +63,7 @@ def diagnose(
     evidence = Evidence(
         model, mixture, sample_rate, references, estimates,
         checkpoint=checkpoint, config=config, speakers=speakers, reported=reported,
-        run=run, batch=batch, loss=loss, data=data,
+        run=run, batch=batch, loss=loss, data=data, scores=scores,
     )  # fmt: skip
     for name in CATALOGUE:
         evidence.found[name] = _ask(name, evidence)

@@ -19,6 +19,7 @@ from ..remix import Remix, remix
 from .file import CheckpointFile, examine
 from .finding import Finding
 from .parameters import Layer, layers
+from .score_table import read_scores
 from .sound import NOTHING, Sound, as_signals, read_sound
 from .training_evidence import read_batch, read_data, read_run
 
@@ -53,7 +54,8 @@ class Evidence:
     """What :func:`dprnn_lab.diagnose` was given; see there.
 
     Attributes that may be None: ``file``, ``network``, ``sound``, ``references`` and ``estimates`` (``[S, T]``),
-    ``batch`` (mixtures ``[B, T]``, sources ``[B, S, T]``), ``loss``, ``run``, ``data``, ``reported``, ``speakers``.
+    ``batch`` (mixtures ``[B, T]``, sources ``[B, S, T]``), ``loss``, ``run``, ``data``, ``scores``, ``reported``,
+    ``speakers``.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Evidence:
         batch=None,
         loss=None,
         data=None,
+        scores=None,
     ):
         self.found: dict[str, Finding] = {}  # by the checks so far
         self.config = dict(config or {})
@@ -92,6 +95,7 @@ class Evidence:
         self.run = None if run is None else read_run(run)
         self.batch = None if batch is None else read_batch(batch)
         self.data = None if data is None else read_data(data)
+        self.scores = None if scores is None else read_scores(scores)
 
     def _loaded(self) -> nn.Module | None:
         if self.file is None or not self.file.loads:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from ..show import COLOURS, draw_spectrogram, png
 from .finding import Finding
 from .report import Report
+from .score_table import NAMES
 
 __all__ = ["render"]
 
@@ -27,7 +28,7 @@ def render(report: Report) -> str:
     parts = [
         "<div style='font-family:sans-serif;max-width:60em'>",
         f"<p><strong>{escape(report.summary())}</strong></p>",
-        "<table style='border-collapse:collapse;width:100%;text-align:left'><thead><tr>"
+        "<table style='border-collapse:collapse;width:100%;table-layout:auto;text-align:left'><thead><tr>"
         "<th scope='col'>state</th><th scope='col'>failure</th><th scope='col'>finding and remedy</th>"
         "</tr></thead><tbody>",
         *(_row(f) for f in report.findings if f.bad),
@@ -35,6 +36,7 @@ def render(report: Report) -> str:
         "</tbody></table>",
         _sounds(report),
         _curve(report),
+        _histogram(report),
         "</div>",
     ]
     return "".join(parts)
@@ -120,6 +122,27 @@ def _curve(report: Report) -> str:
     axes.set(xlabel="step", ylabel="loss (dB)")
     axes.legend()
     return _picture(figure, "loss over steps")
+
+
+def _histogram(report: Report) -> str:
+    """The scores of single examples, a colour for each kind; the dashed line is the mean that hides them."""
+    scores = report.evidence.scores
+    if scores is None:
+        return ""
+    figure = Figure(figsize=(5, 2.2), layout="constrained")
+    axes = figure.subplots()
+    kinds = scores.by_kind
+    axes.hist(
+        list(kinds.values()),
+        bins=15,
+        stacked=True,
+        color=[(COLOURS[1:] + COLOURS[:1])[i % len(COLOURS)] for i in range(len(kinds))],
+        label=list(kinds),
+    )
+    axes.axvline(scores.values.mean(), color="black", linestyle="--", linewidth=1, label="mean")
+    axes.set(xlabel=f"{NAMES[scores.metric]} (dB)", ylabel="examples")
+    axes.legend(fontsize="small")
+    return _picture(figure, f"histogram of {NAMES[scores.metric]} over examples")
 
 
 def _picture(figure: Figure, text: str) -> str:

@@ -107,3 +107,11 @@ def test_help_lists_every_option_with_a_text():
         "--json",
     ):
         assert name in text
+
+
+def test_scores_of_an_evaluation(broken, tmp_path):
+    case = broken("plateau-reading", "in-a-file")
+    result = run("--scores", case.scores)
+    assert result.exit_code == 2
+    assert "plateau-reading" in result.output
+    assert run("--scores", tmp_path / "none.csv").exit_code == 2

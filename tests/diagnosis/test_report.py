@@ -85,7 +85,7 @@ def test_the_text_names_cause_remedy_and_section(reports):
     text = str(reports["broken"])
     assert text.startswith("Likeliest cause: weights-unmatched.")
     assert "model = load_model(checkpoint)" in text
-    assert "checklist.md#a-weights" in text
+    assert "06_failures_at_inference.ipynb#weights-unmatched" in text
     assert "follows from weights-unmatched" in text
     assert max(map(len, text.splitlines())) <= 110
     assert "\x1b" not in text

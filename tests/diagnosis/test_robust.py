@@ -141,6 +141,27 @@ def test_any_curve(table):
 
 
 @pytest.mark.parametrize(
+    "scores",
+    [
+        [1.0],
+        [0.0] * 50,
+        torch.zeros(30),
+        np.zeros((5, 6)),
+        {"a": [1.0], "b": [9.0]},
+        {"a": [1.0, float("nan"), float("inf")], "b": []},
+        pd.DataFrame({"si_sdri": ["5", "x", None]}),
+        pd.DataFrame({"kind": [None, 3, "x"], "si_sdr": [1.0, 2.0, 3.0]}),
+    ],
+    ids=["one", "constant", "tensor", "matrix", "one a kind", "nan", "text", "kinds"],
+)
+def test_any_scores(scores):
+    report = diagnose(scores=scores)
+    assert not broke(report)
+    report.to_json()
+    assert "<img" in report._repr_html_()
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"model": "no/such/file.pth"}, CheckpointError, "no such file"),
@@ -166,6 +187,12 @@ def test_any_curve(table):
         ({"data": {}}, ValueError, "no examples"),
         ({"data": {"train": [torch.zeros(5)]}}, AudioError, r"give sources \[S, T\]"),
         ({"data": "nowhere"}, ValueError, "no folders s1 and s2"),
+        ({"scores": "nowhere.csv"}, ValueError, "no such file"),
+        ({"scores": object()}, TypeError, "SI-SDRi per example"),
+        ({"scores": []}, ValueError, "at least one"),
+        ({"scores": {}}, ValueError, "at least one"),
+        ({"scores": [float("nan")]}, ValueError, "at least one"),
+        ({"scores": pd.DataFrame({"sdr": [1.0]})}, ValueError, "'si_sdri'"),
     ],
     ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
 )

@@ -150,9 +150,24 @@ def test_sources_without_names_are_examples_too(lists):
     assert mixed[0].sources.shape == (2, 8000)
 
 
-def test_pairs_that_differ_by_kind_are_a_warning_when_all_kinds_work():
-    table = recorded_curve("healthy-0").copy()
-    table["si_sdri_man-woman"], table["si_sdri_seen-unseen"] = 8.0, 4.0
-    assert diagnose(run=table)["plateau-reading"].state == "warn"
-    table["si_sdri_seen-unseen"] = 7.0
-    assert diagnose(run=table)["plateau-reading"].state == "ok"
+@pytest.mark.parametrize("row", [7, 8])
+def test_the_gradient_that_exploded_may_stand_a_row_before_the_loss(row):
+    losses = [0.5, 0.0, -0.3, -0.6, -0.8, -1.0, -1.2, -1.3, 10.9, 10.6, 9.0, 7.2]
+    table = pd.DataFrame({"step": range(25, 325, 25), "train_loss": losses, "grad_norm": 3.0})
+    assert diagnose(run=table)["no-clipping"].state == "ok"
+    table.loc[row, "grad_norm"] = 1700.0
+    finding = diagnose(run=table)["no-clipping"]
+    assert (finding.state, finding.evidence["median_norm"]) == ("fail", 3.0)
+    table["train_loss"] = -1.0
+    assert diagnose(run=table)["no-clipping"].state == "ok"  # it was clipped
+
+
+def test_a_gap_that_a_wrong_loss_makes_is_no_cause_of_its_own():
+    from dprnn_lab.loss import pairwise_neg_sisdr
+
+    case = {
+        "run": recorded_curve("fixed-list"),
+        "loss": lambda e, s: pairwise_neg_sisdr(e, s).min(-1).values.mean(),
+    }
+    assert diagnose(**case)["overfit"].explained_by == "pit-wrong-axis"
+    assert diagnose(run=case["run"])["overfit"].explained_by is None

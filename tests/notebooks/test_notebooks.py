@@ -15,6 +15,8 @@ SMALL = {
     "01_encoder_decoder": {"oracle_steps": 10, "seed": 3},
     "02_dual_path": {"mixtures": 1, "cost_seconds": 1.0},
     "03_loss_and_pit": {"mixtures_per_kind": 2, "steps": 20, "most_sources": 5},
+    "06_failures_at_inference": {"mixtures": 2, "clip_seconds": 1.0, "seed": 3},
+    "07_failures_in_training": {"steps": 60, "probe_steps": 10, "mixtures_per_kind": 2, "seed": 3},
     "08_evaluation": {"mixtures_per_kind": 3, "slow_per_kind": 1, "seed": 3},
     "09_long_audio": {"longest": 4, "talk_seconds": 40.0, "talks": 1, "mixtures": 3, "seed": 3},
 }

@@ -11,6 +11,7 @@ from . import (
     losses,
     model_in_training,
     outputs,
+    plateau,
     recording,
     seams,
     treatments,
@@ -31,6 +32,7 @@ _MODULES = (
     data,
     model_in_training,
     curves,
+    plateau,
 )
 CHECKS = {
     function.failure: function

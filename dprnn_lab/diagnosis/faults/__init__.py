@@ -13,13 +13,13 @@ from collections.abc import Callable
 
 from ..case import Case
 from ..catalogue import CATALOGUE
-from . import audio, config, curves, data, losses, outputs, weights
+from . import audio, config, curves, data, losses, outputs, scores, weights
 
 __all__ = ["FAULTS", "inject"]
 
 # Failure: its variants, by name, each ``(case, rng, strength) -> Case``.
 _ALL: dict[str, dict[str, Callable]] = {}
-for _module in (weights, config, audio, outputs, losses, data, curves):
+for _module in (weights, config, audio, outputs, losses, data, curves, scores):
     for _failure, _variants in _module.FAULTS.items():
         _ALL.setdefault(_failure, {}).update(_variants)
 FAULTS = {name: _ALL[name] for name in CATALOGUE}

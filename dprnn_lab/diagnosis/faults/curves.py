@@ -60,7 +60,10 @@ def dead_from(case: Case, rng: random.Random, strength: float) -> Case:
     table = recorded_curve(f"healthy-{rng.randrange(3)}").copy()
     _, sources = case.batch if case.batch is not None else healthy_batch(rng.randrange(1000))
     half = torch.stack((sources[:, 0] + 0.3 * sources[:, 1], torch.zeros_like(sources[:, 1])), 1)
-    table.loc[table["step"] > at, "train_loss"] = float(PITLossWrapper(pairwise_neg_sisdr)(half, sources))
+    dead = float(PITLossWrapper(pairwise_neg_sisdr)(half, sources))
+    late = table["step"] > at
+    table.loc[late, "train_loss"] = dead
+    table.loc[late & table["valid_loss"].notna(), "valid_loss"] = dead
     return case.change(run=table)
 
 

@@ -1,0 +1,283 @@
+"""The fault lab: break a healthy separation in a known way, hear it, and read what the report says of it.
+
+Or let the lab choose, look at the evidence, name the failure yourself, and then read the report.
+What is computed is in :mod:`.fault_run`.
+
+Notebooks: 06_failures_at_inference, 07_failures_in_training
+"""
+
+import tempfile
+from html import escape
+from pathlib import Path
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+
+from ..diagnosis import CATALOGUE, FAULTS, GROUPS
+from ..mixing import PAIR_KINDS
+from ..show import draw_spectrogram, player, png, spectrogram_db
+from .fault_run import FaultRun, Outcome, choose_hidden, has_strength, run_fault
+
+__all__ = ["FaultLab", "draw_run"]
+
+CLIP = 4.0  # seconds that are drawn and played
+SHORTEST = 512  # samples that make a spectrogram
+NUMBERS = 40  # mixtures of a kind in the test list
+
+
+def draw_run(run: FaultRun) -> Figure:
+    """Spectrograms: the healthy signals above, the broken ones below, each pair on one scale of levels."""
+    names = list(dict.fromkeys((*run.healthy.sounds, *run.broken.sounds))) or ["nothing to hear"]
+    figure, rows = plt.subplots(
+        2, len(names), figsize=(3.6 * len(names), 4.2), squeeze=False, layout="constrained", sharey=True
+    )
+    for row, (word, side) in zip(rows, (("healthy", run.healthy), ("broken", run.broken)), strict=True):
+        for axes, name in zip(row, names, strict=True):
+            _draw_one(axes, f"{word}: {name}", side, name)
+    plt.close(figure)  # the caller shows it, once
+    return figure
+
+
+def _draw_one(axes, title: str, side: Outcome, name: str) -> None:
+    samples = side.sounds.get(name)
+    if samples is not None and bool(samples.isfinite().all()) and len(samples) >= SHORTEST:
+        samples = samples[: int(CLIP * 8000)]
+        top = float(spectrogram_db(samples)[0].max())
+        draw_spectrogram(axes, samples, title, top_db=top)
+        return
+    if samples is None:
+        words = "no sound"
+    elif len(samples) < SHORTEST:
+        words = f"{len(samples)} samples: too short to draw"
+    else:
+        words = f"{int((~samples.isfinite()).sum())} of {len(samples)} samples\nare NaN or infinite"
+    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+    axes.set(title=title, xticks=[])
+
+
+class FaultLab(widgets.VBox):
+    """Controls, a sentence, the evidence, players, and the report.
+
+    Args:
+        groups: letters of the catalogue's groups whose failures can be chosen.
+        seed: of everything random.
+
+    Attributes:
+        failure, variant, strength, kind, number: what is broken, and on which voices.
+        run_button, hide_button: break it as chosen; let the lab choose in secret.
+        guess, check_button: the name that the student gives to a hidden failure, and the button that ends the game.
+        readout: HTML of class ``fault-readout``: what was injected, what the report named first.
+        evidence, players, report: HTML. picture: the spectrograms.
+        run: the :class:`FaultRun` on show, None before the first.
+        hidden: whether the name of the failure on show is a secret.
+        score: right guesses, and games.
+
+    Raises:
+        ValueError: no failure in these groups.
+    """
+
+    def __init__(self, groups: str = "ABCDE", seed: int = 0):
+        choose_hidden(groups, seed)  # an error now, in place of one at the first game
+        self.groups, self.seed, self.games = groups, seed, 0
+        self.run: FaultRun | None = None
+        self.hidden, self.score = False, (0, 0)
+        self._scratch = tempfile.TemporaryDirectory(prefix="dprnn-lab-")
+        self._make_controls()
+        row = {"layout": widgets.Layout(flex_flow="row wrap")}
+        super().__init__(
+            [
+                widgets.HBox([self.failure, self.variant, self.strength_box, self.strength], **row),
+                widgets.HBox([self.kind, self.number, self.run_button], **row),
+                widgets.HBox([self.hide_button, self.guess, self.check_button], **row),
+                self.readout,
+                self.picture,
+                self.players,
+                self.evidence,
+                self.report,
+            ]
+        )
+        self.failure.observe(self._new_failure, names="value")
+        self.variant.observe(self._new_variant, names="value")
+        self.run_button.on_click(self._run)
+        self.hide_button.on_click(self._hide)
+        self.check_button.on_click(self._check)
+        self._new_failure()
+
+    def __repr__(self) -> str:
+        return "The fault lab, a widget: run this notebook in JupyterLab to use it."
+
+    def _make_controls(self) -> None:
+        named = [(f"{e.group} · {e.id}", e.id) for e in CATALOGUE.values() if e.group in self.groups]
+        named.sort(key=lambda item: list(GROUPS).index(CATALOGUE[item[1]].group))
+        wide = {"style": {"description_width": "5.5em"}, "layout": widgets.Layout(width="20em")}
+        narrow = {"style": {"description_width": "5.5em"}, "layout": widgets.Layout(width="11em")}
+        self.failure = widgets.Dropdown(options=named, description="failure", **wide)
+        self.variant = widgets.Dropdown(options=["-"], description="variant", **wide)
+        # A slider's handle has no accessible name; the box beside it is labelled, and takes exact numbers.
+        self.strength = widgets.FloatSlider(
+            0.5,
+            min=0,
+            max=1,
+            step=0.05,
+            readout=False,
+            tooltip="0 just matters, 1 is gross",
+            layout={"width": "12em"},
+        )
+        self.strength_box = widgets.BoundedFloatText(
+            0.5, min=0, max=1, step=0.05, description="strength", **narrow
+        )
+        widgets.link((self.strength, "value"), (self.strength_box, "value"))
+        self.kind = widgets.Dropdown(options=PAIR_KINDS, description="voices", **wide)
+        self.number = widgets.BoundedIntText(
+            0,
+            min=0,
+            max=NUMBERS - 1,
+            description="mixture",
+            tooltip="of this kind in the test list",
+            **narrow,
+        )
+        self.run_button = widgets.Button(description="Break it", button_style="primary")
+        self.hide_button = widgets.Button(
+            description="Hide a failure", button_style="info", tooltip="chosen by lot; you name it"
+        )
+        self.guess = widgets.Dropdown(
+            options=[("choose one", ""), *named], description="my guess", disabled=True, **wide
+        )
+        self.check_button = widgets.Button(description="Check my guess", disabled=True)
+        self.readout = widgets.HTML(
+            "Choose a failure and press <b>Break it</b>; or press <b>Hide a failure</b> and find out which it is.",
+            layout=widgets.Layout(min_height="3em"),
+        )
+        self.readout.add_class("fault-readout")
+        self.picture = widgets.Image(
+            format="png",
+            layout={"max_width": "100%", "height": "350px", "object_fit": "contain", "display": "none"},
+        )
+        self.players, self.evidence, self.report = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        for part, name in ((self.players, "players"), (self.evidence, "evidence"), (self.report, "report")):
+            part.add_class(f"fault-{name}")
+
+    def _new_failure(self, change: dict | None = None) -> None:
+        self.variant.options = list(FAULTS[self.failure.value])
+        self._new_variant()
+
+    def _new_variant(self, change: dict | None = None) -> None:
+        if self.variant.value is not None:  # between two lists of options
+            fixed = not has_strength(self.failure.value, self.variant.value)
+            self.strength.disabled = self.strength_box.disabled = fixed
+
+    def _run(self, button: widgets.Button) -> None:
+        """Break it as the controls say, and show everything."""
+        done = self._compute(
+            self.failure.value, self.variant.value, self.strength.value, self.kind.value, self.number.value
+        )
+        if done:
+            self._play(hidden=False)
+            self._reveal(self.run.sentence())
+
+    def _hide(self, button: widgets.Button) -> None:
+        """Break it by lot; the report waits for a guess."""
+        failure, variant, strength, number = choose_hidden(self.groups, f"{self.seed} {self.games}")
+        self.games += 1
+        if self._compute(failure, variant, strength, self.kind.value, number):
+            self._play(hidden=True)
+            self.readout.value = (
+                "Something is wrong here, and it has a name in the list. Listen, look, read the numbers; then choose "
+                "<b>my guess</b> and press <b>Check my guess</b>."
+            )
+
+    def _check(self, button: widgets.Button) -> None:
+        """Say whether the guess is right, and open the report."""
+        if not self.hidden:
+            return
+        if not self.guess.value:
+            self.readout.value = (
+                "Choose a name under <b>my guess</b> first; the report stays closed until then."
+            )
+            return
+        right = self.guess.value == self.run.failure
+        self.score = (self.score[0] + right, self.score[1] + 1)
+        verdict = "You are right" if right else f"You said {self.guess.value}; it was {self.run.failure}"
+        tally = f"{self.score[0]} of {self.score[1]} right so far"
+        self._set_hidden(False)
+        self._reveal(f"{verdict} ({tally}). {self.run.sentence()}")
+
+    def _compute(self, *choice) -> bool:
+        """Run; what goes wrong is told in the readout, and then nothing of an older run is left to see."""
+        self._set_hidden(False)
+        self.readout.value = "Working ..."
+        self._draw()
+        self.players.value = self.evidence.value = self.report.value = ""
+        self.run_button.disabled = self.hide_button.disabled = True
+        folder = Path(
+            tempfile.mkdtemp(dir=self._scratch.name)
+        )  # a loaded file may still be mapped into memory
+        try:
+            self.run = run_fault(*choice, seed=self.seed, folder=folder)
+            self._draw(png(draw_run(self.run)))
+            return True
+        except Exception as error:  # whatever a broken case raises belongs on the page, not in a traceback
+            self.run = None
+            self._draw()
+            self.readout.value = f"<b>That did not work</b>: {type(error).__name__}: {escape(str(error))}"
+            return False
+        finally:
+            self.run_button.disabled = self.hide_button.disabled = False
+
+    def _draw(self, picture: bytes = b"") -> None:
+        """The picture; after the first its place is kept, and without one no broken image stands there."""
+        self.picture.value = picture
+        self.picture.layout.visibility = "visible" if picture else "hidden"
+        if picture:
+            self.picture.layout.display = "block"
+
+    def _play(self, hidden: bool) -> None:
+        """Players and numbers; of a hidden failure only what its user would have."""
+        self._set_hidden(hidden)
+        run = self.run
+        known = {} if hidden else run.references
+        sides = (("healthy", run.healthy.sounds), ("broken", run.broken.sounds), ("true", known))
+        rows = "".join(_row(name, sounds) for name, sounds in sides if sounds)
+        self.players.value = (
+            f"<table style='border-spacing:6px;table-layout:auto'>{rows}</table>"
+            "<small>Played as the model takes them: at its rate, the mean of the channels; 4 seconds at most.</small>"
+        )
+        names = list(dict.fromkeys((*run.healthy.facts, *run.broken.facts)))
+        cell = "<td style='padding:0 1em;text-align:left;white-space:normal;max-width:34em'>{}</td>"
+        lines = "".join(
+            f"<tr>{cell.format(escape(n))}"
+            + "".join(cell.format(escape(s.facts.get(n, "–"))) for s in (run.healthy, run.broken))
+            + "</tr>"
+            for n in names
+        )
+        head = "".join(
+            f"<th style='padding:0 1em;text-align:left'>{h}</th>" for h in ("", "healthy", "broken")
+        )
+        self.evidence.value = f"<table style='table-layout:auto'><tr>{head}</tr>{lines}</table>"
+
+    def _set_hidden(self, hidden: bool) -> None:
+        self.hidden = hidden
+        self.guess.disabled = self.check_button.disabled = not hidden
+        if hidden:
+            self.guess.value = ""
+
+    def _reveal(self, sentence: str) -> None:
+        self.readout.value = f"<p>{escape(sentence)}</p>"
+        self.report.value = f"<div style='line-height:1.4'>{self.run.report._repr_html_()}</div>"
+
+
+def _row(side: str, sounds: dict[str, torch.Tensor]) -> str:
+    cells = "".join(
+        f"<td style='vertical-align:bottom'>{escape(f'{side}: {name}')}<br>{_sound(samples)}</td>"
+        for name, samples in sounds.items()
+    )
+    return f"<tr>{cells}</tr>"
+
+
+def _sound(samples: torch.Tensor) -> str:
+    if not samples.isfinite().all():
+        return "NaN or infinite: not to be played"
+    audio = player(samples[: int(CLIP * 8000)])._repr_html_()
+    return audio.replace("<audio", "<audio style='width:270px'", 1)
