@@ -9,8 +9,9 @@ Notebook: 04_data
 import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "check_finite",
     "peak",
     "read_audio",
+    "read_mono",
     "resample",
     "rms_db",
     "to_mono",
@@ -51,6 +53,40 @@ def read_audio(path: str | os.PathLike) -> tuple[torch.Tensor, int]:
     if not len(samples):
         raise AudioError(f"{path}: the file holds no samples; record or export it again")
     return torch.from_numpy(np.ascontiguousarray(samples.T)), rate
+
+
+def read_mono(path: str | os.PathLike, sample_rate: float, *, resample: bool = False) -> torch.Tensor:
+    """Read a file of one channel as float32 ``[T]`` at a rate in Hz; nothing is converted unasked.
+
+    Args:
+        resample: convert a file that is at another rate.
+
+    Raises:
+        AudioError: not readable, several channels, or another rate and ``resample`` is False.
+    """
+    samples, rate = read_audio(path)
+    check_format(path, len(samples), rate, sample_rate, resample)
+    return samples[0] if rate == sample_rate else _resampler(*rate_ratio(rate, sample_rate))(samples[0])
+
+
+def check_format(
+    path: str | os.PathLike, channels: int, rate: float, sample_rate: float, resample: bool
+) -> None:
+    """Raise AudioError where :func:`read_mono` would, from what a file's header says."""
+    if channels > 1:
+        raise AudioError(f"{path} has {channels} channels, expected one: mix it down first")
+    if rate != sample_rate and not resample:
+        raise AudioError(
+            f"{path} is at {rate:g} Hz, expected {sample_rate:g} Hz: pass resample=True to convert it as it is read"
+        )
+
+
+@lru_cache(maxsize=16)
+def _resampler(from_rate: int, to_rate: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A kept filter: making one takes longer than using it on an utterance."""
+    import torchaudio.transforms  # a tenth of a second, for those who need it
+
+    return torchaudio.transforms.Resample(from_rate, to_rate)
 
 
 @contextmanager

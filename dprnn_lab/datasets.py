@@ -9,6 +9,12 @@ All of these keep one folder of mixtures and one per source, with the same file 
 Asteroid's recipes describe the same files with a CSV of the columns ``mixture_ID, mixture_path, source_1_path,
 source_2_path, ...``. Both are read here; files are opened one at a time, when they are asked for.
 
+``torchaudio.datasets.LibriMix`` knows the same tree, one folder further up, and names the same files (a test
+compares them). From torchaudio 2.9 on it needs TorchCodec and FFmpeg to read them; here soundfile does.
+
+For training, :class:`RandomSegments` cuts another segment from each mixture in each epoch; for validation,
+:class:`FixedSegments` cuts the same one every time.
+
 Notebook: 04_data
 """
 
@@ -17,12 +23,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .audio import AudioError, read_audio
+from .audio import AudioError, opened, read_audio
+from .speech import SAMPLE_RATE
 
-__all__ = ["DiskMixture", "DiskMixtures"]
+__all__ = ["DiskMixture", "DiskMixtures", "RandomSegments", "FixedSegments"]
 
 ENDINGS = {".wav", ".flac"}
 
@@ -90,6 +98,115 @@ class DiskMixtures(Dataset):
         if len(samples) > 1:
             raise AudioError(f"{file} has {len(samples)} channels, expected one: mix it down first")
         return samples[0]
+
+
+class _Segments(Dataset):
+    """The mixtures that are long enough, and where in them to cut."""
+
+    def __init__(self, mixtures: DiskMixtures, samples: int):
+        if samples < 1:
+            raise ValueError(f"samples is {samples}: give the length of a segment, 1 and more")
+        self.mixtures, self.samples = mixtures, samples
+        lengths = [_length(spec.mixture) for spec in mixtures.specs]
+        self.kept = [i for i, length in enumerate(lengths) if length >= samples]
+        self.skipped = len(lengths) - len(self.kept)
+        if not self.kept:
+            raise ValueError(
+                f"{mixtures.path}: none of its {len(lengths)} mixtures has {samples} samples, the longest has "
+                f"{max(lengths)}: choose shorter segments"
+            )
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def _cut(self, index: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
+        mixture, sources, spec = self.mixtures[index]
+        start = heard_segment(sources, self.samples, rng)
+        part = slice(start, start + self.samples)
+        return (
+            mixture[part].clone(),
+            sources[:, part].clone(),
+            spec,
+        )  # a view would keep the whole file in memory
+
+
+class RandomSegments(_Segments):
+    """For training: one segment of every mixture in each epoch, another one in the next, in another order.
+
+    Item ``i`` is ``(mixture [T], sources [S, T])``; it depends on (seed, epoch, i) alone. Where the mixture has noise,
+    so has its segment, and the sources stay clean.
+
+    Args:
+        mixtures: on the disk.
+        samples: T. Shorter mixtures are left out and counted in ``skipped``: padded ones would teach silence.
+        seed: of the segments and of their order.
+
+    Raises:
+        ValueError: no mixture is long enough.
+    """
+
+    def __init__(self, mixtures: DiskMixtures, samples: int = SAMPLE_RATE, seed: int = 0):
+        super().__init__(mixtures, samples)
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose segments the items are."""
+        self.epoch = epoch
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(self.kept)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._cut(int(self.order[index]), np.random.default_rng((self.seed, self.epoch, index)))[:2]
+
+
+class FixedSegments(_Segments):
+    """For validation: the same segment of the same mixtures every time.
+
+    Item ``i`` is ``(mixture [T], sources [S, T], DiskMixture)``.
+
+    Args:
+        mixtures: on the disk.
+        samples: T. Shorter mixtures are left out and counted in ``skipped``.
+        limit: so many mixtures at the most, evenly spread over the list.
+
+    Raises:
+        ValueError: no mixture is long enough, or a limit under 1.
+    """
+
+    def __init__(self, mixtures: DiskMixtures, samples: int = SAMPLE_RATE, limit: int | None = None):
+        super().__init__(mixtures, samples)
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit is {limit}: give 1 and more, or None for all")
+        count = min(limit or len(self.kept), len(self.kept))
+        self.kept = [self.kept[i * len(self.kept) // count] for i in range(count)]
+        self.specs = [mixtures.specs[i] for i in self.kept]
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
+        return self._cut(self.kept[index], np.random.default_rng(self.kept[index]))
+
+
+def heard_segment(sources: torch.Tensor, samples: int, rng: np.random.Generator) -> int:
+    """Where to cut ``samples`` from ``[S, T]`` so that every source is heard.
+
+    Of ten places drawn, the first where each source is at most 12 dB under its own level, else the one where the
+    weakest comes nearest to its level: SI-SDR against a silent source says nothing.
+    """
+    level = sources.square().mean(-1).clamp(min=1e-12)
+    best, weakest = 0, -1.0
+    for start in rng.integers(sources.shape[-1] - samples + 1, size=10):
+        share = float((sources[:, start : start + samples].square().mean(-1) / level).min())
+        if share > weakest:
+            best, weakest = int(start), share
+        if share >= 10**-1.2:
+            break
+    return best
+
+
+def _length(file: Path) -> int:
+    with opened(file) as audio:
+        return audio.frames
 
 
 def _audio_files(folder: Path) -> dict[str, Path]:

@@ -6,7 +6,7 @@ Notebook: 04_data
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +17,21 @@ from torch.utils.data import Dataset
 from torchaudio.transforms import Resample
 
 from .audio import read_audio
-from .speech import SAMPLE_RATE, SpeechCorpus, data_folder
+from .augmentation import Noise, Rooms, add_noise, reverberate
+from .pair_kinds import PAIR_KINDS, pair_kind, pairs_by_kind
+from .speech import SAMPLE_RATE, UNSEEN_SPEAKER, SpeechCorpus, data_folder
 
-__all__ = ["PAIR_KINDS", "mix", "pair_kind", "MixtureSpec", "FixedMixtures", "DynamicMixing"]
+__all__ = [
+    "PAIR_KINDS",
+    "mix",
+    "pair_kind",
+    "MixtureSpec",
+    "FixedMixtures",
+    "DynamicMixing",
+    "change_speed",
+    "segment_length",
+]
 
-PAIR_KINDS = ("man-woman", "woman-woman", "seen-unseen")
 PEAK = 0.9  # of a mixture, so that writing it as PCM does not clip
 RMS = 0.05  # of the louder source before the peak is looked at: -26 dBFS, a usual speech level
 
@@ -61,17 +71,6 @@ def under_peak(sources: torch.Tensor) -> torch.Tensor:
     """Sources ``[S, T]``, turned down together where one of them or their sum is over :data:`PEAK`."""
     loudest = max(sources.sum(0).abs().max(), sources.abs().max())
     return sources * (PEAK / loudest) if loudest > PEAK else sources
-
-
-def pair_kind(first_sex: str, second_sex: str) -> str:
-    """ "man-woman", "woman-woman" or "man-man".
-
-    >>> pair_kind("f", "m")
-    'man-woman'
-    """
-    if not {first_sex, second_sex} <= {"f", "m"}:
-        raise ValueError(f"the sexes are {first_sex!r} and {second_sex!r}: each must be 'f' or 'm'")
-    return {"ff": "woman-woman", "mm": "man-man"}.get(first_sex + second_sex, "man-woman")
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,6 @@ def _read(path: Path) -> torch.Tensor:
 
 @lru_cache
 def _speed_changer(percent: int) -> Resample:
-    # Played at 110 %, 110 samples must become 100: pitch and formants move with the speed.
     return Resample(percent, 100)
 
 
@@ -151,14 +149,22 @@ class DynamicMixing(Dataset):
     draw disjoint mixtures, and a resumed run continues with the mixtures it would have seen.
 
     Args:
-        voices: speaker to waveform ``[T]`` (:meth:`SpeechCorpus.voices`).
-        sexes: speaker to "f" or "m".
+        voices: speaker to waveform ``[T]`` (:meth:`SpeechCorpus.voices`), or to what can be cut like one
+            (:class:`FolderVoice <dprnn_lab.speaker_folders.FolderVoice>`).
+        sexes: speaker to "f", "m" or None where it is not known; None: no sex is known, and every pair is "any".
         samples: T, length of a mixture.
         size: mixtures per epoch.
         kinds: weight of each pair kind, as ``{"man-woman": 1.0}``, or a curriculum: a list of
-            ``(first epoch, weights)`` in ascending order.
+            ``(first epoch, weights)`` in ascending order. None: man-woman and woman-woman alike or, where a sex is
+            not known, every pair alike.
         level_db: the first source is uniformly -level_db to +level_db over the second.
         speed_percent: speeds are drawn from 100 - speed_percent to 100 + speed_percent in steps of 5 %.
+        flip: turn each source upside down (times -1) half of the time. Nobody hears the difference, and a network
+            that has seen both separates a recording with inverted polarity as well.
+        unseen: speakers whose pairs with the others are of the kind "seen-unseen", so that fine-tuning can weigh
+            them.
+        noise: added to the mixtures; the sources stay clean, and the mixture is their sum and the noise.
+        rooms: where the mixtures are set; the sources are the reverberant ones, and sum to the mixture.
         seed: of everything random here.
 
     Shape:
@@ -168,52 +174,64 @@ class DynamicMixing(Dataset):
     def __init__(
         self,
         voices: dict[str, torch.Tensor],
-        sexes: dict[str, str],
+        sexes: Mapping[str, str | None] | None,
         samples: int = SAMPLE_RATE,
         size: int = 1000,
-        kinds: dict[str, float] | Sequence[tuple[int, dict[str, float]]] = (
-            (0, {"man-woman": 0.5, "woman-woman": 0.5}),
-        ),
+        kinds: dict[str, float] | Sequence[tuple[int, dict[str, float]]] | None = None,
         level_db: float = 2.5,
         speed_percent: int = 0,
+        flip: bool = False,
+        unseen: Collection[str] = (),
+        noise: Noise | None = None,
+        rooms: Rooms | None = None,
         seed: int = 0,
     ):
         self.voices, self.samples, self.size = voices, samples, size
-        self.curriculum = [(0, kinds)] if isinstance(kinds, dict) else list(kinds)
-        self.level_db, self.speed_percent, self.seed = level_db, speed_percent, seed
+        self.level_db, self.speed_percent, self.flip, self.seed = level_db, speed_percent, flip, seed
+        self.noise, self.rooms = noise, rooms
         self.epoch = 0
+        names = sorted(voices)
+        sexes = dict.fromkeys(names) if sexes is None else sexes
+        unknown = [n for n in names if n not in sexes]
+        if unknown:
+            raise ValueError(f"the voices {unknown} are not in sexes: give 'f', 'm' or None for each")
+        self.pairs = pairs_by_kind({n: sexes[n] for n in names}, unseen)
+        if kinds is None and "any" in self.pairs:
+            kinds = {kind: float(len(pairs)) for kind, pairs in self.pairs.items()}
+        elif kinds is None:
+            kinds = {"man-woman": 0.5, "woman-woman": 0.5}
+        self.curriculum = [(0, kinds)] if isinstance(kinds, dict) else list(kinds)
         if not self.curriculum or self.curriculum[0][0] > 0:
             raise ValueError(f"kinds are {kinds}: a curriculum needs weights from epoch 0 on")
         for _, weights in self.curriculum:
             if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0:
                 raise ValueError(f"kinds are {kinds}: weights must be 0 or more, and one above 0")
-        names = sorted(voices)
-        unknown = [n for n in names if n not in sexes]
-        if unknown:
-            raise ValueError(f"the voices {unknown} are not in sexes: give 'f' or 'm' for each")
-        self.pairs: dict[str, list[tuple[str, str]]] = {}
-        for i, a in enumerate(names):
-            for b in names[i + 1 :]:
-                self.pairs.setdefault(pair_kind(sexes[a], sexes[b]), []).append((a, b))
         wanted = {k for _, weights in self.curriculum for k, w in weights.items() if w > 0}
         if wanted - self.pairs.keys():
             raise ValueError(
                 f"no pair of kind {sorted(wanted - self.pairs.keys())} among the voices {names}: "
                 f"there are {sorted(self.pairs)}"
             )
-        longest = samples * (100 + speed_percent) // 100 + 1
+        longest = segment_length(samples, speed_percent)
         short = [n for n in names if len(voices[n]) < longest]
         if short:
             raise ValueError(f"voices {short} are shorter than one segment of {longest} samples")
-        self._floor = {n: v.square().mean().sqrt() / 4 for n, v in voices.items()}  # -12 dB
+        self._floor = {n: _rms(v) / 4 for n, v in voices.items()}  # -12 dB
 
     @classmethod
     def from_corpus(
-        cls, split: str = "train", speakers: list[str] | None = None, **options
+        cls, split: str | Sequence[str] = "train", speakers: list[str] | None = None, **options
     ) -> "DynamicMixing":
-        """Mix the bundled corpus."""
+        """Mix the bundled corpus.
+
+        Pairs with :data:`UNSEEN_SPEAKER` are "seen-unseen". Fine-tuning to her, with half of the mixtures as before::
+
+            DynamicMixing.from_corpus(
+                ["train", "adapt"], kinds={"man-woman": 0.25, "woman-woman": 0.25, "seen-unseen": 0.5}
+            )
+        """
         corpus = SpeechCorpus(split, speakers)
-        return cls(corpus.voices(), corpus.speakers, **options)
+        return cls(corpus.voices(), corpus.speakers, **{"unseen": {UNSEEN_SPEAKER}, **options})
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose mixtures the items are."""
@@ -225,13 +243,35 @@ class DynamicMixing(Dataset):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         if not 0 <= index < self.size:
             raise IndexError(index)
-        rng = np.random.default_rng((self.seed, self.epoch, index))
-        weights = [w for first, w in self.curriculum if first <= self.epoch][-1]
-        total = sum(weights.values())
-        kind = rng.choice(list(weights), p=[w / total for w in weights.values()])
+        rng = self._rng(index)
+        kind = self._kind(rng)
         pair = self.pairs[kind][rng.integers(len(self.pairs[kind]))]
         first, second = (self._segment(name, rng) for name in rng.permutation(pair))
-        return mix(first, second, rng.uniform(-self.level_db, self.level_db))
+        level_db = rng.uniform(-self.level_db, self.level_db)
+        if self.flip:  # drawn last, so that a run without it keeps the mixtures that it always had
+            first, second = (source * float(rng.choice((-1, 1))) for source in (first, second))
+        # Drawn from streams of their own, so that the same voices are heard with noise, in a room and without.
+        noise_rng, room_rng = rng.spawn(2)
+        if self.rooms and room_rng.random() < self.rooms.share:
+            responses = self.rooms.draw(room_rng)
+            first, second = map(reverberate, (first, second), responses)
+        mixture, sources = mix(first, second, level_db)
+        if self.noise and noise_rng.random() < self.noise.share:
+            noise = self.noise.draw(self.samples, noise_rng, self.voices)
+            mixture, sources = add_noise(sources, noise, noise_rng.uniform(*self.noise.snr_db))
+        return mixture, sources
+
+    def kind(self, index: int) -> str:
+        """The pair kind of an item, without making it."""
+        return self._kind(self._rng(index))
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, self.epoch, index))
+
+    def _kind(self, rng: np.random.Generator) -> str:  # the first that is drawn of an item
+        weights = [w for first, w in self.curriculum if first <= self.epoch][-1]
+        total = sum(weights.values())
+        return str(rng.choice(list(weights), p=[w / total for w in weights.values()]))
 
     def _segment(self, speaker: str, rng: np.random.Generator) -> torch.Tensor:
         """A segment with speech in it: at most 12 dB under the voice's level, or the loudest of ten."""
@@ -246,6 +286,21 @@ class DynamicMixing(Dataset):
             if tried[-1].square().mean().sqrt() >= self._floor[speaker]:
                 break
         segment = max(tried, key=lambda s: s.square().mean())
-        if speed != 100:
-            segment = _speed_changer(speed)(segment)
-        return segment[: self.samples]
+        return change_speed(segment, speed)[: self.samples]
+
+
+def change_speed(samples: torch.Tensor, percent: int) -> torch.Tensor:
+    """Play ``[T]`` at so many per cent of its speed, as a tape would be: pitch and formants move with it.
+
+    At 110 % the result has 100 samples for every 110; at 100 % it is the same tensor.
+    """
+    return samples if percent == 100 else _speed_changer(percent)(samples)
+
+
+def segment_length(samples: int, speed_percent: int = 0) -> int:
+    """Samples of a voice that a mixture of ``samples`` may need: more where it is played faster."""
+    return samples * (100 + speed_percent) // 100 + 1
+
+
+def _rms(voice: torch.Tensor) -> torch.Tensor:
+    return voice.square().mean().sqrt() if isinstance(voice, torch.Tensor) else voice.rms()

@@ -9,6 +9,7 @@ Notebook: 04_data
 
 import csv
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,12 +64,12 @@ def read_metadata(folder: Path) -> tuple[Utterance, ...]:
 
 
 class SpeechCorpus(Dataset):
-    """The utterances of one split as a torch Dataset.
+    """The utterances of one split, or of several, as a torch Dataset.
 
     Item ``i`` is ``(waveform, utterance)``: float32 ``[T]`` at 8 kHz, and its :class:`Utterance`.
 
     Args:
-        split: "train", "valid", "test" or "adapt"; None for all.
+        split: "train", "valid", "test" or "adapt", or a list of them; None for all.
         speakers: only these; None for all.
         min_seconds: only utterances at least this long.
         folder: the corpus folder; the bundled one when None.
@@ -84,15 +85,16 @@ class SpeechCorpus(Dataset):
 
     def __init__(
         self,
-        split: str | None = None,
+        split: str | Sequence[str] | None = None,
         speakers: list[str] | None = None,
         min_seconds: float = 0.0,
         folder: Path | None = None,
     ):
         self.folder = Path(folder) if folder else data_folder() / "speech"
         rows = read_metadata(self.folder)
-        if split is not None and split not in SPLITS:
-            raise ValueError(f"split is {split!r}: choose one of {', '.join(SPLITS)}")
+        splits = SPLITS if split is None else (split,) if isinstance(split, str) else tuple(split)
+        if not splits or not set(splits) <= set(SPLITS):
+            raise ValueError(f"split is {split!r}: choose one of {', '.join(SPLITS)}, or a list of them")
         known = {u.speaker for u in rows}
         unknown = set(speakers or ()) - known
         if unknown:
@@ -100,9 +102,7 @@ class SpeechCorpus(Dataset):
         self.utterances = [
             u
             for u in rows
-            if (split is None or u.split == split)
-            and (speakers is None or u.speaker in speakers)
-            and u.seconds >= min_seconds
+            if u.split in splits and (speakers is None or u.speaker in speakers) and u.seconds >= min_seconds
         ]
         if not self.utterances:
             raise ValueError(

@@ -1,11 +1,14 @@
 """Mixtures on disk, from small trees with the layouts of WHAM!, LibriMix and Asteroid's CSVs."""
 
+import numpy as np
 import pytest
 import soundfile
 import torch
+from torch.utils.data import DataLoader
+from torchaudio.datasets import LibriMix
 
 from dprnn_lab.audio import AudioError
-from dprnn_lab.datasets import DiskMixtures
+from dprnn_lab.datasets import DiskMixtures, FixedSegments, RandomSegments, heard_segment
 from dprnn_lab.evaluation import evaluate, open_mixtures
 
 
@@ -134,3 +137,131 @@ def test_another_rate_another_length_and_stereo_are_named(wham):
     write(root / "s1" / "a_1_b_-1.wav", torch.zeros(2, 1000))
     with pytest.raises(AudioError, match="has 2 channels"):
         DiskMixtures(root, mix="mix_clean")[0]
+
+
+# Segments for training
+
+
+@pytest.fixture
+def libri(tmp_path):
+    """``train-100`` of Libri2Mix: 8 mixtures of 0.1 to 0.8 s, with noise in mix_both."""
+    root = tmp_path / "Libri2Mix" / "wav8k" / "min" / "train-100"
+    for i in range(1, 9):
+        sources = 0.1 * torch.randn(2, 800 * i)
+        for folder, samples in [("s1", sources[0]), ("s2", sources[1]), ("mix_clean", sources.sum(0))]:
+            write(root / folder / f"{i}.wav", samples)
+        write(root / "mix_both" / f"{i}.wav", sources.sum(0) + 0.01)
+    return root
+
+
+def as_bytes(items):
+    return [mixture.numpy().tobytes() for mixture, *_ in items]
+
+
+def test_segments_are_cut_from_the_long_mixtures_and_the_short_ones_counted(libri):
+    segments = RandomSegments(DiskMixtures(libri, mix="mix_clean"), samples=2000)
+    assert (len(segments), segments.skipped) == (6, 2)
+    items = list(segments)
+    assert len(items) == 6
+    for mixture, sources in items:
+        assert mixture.shape == (2000,)
+        assert sources.shape == (2, 2000)
+        assert torch.allclose(mixture, sources.sum(0), atol=1e-6)
+        assert sources.untyped_storage().nbytes() == 2 * 2000 * 4
+    whole = {spec.id: mixture for mixture, _, spec in DiskMixtures(libri, mix="mix_clean")}
+    homes = [[k for k, v in whole.items() if _within(mixture, v)] for mixture, _ in items]
+    assert sorted(homes) == [["3"], ["4"], ["5"], ["6"], ["7"], ["8"]]
+
+
+def _within(part, whole):
+    return len(whole) >= len(part) and any((w == part).all() for w in whole.unfold(0, len(part), 1))
+
+
+def test_each_epoch_has_other_segments_in_another_order_and_comes_again(libri):
+    mixtures = DiskMixtures(libri, mix="mix_clean")
+    segments, again = RandomSegments(mixtures, 1000, seed=3), RandomSegments(mixtures, 1000, seed=3)
+    epochs = []
+    for epoch in range(2):
+        segments.set_epoch(epoch)
+        epochs.append(as_bytes(segments))
+    again.set_epoch(1)
+    assert as_bytes(again) == epochs[1]
+    assert not set(epochs[0]) & set(epochs[1])
+    assert as_bytes(RandomSegments(mixtures, 1000, seed=4)) != epochs[0]
+    orders = []
+    for epoch in range(2):
+        segments.set_epoch(epoch)
+        orders.append(segments.order.tolist())
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == segments.kept
+    for index in (len(segments), -1):
+        with pytest.raises(IndexError):
+            segments[index]
+
+
+def test_workers_cut_the_same_segments(libri):
+    segments = RandomSegments(DiskMixtures(libri, mix="mix_clean"), 1000)
+    segments.set_epoch(2)
+    (none,), (two,) = ([b[0] for b in DataLoader(segments, 7, num_workers=n)] for n in (0, 2))
+    assert torch.equal(none, two)
+
+
+def test_noise_stays_in_the_mixture_and_out_of_the_sources(libri):
+    mixture, sources = RandomSegments(DiskMixtures(libri, mix="mix_both"), 1000)[0]
+    assert torch.allclose(mixture - sources.sum(0), torch.full((1000,), 0.01), atol=1e-6)
+
+
+def test_fixed_segments_are_the_same_every_time(libri):
+    mixtures = DiskMixtures(libri, mix="mix_clean")
+    fixed = FixedSegments(mixtures, 2000)
+    assert as_bytes(fixed) == as_bytes(FixedSegments(mixtures, 2000))
+    assert [item[2] for item in fixed] == fixed.specs
+    assert [spec.id for spec in fixed.specs] == ["3", "4", "5", "6", "7", "8"]
+    assert {spec.kind for spec in fixed.specs} == {"mix_clean"}
+    some = FixedSegments(mixtures, 2000, limit=3)
+    assert [spec.id for spec in some.specs] == ["3", "5", "7"]
+    assert as_bytes(some) == as_bytes(fixed)[::2]
+    assert len(FixedSegments(mixtures, 2000, limit=100)) == 6
+
+
+def test_segments_in_which_a_speaker_is_silent_are_avoided(libri):
+    sources = 0.1 * torch.randn(2, 8000)
+    sources[1, :4000] = 0
+    for folder, samples in [("s1", sources[0]), ("s2", sources[1]), ("mix_clean", sources.sum(0))]:
+        write(libri / folder / "9.wav", samples)
+    segments = RandomSegments(DiskMixtures(libri, mix="mix_clean"), 1000)
+    for epoch in range(20):
+        segments.set_epoch(epoch)
+        assert all(s.square().mean(-1).min() > 1e-4 for _, s in segments)
+
+
+def test_where_a_speaker_is_hardly_heard_the_best_of_ten_places_is_taken():
+    sources = torch.stack((torch.ones(4000), torch.linspace(0, 0.01, 4000)))
+    sources[1, -1] = 10  # a click that nearly no segment has: all others are far under the level
+    starts = np.random.default_rng(5).integers(3001, size=10)
+    assert heard_segment(sources, 1000, np.random.default_rng(5)) == max(starts)
+    assert heard_segment(sources[:1], 1000, np.random.default_rng(5)) == starts[0]
+    assert heard_segment(torch.zeros(2, 100), 100, np.random.default_rng(0)) == 0
+
+
+def test_lengths_that_do_not_fit_are_an_error(libri):
+    mixtures = DiskMixtures(libri, mix="mix_clean")
+    with pytest.raises(ValueError, match=r"none of its 8 mixtures has 9000 samples, the longest has 6400"):
+        RandomSegments(mixtures, 9000)
+    with pytest.raises(ValueError, match="samples is 0"):
+        FixedSegments(mixtures, 0)
+    with pytest.raises(ValueError, match="limit is 0"):
+        FixedSegments(mixtures, 1000, limit=0)
+
+
+@pytest.mark.parametrize(("task", "mix"), [("sep_clean", "mix_clean"), ("sep_noisy", "mix_both")])
+def test_torchaudios_librimix_names_the_same_files(libri, task, mix):
+    root = libri.parents[3]
+    theirs = LibriMix(root, "train-100", num_speakers=2, sample_rate=8000, task=task, mode="min")
+    ours = DiskMixtures(libri, mix=mix)
+    assert len(ours) == len(theirs) == 8
+    for index, spec in enumerate(ours.specs):
+        rate, mixture, sources = theirs.get_metadata(index)
+        found = [theirs.root / file for file in (mixture, *sources)]
+        assert found == [spec.mixture, *spec.sources]
+        assert rate == spec.sample_rate

@@ -8,7 +8,7 @@ import pytest
 
 HEAVY = {
     "IPython", "asteroid", "huggingface_hub", "ipywidgets", "lightning", "matplotlib", "mir_eval", "onnx",
-    "onnxruntime", "onnxscript", "pandas", "papermill", "pystoi", "rich", "scipy", "torch._dynamo",
+    "onnxruntime", "onnxscript", "pandas", "papermill", "pyroomacoustics", "pystoi", "rich", "scipy", "torch._dynamo",
     "torch._inductor", "torchaudio", "torchmetrics", "tqdm", "typer",
 }  # fmt: skip
 

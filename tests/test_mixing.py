@@ -6,7 +6,15 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from dprnn_lab.audio import rms_db
-from dprnn_lab.mixing import PAIR_KINDS, DynamicMixing, FixedMixtures, MixtureSpec, mix, pair_kind
+from dprnn_lab.mixing import (
+    PAIR_KINDS,
+    DynamicMixing,
+    FixedMixtures,
+    MixtureSpec,
+    mix,
+    pair_kind,
+)
+from dprnn_lab.pair_kinds import pairs_by_kind
 from dprnn_lab.speech import UNSEEN_SPEAKER, data_folder, read_metadata
 
 SEXES = {"ada": "f", "bea": "f", "carl": "m", "dan": "m"}
@@ -231,6 +239,46 @@ def test_the_bundled_corpus_mixes_without_the_unseen_speaker():
     assert UNSEEN_SPEAKER not in {
         u.speaker for u in read_metadata(data_folder() / "speech") if u.split == "train"
     }
+
+
+FINE_TUNING = {"man-woman": 0.25, "woman-woman": 0.25, "seen-unseen": 0.5}
+
+
+def test_fine_tuning_weighs_the_pairs_with_the_unseen_speaker():
+    dataset = DynamicMixing.from_corpus(["train", "adapt"], samples=800, size=3, kinds=FINE_TUNING)
+    assert UNSEEN_SPEAKER in dataset.voices
+    seen = sorted(set(dataset.voices) - {UNSEEN_SPEAKER})
+    assert dataset.pairs["seen-unseen"] == [(name, UNSEEN_SPEAKER) for name in seen]
+    others = dataset.pairs["man-woman"] + dataset.pairs["woman-woman"]
+    assert len(others) == 6
+    assert UNSEEN_SPEAKER not in {name for pair in others for name in pair}
+
+
+def test_a_pair_with_one_unseen_speaker_is_of_its_own_kind():
+    assert pairs_by_kind(SEXES, unseen={"bea", "dan"}) == {
+        "seen-unseen": [("ada", "bea"), ("ada", "dan"), ("bea", "carl"), ("carl", "dan")],
+        "man-woman": [("ada", "carl"), ("bea", "dan")],
+    }
+    dataset = with_tones(size=200, kinds={"man-woman": 1, "seen-unseen": 3}, unseen={"dan"})
+    drawn = Counter("dan" in names_of(item) for item in dataset)
+    assert 0.65 < drawn[True] / 200 < 0.85
+
+
+def test_the_adaptation_voice_leaves_the_training_mixtures_as_they_were():
+    options = {"samples": 800, "size": 4, "kinds": {"man-woman": 1.0}, "speed_percent": 10}
+    before, after = (DynamicMixing.from_corpus(s, **options) for s in ("train", ["train", "adapt"]))
+    assert all(torch.equal(before[i][1], after[i][1]) for i in range(4))
+
+
+@pytest.mark.parametrize(
+    ("sexes", "kinds"),
+    [(None, {"any": 6}), ({**SEXES, "dan": None}, {"any": 3, "man-woman": 2, "woman-woman": 1})],
+)
+def test_voices_whose_sexes_are_not_known_are_mixed_all_the_same(sexes, kinds):
+    dataset = DynamicMixing(voices(), sexes, samples=500, size=5)
+    assert {kind: len(pairs) for kind, pairs in dataset.pairs.items()} == kinds
+    assert dataset.curriculum == [(0, kinds)]
+    assert torch.equal(dataset[0][0], dataset[0][1].sum(0))
 
 
 def test_a_kind_that_the_voices_do_not_have_is_named():

@@ -151,6 +151,12 @@ def test_a_split_holds_its_own_rows_in_the_order_of_the_table(split):
     assert len(corpus) == len(corpus.utterances)
 
 
+def test_several_splits_are_a_list():
+    files = {s: {u.file for u in SpeechCorpus(s).utterances} for s in ("train", "adapt")}
+    assert {u.file for u in SpeechCorpus(["train", "adapt"]).utterances} == files["train"] | files["adapt"]
+    assert len(SpeechCorpus()) == len(ROWS)
+
+
 def test_filters_keep_the_speakers_and_the_long_utterances():
     corpus = SpeechCorpus(speakers=["carlo", "menardi"], min_seconds=5)
     assert corpus.speakers == {"carlo": "m", "menardi": "f"}
@@ -174,6 +180,8 @@ def test_a_voice_is_all_its_utterances_end_to_end():
 def test_an_unknown_split_or_speaker_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match="split is 'dev': choose one of train, valid, test, adapt"):
         SpeechCorpus("dev")
+    with pytest.raises(ValueError, match=r"split is \['train', 'dev'\]"):
+        SpeechCorpus(["train", "dev"])
     with pytest.raises(ValueError, match=r"unknown speakers \['bob'\]: the corpus has allison, carlo"):
         SpeechCorpus("test", speakers=["carlo", "bob"])
 

@@ -90,7 +90,7 @@ def train(
 
     dprnn-lab train --resume runs/mine --steps 40000
 
-    dprnn-lab train runs/libri --config notebooks/libri2mix.yaml --data Libri2Mix/wav8k/min/train-100
+    dprnn-lab train runs/libri --config data/libri2mix.yaml --data Libri2Mix/wav8k/min/train-100
 
     Ctrl-C ends the run after the step at work; --resume goes on from there. On
     several processes or machines: --devices, --num-nodes, or torchrun.

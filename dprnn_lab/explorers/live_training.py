@@ -31,8 +31,7 @@ def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
     Raises:
         ValueError: no record yet.
     """
-    if not records:
-        raise ValueError("records is empty: train until the first validation")
+    _check(records)
     last = records[-1]
     gains = last.by_kind()
     kind = kind if kind in gains else next(iter(gains))
@@ -55,7 +54,12 @@ def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
 
 
 def draw(records: Sequence[EpochRecord]) -> Figure:
-    """Six panels: loss; SI-SDRi and SI-SDR by kind; histogram now; outputs' correlation; gradient; speed."""
+    """Six panels: loss; SI-SDRi and SI-SDR by kind; histogram now; outputs' correlation; gradient; speed.
+
+    Raises:
+        ValueError: no record yet.
+    """
+    _check(records)
     figure, grid = plt.subplots(2, 3, figsize=(11, 5.2), layout="constrained")
     steps = [r.step for r in records]
     loss, gain, histogram, alike, gradient, speed = grid.flat
@@ -84,6 +88,11 @@ def draw(records: Sequence[EpochRecord]) -> Figure:
         axes.legend(fontsize=8)
     plt.close(figure)  # the caller shows it, once
     return figure
+
+
+def _check(records: Sequence[EpochRecord]) -> None:
+    if not records:
+        raise ValueError("records is empty: train until the first validation")
 
 
 def _histogram(axes: Axes, record: EpochRecord) -> None:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from ..show import COLOURS, player
 from ..speech import SAMPLE_RATE
+from .controls import paired
 from .permutation_path import (
     COLLAPSED,
     RIGHT,
@@ -162,8 +163,8 @@ class PITExplorer(widgets.VBox):
             raise ValueError("mixtures is empty: give at least one name with its sources [2, time]")
         self.mixtures, self.sample_rate, self.seed = dict(mixtures), sample_rate, seed
         self.mixture = widgets.Dropdown(options=list(self.mixtures), description="mixture")
-        self.position, position_row = _paired(0.0, RIGHT, COLLAPSED, 0.05, "position", "0 right, 2 collapsed")
-        self.noise, noise_row = _paired(-20.0, -40.0, 10.0, 1.0, "noise (dB)", "level below each estimate")
+        self.position, position_row = paired(0.0, RIGHT, COLLAPSED, 0.05, "position", "0 right, 2 collapsed")
+        self.noise, noise_row = paired(-20.0, -40.0, 10.0, 1.0, "noise (dB)", "level below each estimate")
         self.listen = widgets.Button(
             description="Play the two estimates", button_style="primary", layout=widgets.Layout(width="14em")
         )
@@ -198,14 +199,3 @@ class PITExplorer(widgets.VBox):
             f"<div>estimate {i + 1}: {player(e, self.sample_rate)._repr_html_()}</div>"
             for i, e in enumerate(self.estimates)
         )
-
-
-def _paired(value: float, low: float, high: float, step: float, name: str, tooltip: str):
-    """A slider, and in a row with it the box that gives it a label and takes exact numbers."""
-    slider = widgets.FloatSlider(value, min=low, max=high, step=step, readout=False, tooltip=tooltip)
-    box = widgets.BoundedFloatText(
-        value, min=low, max=high, step=step, description=name, layout=widgets.Layout(width="12em"),
-        style={"description_width": "6em"}, tooltip=tooltip,
-    )  # fmt: skip
-    widgets.link((slider, "value"), (box, "value"))
-    return slider, widgets.HBox([box, slider])

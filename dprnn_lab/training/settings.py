@@ -37,6 +37,8 @@ class Settings:
     data: str = "corpus"
     valid_data: str | None = None  # such a folder for validation; where None, a part of data is kept for it
     mix: str | None = None  # name of the mixtures' folder, where there are several
+    sexes: str | None = None  # of folders of speakers: a CSV of speaker, sex, or LibriSpeech's SPEAKERS.TXT
+    resample: bool = False  # convert recordings at another rate than the model's
     splits: list[str] = field(
         default_factory=lambda: ["train"]
     )  # of the corpus; "adapt" adds the unseen voice
@@ -49,6 +51,11 @@ class Settings:
     level_db: float = 2.5  # the first source is up to so much over or under the second
     speed: int = 0  # speed perturbation, per cent
     flip: bool = False  # turn half of the sources upside down
+    noise: str | None = None  # white, pink, babble, or a folder of noise
+    snr_db: list[float] = field(default_factory=lambda: [0.0, 20.0])  # of the louder source over the noise
+    noise_share: float = 0.5  # of the mixtures get noise, if there is any
+    rt60: list[float] | None = None  # reverberation times in seconds, lowest and highest; none
+    room_share: float = 0.5  # of the mixtures are set in a room, if there are any
     workers: int = 0  # processes that read ahead
 
     # How it learns.

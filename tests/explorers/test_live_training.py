@@ -47,8 +47,9 @@ def test_the_sentence_says_what_is_wrong(state, words):
 def test_the_sentence_takes_the_kind_that_there_is():
     assert "woman-woman mixtures improve by 0.0 dB" in sentence([record(100, 1.0)], kind="woman-woman")
     assert "man-woman mixtures improve" in sentence([record(100, 1.0)], kind="any")
-    with pytest.raises(ValueError, match="records is empty"):
-        sentence([])
+    for function in (sentence, draw):
+        with pytest.raises(ValueError, match="records is empty"):
+            function([])
 
 
 def test_the_picture_has_the_records_in_it():

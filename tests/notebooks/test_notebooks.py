@@ -15,6 +15,14 @@ SMALL = {
     "01_encoder_decoder": {"oracle_steps": 10, "seed": 3},
     "02_dual_path": {"mixtures": 1, "cost_seconds": 1.0},
     "03_loss_and_pit": {"mixtures_per_kind": 2, "steps": 20, "most_sources": 5},
+    "05_training": {
+        "steps": 30,
+        "by_hand": 12,
+        "resume_steps": 10,
+        "tuning_steps": 4,
+        "mixtures_per_kind": 3,
+        "timed_steps": 2,
+    },  # fmt: skip
     "06_failures_at_inference": {"mixtures": 2, "clip_seconds": 1.0, "seed": 3},
     "07_failures_in_training": {"steps": 60, "probe_steps": 10, "mixtures_per_kind": 2, "seed": 3},
     "08_evaluation": {"mixtures_per_kind": 3, "slow_per_kind": 1, "seed": 3},

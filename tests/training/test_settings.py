@@ -2,7 +2,9 @@ import dataclasses
 
 import pytest
 
-from dprnn_lab.training import Settings
+from dprnn_lab.speech import data_folder
+from dprnn_lab.training import SeparationModule, Settings
+from dprnn_lab.training.run import make_model
 
 
 def test_a_file_brings_back_what_was_written(tmp_path):
@@ -66,3 +68,15 @@ def test_every_setting_has_a_default_of_its_own():
     for field in dataclasses.fields(Settings):
         value = getattr(first, field.name)
         assert not isinstance(value, (list, dict)) or value is not getattr(second, field.name)
+
+
+def test_the_recipe_for_libri2mix_is_the_papers_network():
+    settings = Settings.read(data_folder() / "libri2mix.yaml")
+    model = make_model(settings)
+    assert (model.config["kernel_size"], model.config["chunk_size"], model.config["hop_size"]) == (
+        2,
+        250,
+        125,
+    )
+    assert 2.5e6 < sum(p.numel() for p in model.parameters()) < 2.7e6  # the paper says 2.6 million
+    SeparationModule(model, settings.lr, optimizer=settings.optimizer, halve_after=settings.halve_after)

@@ -1,0 +1,108 @@
+"""Every kind of data that a run may be given."""
+
+import pytest
+import soundfile
+import torch
+
+from dprnn_lab.datasets import FixedSegments, RandomSegments
+from dprnn_lab.mixing import DynamicMixing, FixedMixtures
+from dprnn_lab.training import Settings, train_run
+from dprnn_lab.training.sources import make_data
+
+RATE = 8000
+TINY = {
+    "n_filters": 4,
+    "kernel_size": 32,
+    "stride": 16,
+    "chunk_size": 20,
+    "n_repeats": 1,
+    "bn_chan": 4,
+    "hid_size": 3,
+}
+QUICK = {"model": TINY, "seconds": 0.1, "epoch_size": 4, "batch": 2, "warmup": 1, "steps": 2}
+
+
+def write(path, seconds, seed, rate=RATE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = torch.randn(int(seconds * rate), generator=torch.Generator().manual_seed(seed)) * 0.1
+    soundfile.write(path, noise.numpy(), rate)
+
+
+@pytest.fixture
+def speakers(tmp_path):
+    for i, name in enumerate(("ada", "bea", "carl")):
+        for j in range(3):
+            write(tmp_path / "voices" / name / f"{j}.wav", 5, 10 * i + j)
+    return tmp_path / "voices"
+
+
+@pytest.fixture
+def mixtures(tmp_path):
+    for split in ("train", "dev"):
+        for i in range(4):
+            for j, name in enumerate(("mix_clean", "s1", "s2")):
+                write(tmp_path / "Libri" / split / name / f"{i}.wav", 4.5, 10 * i + j)
+    return tmp_path / "Libri"
+
+
+def test_the_bundled_voices_with_all_that_may_be_done_to_them():
+    settings = Settings(
+        **QUICK, easy_epochs=2, woman_woman=0.25, seen_unseen=0.5, splits=["train", "adapt"], level_db=1.0, speed=10,
+        flip=True, noise="white", snr_db=[5, 5], seed=7,
+    )  # fmt: skip
+    data = make_data(settings, RATE)
+    assert isinstance(data.train, DynamicMixing) and isinstance(data.valid, FixedMixtures)
+    assert data.train.curriculum == [
+        (0, {"man-woman": 1.0}), (2, {"man-woman": 0.25, "woman-woman": 0.25, "seen-unseen": 0.5})
+    ]  # fmt: skip
+    made = data.train
+    assert (made.samples, made.size, made.level_db, made.speed_percent, made.flip, made.seed) == (
+        800,
+        4,
+        1,
+        10,
+        True,
+        7,
+    )
+    assert (made.noise.source, made.noise.snr_db, made.noise.share) == ("white", (5.0, 5.0), 0.5)
+
+
+def test_rooms_are_made_from_the_settings():
+    pytest.importorskip("pyroomacoustics")
+    made = make_data(Settings(**QUICK, rt60=[0.2, 0.2], room_share=0.25), RATE).train
+    assert (made.rooms.rt60, made.rooms.share) == ((0.2, 0.2), 0.25)
+
+
+def test_a_run_learns_from_folders_of_speakers(speakers, tmp_path):
+    settings = Settings(**QUICK, data=str(speakers))
+    data = make_data(settings, RATE)
+    assert set(data.train.voices) == {"ada", "bea", "carl"}
+    assert data.valid[0][0].shape == (4 * RATE,)
+    train_run(settings, tmp_path / "run")
+    assert (tmp_path / "run" / "results.csv").read_text().splitlines()[1].startswith("2,any,200")
+
+
+def test_a_run_learns_from_mixtures_on_disk(mixtures, tmp_path):
+    settings = Settings(**QUICK, data=str(mixtures / "train"), valid_data=str(mixtures / "dev"))
+    data = make_data(settings, RATE)
+    assert isinstance(data.train, RandomSegments) and isinstance(data.valid, FixedSegments)
+    assert data.train[0][0].shape == (800,)
+    train_run(settings, tmp_path / "run")
+    assert (tmp_path / "run" / "results.csv").read_text().splitlines()[1].startswith("2,mix_clean,4")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "give valid_data too"),
+        ({"valid_data": "x", "noise": "white", "speed": 5}, "noise, speed would change them"),
+    ],
+)
+def test_what_ready_mixtures_do_not_allow_is_said(mixtures, change, message):
+    with pytest.raises(ValueError, match=message):
+        make_data(Settings(**QUICK, data=str(mixtures / "train"), **change), RATE)
+
+
+def test_another_layout_is_shown(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a folder for each speaker"):
+        make_data(Settings(**QUICK, data=str(tmp_path)), RATE)
