@@ -317,13 +317,14 @@ def with_end(change):
         ("other answers", lambda losses, patience: (2.5, math.inf)),
         ("other answers", with_end(lambda x, best, end: (best, end or len(x)))),
         ("other answers", with_end(lambda x, best, end: (best or 0, end))),
-        # wrong only when the first was the best, when the run goes on, with a patience of 2, after a NaN at the front
+        # wrong only when the first was the best, when the run goes on, in pauses without NaN,
+        # after a NaN at the front
         ("other answers", with_end(lambda x, best, end: (best or None, end))),
         (
             "other answers",
             with_end(lambda x, best, end: (best if end else nb05._best_of(x, operator.le), end)),
         ),
-        ("other answers", lambda x, p: nb05._stop(x, p, reset=p != 2)),
+        ("other answers", lambda x, p: nb05._stop(x, p, reset=p != 2 or math.isnan(x[1]))),
         ("other answers", lambda x, p: (nb05._begins_with_the_first if x[-1] < 0 else nb05._stop)(x, p)),
         # index() in the whole list finds what the run has not seen, or the NaN at the front
         ("looks past the end", with_end(lambda x, best, end: (best and x.index(np.nanmin(x)), end))),
