@@ -1,5 +1,6 @@
 """``dprnn-lab train``."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -109,11 +110,12 @@ def train(
         settings = settings.changed(**_settings(dict(parse_value(text) for text in values or [])))
         settings = settings.changed(**_settings({k: v for k, v in given.items() if v is not None}))
         train_run(settings, run, resume, progress=sys.stderr.isatty())
-    except (ValueError, TypeError, OSError) as error:  # CheckpointError and AudioError are ValueErrors
+    except (ValueError, TypeError, OSError, ImportError) as error:  # CheckpointError, AudioError are ValueErrors
         stop(error)
-    typer.echo(
-        f"{run}: model.safetensors, results.csv; evaluate it: dprnn-lab evaluate --model {run}/model.safetensors"
-    )
+    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0:  # of several processes one speaks
+        typer.echo(
+            f"{run}: model.safetensors, results.csv; try it: dprnn-lab evaluate --model {run}/model.safetensors"
+        )
 
 
 def _settings(values: dict) -> dict:

@@ -130,6 +130,8 @@ class LiveTraining(widgets.VBox):
             options=[("none yet", -1)], description="hear step", layout={"width": "420px"}
         )
         self.sounds = widgets.HTML(layout={"min_height": "150px"})
+        self.sounds.add_class("training-sounds")
+        self.step.add_class("training-step")
         self.step.observe(self._hear, names="value")
         super().__init__([self.readout, self.picture, self.step, self.sounds])
 

@@ -28,7 +28,7 @@ warnings.filterwarnings(
     "ignore",
     module="lightning",
     message=".*(LeafSpec|num_workers|log_every_n_steps|litlogger|Experiment logs|dirpath has changed"
-    "|exists and is not empty|not resumable|could not find the monitored key).*",
+    "|exists and is not empty|not resumable|could not find the monitored key|sync_dist=True).*",
 )
 
 __all__ = ["PRECISIONS", "train"]

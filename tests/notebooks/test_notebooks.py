@@ -22,7 +22,7 @@ SMALL = {
         "tuning_steps": 4,
         "mixtures_per_kind": 3,
         "timed_steps": 2,
-    },  # fmt: skip
+    },
     "06_failures_at_inference": {"mixtures": 2, "clip_seconds": 1.0, "seed": 3},
     "07_failures_in_training": {"steps": 60, "probe_steps": 10, "mixtures_per_kind": 2, "seed": 3},
     "08_evaluation": {"mixtures_per_kind": 3, "slow_per_kind": 1, "seed": 3},
