@@ -143,7 +143,10 @@ def test_controls_change_mixture_picture_and_sentence(lab):
     assert "white noise 3.0 dB" in lab.readout.value
     assert "Mixture less sources: the noise, peak" in lab.readout.value
     lab.room.value = 1
-    assert "in a room that rings for" in lab.readout.value
+    assert f"in a room that rings for {lab.rooms.times[1]:.2f} s" in lab.readout.value
+    assert lab.mixed.recipe.room == 1
+    lab.room.value = "none"
+    assert lab.mixed.recipe.room is None
     lab.first.value = lab.second.value = "tone"
     assert "tone 4.0 dB over tone" in lab.readout.value
 
@@ -168,6 +171,6 @@ def test_the_level_of_noise_shows_where_there_is_noise(lab):
 
 def test_without_rooms_there_is_only_none(voices, tiny):
     lab = MixingLab(voices, tiny(), samples=T)
-    assert lab.room.options == (("none", None),)
+    assert lab.room.options == (("none", "none"),)
     with pytest.raises(ValueError, match=r"voices are \['ada'\]: give two"):
         MixingLab({"ada": voices["ada"]}, tiny())
