@@ -17,14 +17,14 @@ import torch
 import torchaudio.functional
 
 from .audio import AudioError, check_format, opened, read_mono
+from .datasets import ENDINGS
 from .speech import SAMPLE_RATE
 
 __all__ = ["Noise", "Rooms", "add_noise", "reverberate"]
 
-PEAK = 0.9  # as of a mixture without noise
+PEAK = 0.9  # of a mixture, so that writing it as PCM does not clip
 MADE = ("white", "pink", "babble")
 TALKERS = 8  # segments of speech in babble: more than anybody can follow
-ENDINGS = {".wav", ".flac"}
 
 
 class Noise:

@@ -123,11 +123,8 @@ class _Segments(Dataset):
         mixture, sources, spec = self.mixtures[index]
         start = heard_segment(sources, self.samples, rng)
         part = slice(start, start + self.samples)
-        return (
-            mixture[part].clone(),
-            sources[:, part].clone(),
-            spec,
-        )  # a view would keep the whole file in memory
+        # Copies: a view would keep the whole file in memory.
+        return mixture[part].clone(), sources[:, part].clone(), spec
 
 
 class RandomSegments(_Segments):

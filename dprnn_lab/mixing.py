@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from torchaudio.transforms import Resample
 
 from .audio import read_audio
-from .augmentation import Noise, Rooms, add_noise, reverberate
+from .augmentation import PEAK, Noise, Rooms, add_noise, reverberate
 from .pair_kinds import PAIR_KINDS, pair_kind, pairs_by_kind
 from .speech import SAMPLE_RATE, UNSEEN_SPEAKER, SpeechCorpus, data_folder
 
@@ -32,7 +32,6 @@ __all__ = [
     "segment_length",
 ]
 
-PEAK = 0.9  # of a mixture, so that writing it as PCM does not clip
 RMS = 0.05  # of the louder source before the peak is looked at: -26 dBFS, a usual speech level
 
 

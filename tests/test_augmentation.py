@@ -232,6 +232,16 @@ def test_rooms_change_the_sources_which_still_sum_to_the_mixture(rooms):
         assert torch.cosine_similarity(a, b).min() > 0.3
 
 
+def test_noise_is_the_same_in_a_room_and_without(rooms):
+    noise = Noise("white", snr_db=(0, 20), share=0.5)
+    dry, wet = dynamic(noise=noise), dynamic(noise=noise, rooms=rooms)
+    left = [[(m - s.sum(0)) for m, s in dataset] for dataset in (dry, wet)]
+    assert 4 < sum(bool(a.any()) for a in left[0]) < 16
+    for a, b in zip(*left, strict=True):
+        assert a.any() == b.any()
+        assert not a.any() or torch.cosine_similarity(a, b, dim=0) > 0.999
+
+
 def test_a_share_of_the_mixtures_stays_clean_and_dry(rooms):
     half = dynamic(size=200, noise=Noise("white", share=0.25), rooms=Rooms((0.2, 0.2), count=1, share=0.5))
     clean = dynamic(size=200)

@@ -167,6 +167,7 @@ def test_segments_are_cut_from_the_long_mixtures_and_the_short_ones_counted(libr
         assert mixture.shape == (2000,)
         assert sources.shape == (2, 2000)
         assert torch.allclose(mixture, sources.sum(0), atol=1e-6)
+        assert mixture.untyped_storage().nbytes() == 2000 * 4
         assert sources.untyped_storage().nbytes() == 2 * 2000 * 4
     whole = {spec.id: mixture for mixture, _, spec in DiskMixtures(libri, mix="mix_clean")}
     homes = [[k for k, v in whole.items() if _within(mixture, v)] for mixture, _ in items]

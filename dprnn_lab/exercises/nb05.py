@@ -1,4 +1,4 @@
-"""Exercises of notebook 05: the learning rate, the average of the weights, the shares of the ranks, when to stop.
+"""Exercises of notebook 05: the learning rate, the average of the weights, when to stop, the shares of the ranks.
 
 Each judge feeds inputs on which the usual wrong ideas give different answers, and tells a student which idea
 the answer stems from.
@@ -379,148 +379,6 @@ def my_average(averaged, current, decay):
 
 # ---------------------------------------------------------------- 05.3
 
-# items, world_size, batch: an exact fit; one process; a rest; a rest that fills the batch of one rank and not of the
-# other; the same with three ranks; fewer mixtures than ranks.
-_EPOCHS = ((24, 2, 3), (10, 1, 3), (30, 2, 4), (7, 2, 4), (23, 3, 2), (3, 4, 2))
-
-
-def _share(items, rank, world_size, batch, step, base=None, stride=None, steps=None) -> list[int]:
-    """A batch; ``base`` is its first index, ``steps`` how many there are."""
-    stride = world_size if stride is None else stride
-    base = step * batch * world_size + rank if base is None else base
-    steps = items // (world_size * batch) if steps is None else steps
-    return list(range(base, base + batch * stride, stride)) if step < steps else []
-
-
-def _padded(items, rank, world_size, batch, step) -> list[int]:
-    steps = -(-items // world_size) // batch
-    return [i % items for i in _share(items, rank, world_size, batch, step, steps=steps)]
-
-
-def _alone(items, rank, world_size, batch, step) -> list[int]:
-    found = _share(items, rank, world_size, batch, step, steps=math.inf)
-    return found if found[-1] < items else []
-
-
-_SHARE_SLIPS: Slips = {
-    "contiguous blocks": (
-        lambda n, r, w, b, s: _share(n, r, w, b, s, n // w * r + s * b, 1, n // w // b),
-        "you cut the epoch in one block for each rank. No mixture is read twice, but what the ranks read at one step "
-        "is not what one process with the larger batch reads there. Deal the mixtures out like cards: rank r gets r, "
-        "r + world_size, ...",
-    ),
-    "same for all ranks": (
-        lambda n, r, w, b, s: _share(n, r, w, b, s, s * b, 1, n // b),
-        "all ranks read the same mixtures: several processes, and not a bit more data. `rank` must decide what "
-        "is read.",
-    ),
-    "rank forgotten": (
-        lambda n, r, w, b, s: _share(n, r, w, b, s, s * b * w),
-        "you read every `world_size`-th mixture, but all ranks begin with the same one: the others are never read. "
-        "Begin with `rank`.",
-    ),
-    "blocks of a batch": (
-        lambda n, r, w, b, s: _share(n, r, w, b, s, (s * w + r) * b, 1),
-        "together the ranks read the right mixtures, and rank r has a block of them. The sampler deals them out one by "
-        "one: r, r + world_size, ...",
-    ),
-    "steps overlap": (
-        lambda n, r, w, b, s: _share(n, r, w, b, s, r + s * b),
-        "step 0 is right; the next begins too early, and reads again what step 0 has read. All ranks together move "
-        "on by `batch * world_size` in each step.",
-    ),
-    "step forgotten": (
-        lambda n, r, w, b, s: _share(n, r, w, b, s, r),
-        "every step reads the mixtures of step 0.",
-    ),
-    "partial batch kept": (
-        lambda n, r, w, b, s: [i for i in _share(n, r, w, b, s, steps=math.inf) if i < n],
-        "the last batch of yours is not full. In the mean of that step each of its few mixtures weighs more "
-        "than others do: drop it, return an empty list.",
-    ),
-    "one rank goes on alone": (
-        _alone,
-        "you drop the batches that are not full, each rank for itself. Then one rank has a step that another lacks, "
-        "and waits for ever for its gradient. A step is made by all ranks or by none.",
-    ),
-    "padded": (
-        _padded,
-        "you fill up the last batch with mixtures from the beginning, as `DistributedSampler` does with "
-        "`drop_last=False`. Those would be read twice: drop the step.",
-    ),
-    "wrapped round": (
-        lambda n, r, w, b, s: [i % n for i in _share(n, r, w, b, s, steps=math.inf)],
-        "when the epoch is over you begin again. Return an empty list for a step that it does not have.",
-    ),
-    "past the end": (
-        lambda n, r, w, b, s: _share(n, r, w, b, s, steps=math.inf),
-        "you return indices of mixtures that do not exist. Return an empty list for a step that not all ranks have a "
-        "full batch for.",
-    ),
-}
-
-
-def _shares(function: Callable, epoch: tuple[int, int, int]) -> dict[tuple[int, int], list[int]]:
-    """What every rank reads at every step, and at two steps that the epoch does not have, by (step, rank)."""
-    items, world_size, batch = epoch
-    steps = items // (world_size * batch) + 2
-    return {
-        (step, rank): _as_indices(function(items, rank, world_size, batch, step))
-        for step in range(steps)
-        for rank in range(world_size)
-    }
-
-
-def _as_indices(answer) -> list[int]:
-    try:
-        return [operator.index(i) for i in answer]
-    except TypeError:
-        raise Mistake("not indices", f"you return {answer!r}; return a list of whole numbers.") from None
-
-
-def _judge_share(function: Callable) -> None:
-    for epoch in _EPOCHS:
-        answer, wanted = _shares(function, epoch), _shares(_share, epoch)
-        if answer == wanted:
-            continue
-        _name_the_slip(answer, _SHARE_SLIPS, lambda slip, epoch=epoch: _shares(slip, epoch))
-        where = next(key for key in wanted if answer[key] != wanted[key])
-        raise Mistake(
-            "other numbers",
-            "items={}, world_size={}, batch={}: ".format(*epoch)
-            + "at step {} rank {} ".format(*where)
-            + f"reads {wanted[where]}, you say {answer[where]}.",
-        )
-
-
-share = Exercise(
-    id="05.3",
-    title="Who reads what",
-    task="Several processes share an epoch of `items` mixtures; nothing is shuffled. Of all mixtures rank r reads "
-    "r, r + `world_size`, r + 2 `world_size`, ..., in batches of `batch`. Write `my_share(items, rank, world_size, "
-    "batch, step)`: the list of indices that `rank` reads at `step`, counted from 0. A step is made by all ranks or by "
-    "none: return `[]` where one of them has no full batch.",
-    done_when="at every step the ranks read different mixtures, together those of one process with `world_size` times "
-    "the batch, and all of them stop at the same step.",
-    judge=_judge_share,
-    hints=(
-        "At one step all ranks together read `batch * world_size` mixtures. Where do those of step `step` begin, and "
-        "where do they end?",
-        "`range(first, end, world_size)` deals them out, from `first = step * batch * world_size + rank`. The step is "
-        "made if the end of *all* ranks' batches lies within `items`.",
-    ),
-    solution="""```python
-def my_share(items, rank, world_size, batch, step):
-    together = batch * world_size
-    begin, end = step * together, (step + 1) * together
-    return list(range(begin + rank, end, world_size)) if end <= items else []
-```""",
-    minutes=6,
-    difficulty=2,
-)
-
-# ---------------------------------------------------------------- 05.4
-
 _NAN = math.nan
 
 # Validation losses (dB, lower is better) and patience: always better; over before a late best; equal ones; pauses that
@@ -698,7 +556,7 @@ def _plain(pair: tuple) -> tuple:
 
 
 stop = Exercise(
-    id="05.4",
+    id="05.3",
     title="When to stop",
     task="Write `my_stop(losses, patience)` for the losses of all validations of a run, lower is better. The run ends "
     "when `patience` validations in a row were without progress; only a loss *below* all before is progress, an equal "
@@ -727,5 +585,147 @@ def my_stop(losses, patience):
     return best, None
 ```""",
     minutes=5,
+    difficulty=2,
+)
+
+# ---------------------------------------------------------------- 05.4
+
+# items, world_size, batch: an exact fit; one process; a rest; a rest that fills the batch of one rank and not of the
+# other; the same with three ranks; fewer mixtures than ranks.
+_EPOCHS = ((24, 2, 3), (10, 1, 3), (30, 2, 4), (7, 2, 4), (23, 3, 2), (3, 4, 2))
+
+
+def _share(items, rank, world_size, batch, step, base=None, stride=None, steps=None) -> list[int]:
+    """A batch; ``base`` is its first index, ``steps`` how many there are."""
+    stride = world_size if stride is None else stride
+    base = step * batch * world_size + rank if base is None else base
+    steps = items // (world_size * batch) if steps is None else steps
+    return list(range(base, base + batch * stride, stride)) if step < steps else []
+
+
+def _padded(items, rank, world_size, batch, step) -> list[int]:
+    steps = -(-items // world_size) // batch
+    return [i % items for i in _share(items, rank, world_size, batch, step, steps=steps)]
+
+
+def _alone(items, rank, world_size, batch, step) -> list[int]:
+    found = _share(items, rank, world_size, batch, step, steps=math.inf)
+    return found if found[-1] < items else []
+
+
+_SHARE_SLIPS: Slips = {
+    "contiguous blocks": (
+        lambda n, r, w, b, s: _share(n, r, w, b, s, n // w * r + s * b, 1, n // w // b),
+        "you cut the epoch in one block for each rank. No mixture is read twice, but what the ranks read at one step "
+        "is not what one process with the larger batch reads there. Deal the mixtures out like cards: rank r gets r, "
+        "r + world_size, ...",
+    ),
+    "same for all ranks": (
+        lambda n, r, w, b, s: _share(n, r, w, b, s, s * b, 1, n // b),
+        "all ranks read the same mixtures: several processes, and not a bit more data. `rank` must decide what "
+        "is read.",
+    ),
+    "rank forgotten": (
+        lambda n, r, w, b, s: _share(n, r, w, b, s, s * b * w),
+        "you read every `world_size`-th mixture, but all ranks begin with the same one: the others are never read. "
+        "Begin with `rank`.",
+    ),
+    "blocks of a batch": (
+        lambda n, r, w, b, s: _share(n, r, w, b, s, (s * w + r) * b, 1),
+        "together the ranks read the right mixtures, and rank r has a block of them. The sampler deals them out one by "
+        "one: r, r + world_size, ...",
+    ),
+    "steps overlap": (
+        lambda n, r, w, b, s: _share(n, r, w, b, s, r + s * b),
+        "step 0 is right; the next begins too early, and reads again what step 0 has read. All ranks together move "
+        "on by `batch * world_size` in each step.",
+    ),
+    "step forgotten": (
+        lambda n, r, w, b, s: _share(n, r, w, b, s, r),
+        "every step reads the mixtures of step 0.",
+    ),
+    "partial batch kept": (
+        lambda n, r, w, b, s: [i for i in _share(n, r, w, b, s, steps=math.inf) if i < n],
+        "the last batch of yours is not full. In the mean of that step each of its few mixtures weighs more "
+        "than others do: drop it, return an empty list.",
+    ),
+    "one rank goes on alone": (
+        _alone,
+        "you drop the batches that are not full, each rank for itself. Then one rank has a step that another lacks, "
+        "and waits for ever for its gradient. A step is made by all ranks or by none.",
+    ),
+    "padded": (
+        _padded,
+        "you fill up the last batch with mixtures from the beginning, as `DistributedSampler` does with "
+        "`drop_last=False`. Those would be read twice: drop the step.",
+    ),
+    "wrapped round": (
+        lambda n, r, w, b, s: [i % n for i in _share(n, r, w, b, s, steps=math.inf)],
+        "when the epoch is over you begin again. Return an empty list for a step that it does not have.",
+    ),
+    "past the end": (
+        lambda n, r, w, b, s: _share(n, r, w, b, s, steps=math.inf),
+        "you return indices of mixtures that do not exist. Return an empty list for a step that not all ranks have a "
+        "full batch for.",
+    ),
+}
+
+
+def _shares(function: Callable, epoch: tuple[int, int, int]) -> dict[tuple[int, int], list[int]]:
+    """What every rank reads at every step, and at two steps that the epoch does not have, by (step, rank)."""
+    items, world_size, batch = epoch
+    steps = items // (world_size * batch) + 2
+    return {
+        (step, rank): _as_indices(function(items, rank, world_size, batch, step))
+        for step in range(steps)
+        for rank in range(world_size)
+    }
+
+
+def _as_indices(answer) -> list[int]:
+    try:
+        return [operator.index(i) for i in answer]
+    except TypeError:
+        raise Mistake("not indices", f"you return {answer!r}; return a list of whole numbers.") from None
+
+
+def _judge_share(function: Callable) -> None:
+    for epoch in _EPOCHS:
+        answer, wanted = _shares(function, epoch), _shares(_share, epoch)
+        if answer == wanted:
+            continue
+        _name_the_slip(answer, _SHARE_SLIPS, lambda slip, epoch=epoch: _shares(slip, epoch))
+        where = next(key for key in wanted if answer[key] != wanted[key])
+        raise Mistake(
+            "other numbers",
+            "items={}, world_size={}, batch={}: ".format(*epoch)
+            + "at step {} rank {} ".format(*where)
+            + f"reads {wanted[where]}, you say {answer[where]}.",
+        )
+
+
+share = Exercise(
+    id="05.4",
+    title="Who reads what",
+    task="Several processes share an epoch of `items` mixtures; nothing is shuffled. Of all mixtures rank r reads "
+    "r, r + `world_size`, r + 2 `world_size`, ..., in batches of `batch`. Write `my_share(items, rank, world_size, "
+    "batch, step)`: the list of indices that `rank` reads at `step`, counted from 0. A step is made by all ranks or by "
+    "none: return `[]` where one of them has no full batch.",
+    done_when="at every step the ranks read different mixtures, together those of one process with `world_size` times "
+    "the batch, and all of them stop at the same step.",
+    judge=_judge_share,
+    hints=(
+        "At one step all ranks together read `batch * world_size` mixtures. Where do those of step `step` begin, and "
+        "where do they end?",
+        "`range(first, end, world_size)` deals them out, from `first = step * batch * world_size + rank`. The step is "
+        "made if the end of *all* ranks' batches lies within `items`.",
+    ),
+    solution="""```python
+def my_share(items, rank, world_size, batch, step):
+    together = batch * world_size
+    begin, end = step * together, (step + 1) * together
+    return list(range(begin + rank, end, world_size)) if end <= items else []
+```""",
+    minutes=6,
     difficulty=2,
 )

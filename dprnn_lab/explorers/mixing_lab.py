@@ -25,13 +25,14 @@ def draw_mixed(mixed: Mixed) -> Figure:
     """Spectrograms of the mixture and of both sources on one scale of levels."""
     figure, grid = plt.subplots(1, 3, figsize=(10, 2.7), sharey=True)
     figure.subplots_adjust(
-        left=0.055, right=0.99, bottom=0.19, top=0.89, wspace=0.08
+        left=0.055, right=0.98, bottom=0.19, top=0.89, wspace=0.1
     )  # at one place at every refresh
     sounds = (mixed.mixture, *mixed.sources)
     titles = ("mixture", f"first: {mixed.recipe.first}", f"second: {mixed.recipe.second}")
     top = max(float(spectrogram_db(s)[0].max()) for s in sounds)
     for axes, sound, title in zip(grid, sounds, titles, strict=True):
         draw_spectrogram(axes, sound, title, top_db=top)
+        axes.locator_params("x", nbins=4)
         axes.label_outer()
     return figure
 
@@ -104,14 +105,14 @@ class MixingLab(widgets.VBox):
         names = list(voices)
         self.first = _choice("first voice", names, names[0])
         self.second = _choice("second voice", names, names[1])
-        self.level, level_row = paired(0.0, -10.0, 10.0, 0.5, "first over second (dB)", name_width=10)
+        self.level, level_row = paired(0.0, -10.0, 10.0, 0.5, "first over second (dB)", name_width=11)
         self.speed = _choice("speed of second (%)", SPEEDS, 100)
         self.flip = widgets.Checkbox(False, description="second upside down", indent=False)
         self.noise = _choice("noise", (DRY, *MADE), DRY)
-        self.snr, self.snr_row = paired(10.0, -5.0, 30.0, 1.0, "louder over noise (dB)", name_width=10)
+        self.snr, self.snr_row = paired(10.0, -5.0, 30.0, 1.0, "louder over noise (dB)", name_width=11)
         times = rooms.times if rooms else ()
         places = sorted((f"rings for {time:.2f} s", i) for i, time in enumerate(times))
-        self.room = _choice("room", [("none", None), *places], None)
+        self.room = _choice("room", [(DRY, DRY), *places], DRY)
         self.ask = widgets.Button(
             description="Separate", button_style="primary", tooltip="ask the model for its two estimates"
         )
@@ -151,7 +152,7 @@ class MixingLab(widgets.VBox):
     def _refresh(self, change: dict | None = None) -> None:
         recipe = Recipe(
             self.first.value, self.second.value, self.level.value, self.speed.value, self.flip.value,
-            self.noise.value, self.snr.value, self.room.value,
+            self.noise.value, self.snr.value, None if self.room.value == DRY else self.room.value,
         )  # fmt: skip
         self.snr_row.layout.visibility = "hidden" if recipe.noise == DRY else "visible"
         self.mixed = make_mixture(recipe, self.voices, self.samples, self.rooms, self.seed)
@@ -199,6 +200,6 @@ class MixingLab(widgets.VBox):
 
 def _choice(name: str, options: Sequence, value) -> widgets.Dropdown:
     return widgets.Dropdown(
-        options=list(options), value=value, description=name, style={"description_width": "9em"},
-        layout=widgets.Layout(width="19em"),
+        options=list(options), value=value, description=name, style={"description_width": "11em"},
+        layout=widgets.Layout(width="21em"),
     )  # fmt: skip

@@ -1,9 +1,12 @@
 """Notebook 05's exercises: the named mistakes, each with its own hint, and answers that are right another way."""
 
 import inspect
+import json
 import itertools
 import math
 import operator
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -224,78 +227,6 @@ def test_pytorch_too_copies_counters():
 # 05.3
 
 
-@pytest.mark.parametrize("mistake", nb05._SHARE_SLIPS)
-def test_share_slips(mistake, fails_with):
-    slip, hint = nb05._SHARE_SLIPS[mistake]
-    fails_with(nb05.share, mistake, lambda *question: slip(*question), hint)
-
-
-def share_if(wrong, mistake):
-    """Right, but for the numbers of ranks that ``wrong`` names."""
-    slip, _ = nb05._SHARE_SLIPS[mistake]
-    return lambda n, r, w, b, s: (slip if wrong(w) else nb05._share)(n, r, w, b, s)
-
-
-@pytest.mark.parametrize(
-    ("mistake", "answer"),
-    [
-        ("not indices", lambda n, r, w, b, s: 3),
-        ("not indices", lambda n, r, w, b, s: nb05._share(n, r, w, b, s) or None),
-        ("not indices", lambda n, r, w, b, s: [i / 1 for i in nb05._share(n, r, w, b, s)]),
-        ("other numbers", lambda n, r, w, b, s: [r]),
-        ("other numbers", lambda n, r, w, b, s: nb05._share(n, r, w, b, s)[::-1]),
-        # wrong only with one process, with two ranks, with three, and with more ranks than mixtures
-        ("partial batch kept", share_if(lambda w: w == 1, "partial batch kept")),
-        ("one rank goes on alone", share_if(lambda w: w == 2, "one rank goes on alone")),
-        ("one rank goes on alone", share_if(lambda w: w == 3, "one rank goes on alone")),
-        ("other numbers", lambda n, r, w, b, s: [0] if n == 3 else nb05._share(n, r, w, b, s)),
-    ],
-)
-def test_other_shares(mistake, answer, fails_with):
-    fails_with(nb05.share, mistake, answer)
-
-
-def samplers(items, rank, world_size, batch, step):
-    """What PyTorch's own samplers give, with everything dropped that is not whole."""
-    ranks = DistributedSampler(range(items), world_size, rank, shuffle=False, drop_last=True)
-    batches = list(BatchSampler(ranks, batch, drop_last=True))
-    return batches[step] if step < len(batches) else []
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        samplers,
-        lambda n, r, w, b, s: torch.tensor(nb05._share(n, r, w, b, s), dtype=torch.long),
-        lambda n, r, w, b, s: np.arange(n // (w * b) * w * b).reshape(-1, b, w)[s : s + 1, :, r].flatten(),
-    ],
-)
-def test_shares_that_are_right_another_way(answer):
-    nb05.share.check(answer)
-    assert nb05.share.outcome == RIGHT
-
-
-def test_the_shares_together_are_the_larger_batch_of_one_process():
-    for items, world_size, batch in nb05._EPOCHS:
-        for step in range(items):
-            ranks = [nb05._share(items, rank, world_size, batch, step) for rank in range(world_size)]
-            together = [i for indices in ranks for i in indices]
-            assert sorted(together) == nb05._share(items, 0, 1, batch * world_size, step)
-            assert len({len(indices) for indices in ranks}) == 1
-
-
-def test_the_sampler_that_pads_is_the_slip_of_that_name():
-    for items, world_size, batch in nb05._EPOCHS:
-        for rank in range(world_size):
-            ranks = DistributedSampler(range(items), world_size, rank, shuffle=False, drop_last=False)
-            batches = list(BatchSampler(ranks, batch, drop_last=True))
-            found = [nb05._padded(items, rank, world_size, batch, step) for step in range(len(batches) + 1)]
-            assert found == [*batches, []]
-
-
-# 05.4
-
-
 @pytest.mark.parametrize("mistake", nb05._STOP_SLIPS)
 def test_stop_slips(mistake, fails_with):
     slip, hint = nb05._STOP_SLIPS[mistake]
@@ -430,3 +361,85 @@ def test_an_answer_that_spoils_the_losses_is_judged_by_what_they_were():
 
     nb05.stop.check(spoils)
     assert nb05.stop.outcome == RIGHT
+
+
+# 05.4
+
+
+@pytest.mark.parametrize("mistake", nb05._SHARE_SLIPS)
+def test_share_slips(mistake, fails_with):
+    slip, hint = nb05._SHARE_SLIPS[mistake]
+    fails_with(nb05.share, mistake, lambda *question: slip(*question), hint)
+
+
+def share_if(wrong, mistake):
+    """Right, but for the numbers of ranks that ``wrong`` names."""
+    slip, _ = nb05._SHARE_SLIPS[mistake]
+    return lambda n, r, w, b, s: (slip if wrong(w) else nb05._share)(n, r, w, b, s)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "answer"),
+    [
+        ("not indices", lambda n, r, w, b, s: 3),
+        ("not indices", lambda n, r, w, b, s: nb05._share(n, r, w, b, s) or None),
+        ("not indices", lambda n, r, w, b, s: [i / 1 for i in nb05._share(n, r, w, b, s)]),
+        ("other numbers", lambda n, r, w, b, s: [r]),
+        ("other numbers", lambda n, r, w, b, s: nb05._share(n, r, w, b, s)[::-1]),
+        # wrong only with one process, with two ranks, with three, and with more ranks than mixtures
+        ("partial batch kept", share_if(lambda w: w == 1, "partial batch kept")),
+        ("one rank goes on alone", share_if(lambda w: w == 2, "one rank goes on alone")),
+        ("one rank goes on alone", share_if(lambda w: w == 3, "one rank goes on alone")),
+        ("other numbers", lambda n, r, w, b, s: [0] if n == 3 else nb05._share(n, r, w, b, s)),
+    ],
+)
+def test_other_shares(mistake, answer, fails_with):
+    fails_with(nb05.share, mistake, answer)
+
+
+def samplers(items, rank, world_size, batch, step):
+    """What PyTorch's own samplers give, with everything dropped that is not whole."""
+    ranks = DistributedSampler(range(items), world_size, rank, shuffle=False, drop_last=True)
+    batches = list(BatchSampler(ranks, batch, drop_last=True))
+    return batches[step] if step < len(batches) else []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        samplers,
+        lambda n, r, w, b, s: torch.tensor(nb05._share(n, r, w, b, s), dtype=torch.long),
+        lambda n, r, w, b, s: np.arange(n // (w * b) * w * b).reshape(-1, b, w)[s : s + 1, :, r].flatten(),
+    ],
+)
+def test_shares_that_are_right_another_way(answer):
+    nb05.share.check(answer)
+    assert nb05.share.outcome == RIGHT
+
+
+def test_the_shares_together_are_the_larger_batch_of_one_process():
+    for items, world_size, batch in nb05._EPOCHS:
+        for step in range(items):
+            ranks = [nb05._share(items, rank, world_size, batch, step) for rank in range(world_size)]
+            together = [i for indices in ranks for i in indices]
+            assert sorted(together) == nb05._share(items, 0, 1, batch * world_size, step)
+            assert len({len(indices) for indices in ranks}) == 1
+
+
+def test_the_sampler_that_pads_is_the_slip_of_that_name():
+    for items, world_size, batch in nb05._EPOCHS:
+        for rank in range(world_size):
+            ranks = DistributedSampler(range(items), world_size, rank, shuffle=False, drop_last=False)
+            batches = list(BatchSampler(ranks, batch, drop_last=True))
+            found = [nb05._padded(items, rank, world_size, batch, step) for step in range(len(batches) + 1)]
+            assert found == [*batches, []]
+
+
+def test_the_minutes_of_the_cards_are_those_that_the_notebook_states():
+    path = Path(__file__).parents[2] / "notebooks" / "05_training.ipynb"
+    text = " ".join("".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).split())
+    total, reading, exercises = map(
+        int, re.search(r"about (\d+) minutes: (\d+) to read, try and wait, (\d+) for the four", text).groups()
+    )
+    assert exercises == sum(e.minutes for e in ALL)
+    assert total == reading + exercises
