@@ -110,7 +110,12 @@ def train(
         settings = settings.changed(**_settings(dict(parse_value(text) for text in values or [])))
         settings = settings.changed(**_settings({k: v for k, v in given.items() if v is not None}))
         train_run(settings, run, resume, progress=sys.stderr.isatty())
-    except (ValueError, TypeError, OSError, ImportError) as error:  # CheckpointError, AudioError are ValueErrors
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        ImportError,
+    ) as error:  # CheckpointError, AudioError are ValueErrors
         stop(error)
     if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0:  # of several processes one speaks
         typer.echo(

@@ -1,8 +1,8 @@
 """Notebook 05's exercises: the named mistakes, each with its own hint, and answers that are right another way."""
 
 import inspect
-import json
 import itertools
+import json
 import math
 import operator
 import re
