@@ -114,8 +114,8 @@ class LiveTraining(widgets.VBox):
     Args:
         live: draw (True) or print lines of text (False); None to draw where a notebook is.
 
-    Attributes: ``records``, ``readout`` (a sentence), ``picture``, ``step`` (which validation is heard),
-    ``sounds`` (players), and ``lines`` (what a terminal would show).
+    Attributes: ``records``, ``readout`` (a sentence), ``picture``, ``earlier`` and ``later`` (buttons: which
+    validation is heard), ``shown`` (its index), ``sounds`` (players).
     """
 
     def __init__(self, live: bool | None = None):
@@ -126,14 +126,19 @@ class LiveTraining(widgets.VBox):
         self.picture = widgets.Image(
             format="png", layout={"width": "990px", "height": "468px", "object_fit": "contain"}
         )
-        self.step = widgets.SelectionSlider(
-            options=[("none yet", -1)], description="hear step", layout={"width": "420px"}
-        )
+        # Two buttons and not a slider: while the cell is at work the front end's echoes of a slider's changes wait,
+        # and come back as if somebody had moved it.
+        self.earlier = widgets.Button(description="earlier step", icon="arrow-left", disabled=True)
+        self.later = widgets.Button(description="later step", icon="arrow-right", disabled=True)
+        self.shown = -1  # index of the record that is heard
         self.sounds = widgets.HTML(layout={"min_height": "150px"})
         self.sounds.add_class("training-sounds")
-        self.step.add_class("training-step")
-        self.step.observe(self._hear, names="value")
-        super().__init__([self.readout, self.picture, self.step, self.sounds])
+        self.earlier.on_click(lambda _: self._hear(self.shown - 1))
+        self.later.on_click(lambda _: self._hear(self.shown + 1))
+        super().__init__([self.readout, self.picture, widgets.HBox([self.earlier, self.later]), self.sounds])
+
+    def __repr__(self) -> str:
+        return "The live view of a run, a widget: run this notebook in JupyterLab to see it move."
 
     def __call__(self, record: EpochRecord) -> None:
         """Take one more record."""
@@ -143,12 +148,12 @@ class LiveTraining(widgets.VBox):
             return
         self.readout.value = f"<p>{sentence(self.records)}</p>"
         self.picture.value = png(draw(self.records))
-        self.step.options = [(str(r.step), i) for i, r in enumerate(self.records)]
-        self.step.value = len(self.records) - 1
+        self._hear(len(self.records) - 1)
 
-    def _hear(self, change) -> None:
-        if change["new"] >= 0 and self.records:
-            self.sounds.value = _players(self.records[change["new"]])
+    def _hear(self, index: int) -> None:
+        self.shown = index
+        self.earlier.disabled, self.later.disabled = index == 0, index == len(self.records) - 1
+        self.sounds.value = f"<p>At step {self.records[index].step}:</p>{_players(self.records[index])}"
 
 
 def _players(record: EpochRecord) -> str:
