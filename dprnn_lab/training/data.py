@@ -39,9 +39,11 @@ class MixingData(L.LightningDataModule):
         self.train, self.valid, self.batch_size, self.workers = train, valid, batch_size, workers
         self.started = False
 
-    def _sampler(self, dataset) -> "_Share":
-        # The training mixtures are random in themselves: the sampler only divides them among the ranks.
-        return _Share(dataset, self.trainer.world_size, self.trainer.global_rank, shuffle=False)
+    def _sampler(self, dataset, drop_last: bool) -> "_Share":
+        # The training mixtures are random in themselves: the sampler only divides them among the ranks. Where they
+        # do not divide, training leaves the rest out, and validation scores a mixture twice and counts it once.
+        ranks, rank = self.trainer.world_size, self.trainer.global_rank
+        return _Share(dataset, ranks, rank, shuffle=False, drop_last=drop_last)
 
     def train_dataloader(self) -> DataLoader:
         # The trainer asks again at every epoch (reload_dataloaders_every_n_epochs=1).
@@ -52,7 +54,7 @@ class MixingData(L.LightningDataModule):
                 f"{self.trainer.world_size} processes): make the epoch larger or the batch smaller"
             )
         loader = DataLoader(
-            self.train, self.batch_size, sampler=self._sampler(self.train), drop_last=True,
+            self.train, self.batch_size, sampler=self._sampler(self.train, drop_last=True), drop_last=True,
             num_workers=self.workers,
         )  # fmt: skip
         if not self.started:
@@ -63,7 +65,9 @@ class MixingData(L.LightningDataModule):
         return loader
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(self.valid, 8, sampler=self._sampler(self.valid), collate_fn=_stack)
+        return DataLoader(
+            self.valid, 8, sampler=self._sampler(self.valid, drop_last=False), collate_fn=_stack
+        )
 
 
 def _stack(items: list) -> tuple[torch.Tensor, torch.Tensor, list[str], list[str]]:

@@ -96,7 +96,9 @@ def train(
     if compile_model:
         model.compile()
     stop = StopAfterStep()
-    callbacks = [WeightAveraging(avg_fn=moving_average(ema)), *_keepers(run), TrueSteps(), stop]
+    # Buffers are copied, not averaged: batch norms count their batches in whole numbers.
+    average = WeightAveraging(use_buffers=False, avg_fn=moving_average(ema))
+    callbacks = [average, *_keepers(run), TrueSteps(), stop]
     if stop_after is not None:
         callbacks.append(EarlyStopping("valid_loss", patience=stop_after, verbose=False))
     if progress:

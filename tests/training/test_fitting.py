@@ -198,6 +198,26 @@ def test_two_ranks_read_disjoint_shares(run):
     assert sorted(shares[0] + shares[1]) == list(range(8))
 
 
+def test_a_rest_that_does_not_divide_is_left_out_of_training_and_kept_in_validation():
+    items = DynamicMixing({n: torch.randn(900) for n in SEXES}, SEXES, samples=400, size=7)
+    data = MixingData(items, list(range(7)), BATCH)
+    progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=0)))
+    data.trainer = SimpleNamespace(
+        world_size=2, global_rank=1, current_epoch=0, fit_loop=SimpleNamespace(epoch_loop=progress)
+    )
+    assert list(data.train_dataloader().sampler) == [1, 3, 5]
+    assert list(data.val_dataloader().sampler) == [1, 3, 5, 0]
+
+
+def test_a_network_with_batch_norms_trains(run, tiny, tmp_path):
+    generator = torch.Generator().manual_seed(1)
+    voices = {name: torch.randn(900, generator=generator) for name in SEXES}
+    data = MixingData(DynamicMixing(voices, SEXES, samples=400, size=4), [], BATCH)
+    model = train(tiny(n_repeats=1, norm_type="bN"), data, tmp_path / "bn", 2, listeners=())
+    counters = [v for k, v in model.state_dict().items() if k.endswith("num_batches_tracked")]
+    assert counters and all(int(c) == 2 for c in counters)
+
+
 @pytest.mark.parametrize(("broken_at", "valid_every"), [(7, 1), (8, 3), (10, 2), (13, 3)])
 def test_a_run_that_broke_goes_on_from_its_last_checkpoint(run, broken_at, valid_every):
     # Three steps make an epoch and a checkpoint; the batches read since then are read again.
