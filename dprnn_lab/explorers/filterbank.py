@@ -225,6 +225,9 @@ class FilterbankExplorer(widgets.VBox):
             ]
         )
 
+    def __repr__(self) -> str:
+        return "The mask explorer, a widget: run this notebook in JupyterLab to use it."
+
     def _from_slider(self, change) -> None:
         low, high = change["new"]
         self._syncing = True

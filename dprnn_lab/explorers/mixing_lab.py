@@ -149,6 +149,9 @@ class MixingLab(widgets.VBox):
         self.ask.on_click(self._separate)
         self._refresh()
 
+    def __repr__(self) -> str:
+        return "The mixing explorer, a widget: run this notebook in JupyterLab to use it."
+
     def _refresh(self, change: dict | None = None) -> None:
         recipe = Recipe(
             self.first.value, self.second.value, self.level.value, self.speed.value, self.flip.value,

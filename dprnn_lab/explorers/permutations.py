@@ -181,6 +181,9 @@ class PITExplorer(widgets.VBox):
         self.listen.on_click(self._play)
         self._refresh()
 
+    def __repr__(self) -> str:
+        return "The PIT explorer, a widget: run this notebook in JupyterLab to use it."
+
     def _refresh(self, change: dict | None = None) -> None:
         sources = self.mixtures[self.mixture.value]
         position = round(self.position.value, 6)  # a slider's steps add up to 0.9999999
