@@ -50,7 +50,8 @@ def diagnose(
         loss: your loss function, ``loss(estimates [B, S, T], sources [B, S, T])``; it is called with probes.
         data: lists of training and test material: see :func:`dprnn_lab.diagnosis.training_evidence.read_data`.
         scores: of single examples: a table of :func:`dprnn_lab.evaluation.evaluate`, its ``scores.csv`` or the folder
-            with it, or SI-SDRi as arrays, ``{kind: [...]}``.
+            with it, or SI-SDRi as arrays, ``{kind: [...]}``; when None, those of the last validation in the run's
+            folder.
 
     Returns:
         A :class:`Report`: ``report.findings``, likeliest cause first; it prints, shows in a notebook, and has

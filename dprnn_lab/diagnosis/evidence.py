@@ -19,7 +19,7 @@ from ..remix import Remix, remix
 from .file import CheckpointFile, examine
 from .finding import Finding
 from .parameters import Layer, layers
-from .score_table import read_scores
+from .score_table import last_validation, read_scores
 from .sound import NOTHING, Sound, as_signals, read_sound
 from .training_evidence import read_batch, read_data, read_run
 
@@ -95,6 +95,7 @@ class Evidence:
         self.run = None if run is None else read_run(run)
         self.batch = None if batch is None else read_batch(batch)
         self.data = None if data is None else read_data(data)
+        scores = last_validation(run) if scores is None else scores
         self.scores = None if scores is None else read_scores(scores)
 
     def _loaded(self) -> nn.Module | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-__all__ = ["NAMES", "ExampleScores", "Split", "read_scores", "two_heaps"]
+__all__ = ["NAMES", "ExampleScores", "Split", "last_validation", "read_scores", "two_heaps"]
 
 NAMES = {"si_sdri": "SI-SDRi", "si_sdr": "SI-SDR"}  # columns; the first that is there is looked at
 ALL = "all"  # the kind of what nobody named
@@ -73,6 +73,13 @@ def read_scores(scores) -> ExampleScores:
     if whole.empty:
         raise ValueError("there are no scores: evaluate at least one example")
     return ExampleScores(whole, len(numbers) - len(whole))
+
+
+def last_validation(run) -> Path | None:
+    """The scores per example that a run of :func:`dprnn_lab.training.train` left last; None where there are none."""
+    if not isinstance(run, (str, os.PathLike)):
+        return None
+    return max((Path(run) / "validation").glob("step*.csv"), key=lambda path: path.name, default=None)
 
 
 def _read_file(path: Path) -> pd.DataFrame:

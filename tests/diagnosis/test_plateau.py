@@ -101,6 +101,19 @@ def test_the_folder_of_an_evaluation(tmp_path):
     assert read_scores(read) is read
 
 
+def test_the_folder_of_a_run_brings_its_last_validation(tmp_path):
+    recorded_curve("healthy-0").to_csv(tmp_path / "metrics.csv", index=False)
+    (tmp_path / "validation").mkdir()
+    for step, lost in ((100, 10.0), (600, 0.5)):
+        table = pd.DataFrame({"kind": ["a"] * 12 + ["b"] * 12, "si_sdri": heaps(lost, 10, 24)})
+        table.to_csv(tmp_path / "validation" / f"step{step:07d}.csv", index=False)
+    finding = reading(run=tmp_path)
+    assert finding.state == "fail"
+    assert finding.evidence["a"] == pytest.approx(0.5, abs=0.6)
+    healthy = healthy_scores(0)
+    assert reading(run=tmp_path, scores=healthy).state == "ok"  # what is given counts
+
+
 def test_the_cut_explains_the_most():
     split = two_heaps([0, 1, 2, 3, 20, 21])
     assert (split.low, split.high, split.share) == (1.5, 20.5, pytest.approx(4 / 6))
