@@ -34,6 +34,9 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores.csv, report.md and report.html; resumable.")
     ] = None,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Also scores.parquet. Needs --out, pyarrow.")
+    ] = False,
     workers: Annotated[int, typer.Option(help="Processes; 0 computes in this one. Needs --out.")] = 0,
 ) -> None:
     """Score models and baselines on the same mixtures.
@@ -62,7 +65,7 @@ def evaluate(
             made = {name: make_system(spec) for name, spec in systems.items()}
             table = evaluation.evaluate(made, mixtures, wanted)
         else:
-            table = evaluate_to(out, systems, mixtures, wanted, workers)
+            table = evaluate_to(out, systems, mixtures, wanted, workers, parquet=parquet)
             evaluation.write_report(out, table, systems, mixtures)
     except (ValueError, OSError) as error:  # CheckpointError and AudioError are ValueErrors
         stop(error)

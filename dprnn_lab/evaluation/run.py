@@ -4,6 +4,7 @@ Notebook: 08_evaluation
 """
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -47,6 +48,7 @@ def evaluate_to(
     metrics: Sequence[str] = ("si_sdr",),
     workers: int = 0,
     progress: bool = True,
+    parquet: bool = False,
 ) -> pd.DataFrame:
     """Evaluate systems on mixtures and leave ``scores.csv`` in a folder.
 
@@ -60,14 +62,19 @@ def evaluate_to(
         metrics: as for :func:`score`.
         workers: processes, each with one thread; 0 computes in this one.
         progress: show one bar for all.
+        parquet: leave ``scores.parquet`` beside it, with all digits; needs pyarrow.
 
     Returns:
         The table of :func:`evaluate`, in the order of systems and mixtures.
 
     Raises:
-        ValueError: the folder holds the results of other settings.
+        ValueError: the folder holds the results of other settings; Parquet without pyarrow.
     """
     check_metrics(metrics)
+    if parquet and importlib.util.find_spec("pyarrow") is None:
+        raise ValueError(
+            'scores.parquet is written by pyarrow, which is not installed: pip install "dprnn-lab[parquet]"'
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -97,6 +104,8 @@ def evaluate_to(
     }
     table = pd.DataFrame(sorted(rows, key=lambda row: order[row["system"], row["id"]]))
     write_whole(folder / "scores.csv", table.round(4).to_csv(index=False).encode())
+    if parquet:
+        write_whole(folder / "scores.parquet", table.to_parquet(index=False))
     return table
 
 

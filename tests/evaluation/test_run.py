@@ -43,6 +43,19 @@ def test_the_folder_holds_the_table(few, tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_parquet_holds_all_digits(few, tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install dprnn-lab[parquet]")
+    table = evaluate_to(tmp_path, SYSTEMS, few, progress=False, parquet=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), table, check_dtype=False)
+
+
+def test_parquet_without_pyarrow_is_said_before_anything_is_computed(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install \"dprnn-lab\[parquet\]\""):
+        evaluate_to(tmp_path / "out", SYSTEMS, few, progress=False, parquet=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_on_disk_are_not_computed_again(few, tmp_path, monkeypatch):
     computed = []
     real = run.score_item
