@@ -22,6 +22,7 @@ __all__ = [
     "draw_spectrogram",
     "draw_waveform",
     "player",
+    "player_html",
     "listen",
     "png",
     "show",
@@ -108,15 +109,19 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
         axes.axis("off")
     show(figure)
     cells = "".join(
-        f"<div style='flex:1 1 0;min-width:180px'><div>{name}</div>{_wide(player(sounds[name], sample_rate))}</div>"
+        f"<div style='flex:1 1 0;min-width:180px'><div>{name}</div>{player_html(sounds[name], sample_rate)}</div>"
         for name in names
     )
     display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"))
 
 
-def _wide(sound: Audio) -> str:
-    """A player as HTML that takes the width of its column; by itself it would not go under 300 pixels."""
-    return sound._repr_html_().replace("<audio", "<audio style='width:100%'", 1)
+def player_html(samples: torch.Tensor, sample_rate: int = SAMPLE_RATE, width: str = "100%") -> str:
+    """A :func:`player` as HTML of a CSS width; by itself it would not go under 300 pixels.
+
+    >>> "width:100%" in player_html(torch.zeros(800))
+    True
+    """
+    return player(samples, sample_rate)._repr_html_().replace("<audio", f"<audio style='width:{width}'", 1)
 
 
 def png(figure: Figure, dpi: int = 90) -> bytes:

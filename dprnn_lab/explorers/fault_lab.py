@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from ..diagnosis import CATALOGUE, FAULTS, GROUPS
 from ..mixing import PAIR_KINDS
-from ..show import draw_spectrogram, player, png, spectrogram_db
+from ..show import draw_spectrogram, player_html, png, spectrogram_db
 from .fault_run import FaultRun, Outcome, choose_hidden, has_strength, run_fault
 
 __all__ = ["FaultLab", "draw_run"]
@@ -279,5 +279,4 @@ def _row(side: str, sounds: dict[str, torch.Tensor]) -> str:
 def _sound(samples: torch.Tensor) -> str:
     if not samples.isfinite().all():
         return "NaN or infinite: not to be played"
-    audio = player(samples[: int(CLIP * 8000)])._repr_html_()
-    return audio.replace("<audio", "<audio style='width:270px'", 1)
+    return player_html(samples[: int(CLIP * 8000)], width="270px")

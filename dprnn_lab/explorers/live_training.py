@@ -15,7 +15,7 @@ from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..show import COLOURS, player, png
+from ..show import COLOURS, player_html, png
 from ..training import EpochRecord, print_line
 
 __all__ = ["LiveTraining", "draw", "sentence"]
@@ -168,7 +168,6 @@ def _players(record: EpochRecord) -> str:
         }.items():
             # SI-SDR leaves the scale open: at their own level two outputs could not be compared.
             level = sound * (0.9 / max(float(sound.abs().max()), 1e-9))
-            audio = player(level)._repr_html_().replace("<audio", "<audio style='width:230px'", 1)
-            cells.append(f"<td>{title}<br>{audio}</td>")
+            cells.append(f"<td>{title}<br>{player_html(level, width='230px')}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table>{''.join(rows)}</table>"

@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..augmentation import MADE, Rooms
-from ..show import draw_spectrogram, player, png, spectrogram_db
+from ..show import draw_spectrogram, player_html, png, spectrogram_db
 from ..speech import SAMPLE_RATE
 from .controls import paired
 from .mixing_recipe import DRY, SPEEDS, Mixed, Recipe, describe, gains, make_mixture
@@ -193,9 +193,7 @@ class MixingLab(widgets.VBox):
 
     def _play(self, sounds: Mapping[str, torch.Tensor]) -> None:
         cells = "".join(
-            f"<div style='flex:0 0 31%;min-width:200px'><div>{name}</div>"
-            + player(sound)._repr_html_().replace("<audio", "<audio style='width:100%'", 1)
-            + "</div>"
+            f"<div style='flex:0 0 31%;min-width:200px'><div>{name}</div>" + player_html(sound) + "</div>"
             for name, sound in sounds.items()
         )
         self.players.value = f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"

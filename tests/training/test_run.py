@@ -9,25 +9,14 @@ from dprnn_lab import load_model, save_model
 from dprnn_lab.mixing import FixedMixtures
 from dprnn_lab.training import Settings, train_run
 
-TINY = {
-    "n_filters": 4,
-    "kernel_size": 32,
-    "stride": 16,
-    "chunk_size": 20,
-    "n_repeats": 1,
-    "bn_chan": 4,
-    "hid_size": 3,
-}
-QUICK = {"seconds": 0.1, "epoch_size": 4, "batch": 2, "warmup": 1, "steps": 2}
-
 
 @pytest.fixture(autouse=True)
 def few_validation_mixtures(monkeypatch):
     monkeypatch.setattr("dprnn_lab.training.sources.FixedMixtures", lambda name: FixedMixtures(name, limit=2))
 
 
-def test_a_run_folder_holds_all_that_was_decided_and_found(tmp_path):
-    settings = Settings(model=TINY, **QUICK)
+def test_a_run_folder_holds_all_that_was_decided_and_found(tmp_path, quick):
+    settings = quick()
     model = train_run(settings, tmp_path / "run")
     folder = tmp_path / "run"
     assert Settings.read(folder / "config.yaml") == settings
@@ -44,8 +33,8 @@ def test_a_run_folder_holds_all_that_was_decided_and_found(tmp_path):
     assert not model.training
 
 
-def test_a_run_is_not_written_over(tmp_path):
-    settings = Settings(model=TINY, **QUICK)
+def test_a_run_is_not_written_over(tmp_path, quick):
+    settings = quick()
     train_run(settings, tmp_path / "run")
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     with pytest.raises(FileExistsError, match="holds a run already: resume it"):
@@ -56,19 +45,19 @@ def test_a_run_is_not_written_over(tmp_path):
     assert pd.read_csv(tmp_path / "run" / "results.csv").step.unique().tolist() == [4]
 
 
-def test_nothing_to_resume_is_an_error_and_leaves_no_folder(tmp_path):
+def test_nothing_to_resume_is_an_error_and_leaves_no_folder(tmp_path, quick):
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
-        train_run(Settings(model=TINY, **QUICK), tmp_path / "run", resume=True)
+        train_run(quick(), tmp_path / "run", resume=True)
     assert not (tmp_path / "run").exists()
 
 
-def test_fine_tuning_starts_from_the_weights_and_leaves_the_frozen_parts(tmp_path):
+def test_fine_tuning_starts_from_the_weights_and_leaves_the_frozen_parts(tmp_path, quick):
     torch.manual_seed(5)
-    first = train_run(Settings(model=TINY, **QUICK), tmp_path / "first")
+    first = train_run(quick(), tmp_path / "first")
     path = save_model(first, tmp_path / "first.safetensors")
-    settings = Settings(
+    settings = quick(
         init=str(path), freeze=["encoder", "decoder"], splits=["train", "adapt"], seen_unseen=1.0, woman_woman=0.0,
-        **QUICK,
+        model={},
     )  # fmt: skip
     second = train_run(settings, tmp_path / "second")
     changed = {
@@ -81,11 +70,9 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_the_frozen_parts(tmp_pat
     assert far < 0.02  # two steps away from where it started, not a random start
 
 
-def test_early_stopping_gives_the_best_model_and_not_the_last(tmp_path):
+def test_early_stopping_gives_the_best_model_and_not_the_last(tmp_path, quick):
     # A rate that destroys the network: the first validation is the best, and three more are waited for.
-    settings = Settings(
-        model=TINY, **QUICK | {"steps": 100, "lr": 10.0, "warmup": 20, "ema": 0.0}, stop_after=3
-    )
+    settings = quick(steps=100, lr=10.0, warmup=20, ema=0.0, stop_after=3)
     model = train_run(settings, tmp_path / "run")
     tables = sorted((tmp_path / "run" / "validation").iterdir())
     losses = [-pd.read_csv(t).si_sdr.mean() for t in tables]
@@ -97,7 +84,7 @@ def test_early_stopping_gives_the_best_model_and_not_the_last(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(saved.parameters(), model.parameters(), strict=True))
 
 
-def test_a_model_of_another_rate_can_not_learn_the_corpus(tmp_path):
+def test_a_model_of_another_rate_can_not_learn_the_corpus(tmp_path, quick):
     with pytest.raises(ValueError, match="16000 Hz: the bundled voices are at 8000 Hz"):
-        train_run(Settings(model=TINY | {"sample_rate": 16000}, **QUICK), tmp_path / "run")
+        train_run(quick().changed(model={"sample_rate": 16000}), tmp_path / "run")
     assert not (tmp_path / "run" / "config.yaml").exists()

@@ -6,20 +6,10 @@ import torch
 
 from dprnn_lab.datasets import FixedSegments, RandomSegments
 from dprnn_lab.mixing import DynamicMixing, FixedMixtures
-from dprnn_lab.training import Settings, train_run
+from dprnn_lab.training import train_run
 from dprnn_lab.training.sources import make_data
 
 RATE = 8000
-TINY = {
-    "n_filters": 4,
-    "kernel_size": 32,
-    "stride": 16,
-    "chunk_size": 20,
-    "n_repeats": 1,
-    "bn_chan": 4,
-    "hid_size": 3,
-}
-QUICK = {"model": TINY, "seconds": 0.1, "epoch_size": 4, "batch": 2, "warmup": 1, "steps": 2}
 
 
 def write(path, seconds, seed, rate=RATE):
@@ -45,9 +35,9 @@ def mixtures(tmp_path):
     return tmp_path / "Libri"
 
 
-def test_the_bundled_voices_with_all_that_may_be_done_to_them():
-    settings = Settings(
-        **QUICK, easy_epochs=2, woman_woman=0.25, seen_unseen=0.5, splits=["train", "adapt"], level_db=1.0, speed=10,
+def test_the_bundled_voices_with_all_that_may_be_done_to_them(quick):
+    settings = quick(
+        easy_epochs=2, woman_woman=0.25, seen_unseen=0.5, splits=["train", "adapt"], level_db=1.0, speed=10,
         flip=True, noise="white", snr_db=[5, 5], seed=7,
     )  # fmt: skip
     data = make_data(settings, RATE)
@@ -67,14 +57,14 @@ def test_the_bundled_voices_with_all_that_may_be_done_to_them():
     assert (made.noise.source, made.noise.snr_db, made.noise.share) == ("white", (5.0, 5.0), 0.5)
 
 
-def test_rooms_are_made_from_the_settings():
+def test_rooms_are_made_from_the_settings(quick):
     pytest.importorskip("pyroomacoustics")
-    made = make_data(Settings(**QUICK, rt60=[0.2, 0.2], room_share=0.25), RATE).train
+    made = make_data(quick(rt60=[0.2, 0.2], room_share=0.25), RATE).train
     assert (made.rooms.rt60, made.rooms.share) == ((0.2, 0.2), 0.25)
 
 
-def test_a_run_learns_from_folders_of_speakers(speakers, tmp_path):
-    settings = Settings(**QUICK, data=str(speakers))
+def test_a_run_learns_from_folders_of_speakers(speakers, tmp_path, quick):
+    settings = quick(data=str(speakers))
     data = make_data(settings, RATE)
     assert set(data.train.voices) == {"ada", "bea", "carl"}
     assert data.valid[0][0].shape == (4 * RATE,)
@@ -82,8 +72,8 @@ def test_a_run_learns_from_folders_of_speakers(speakers, tmp_path):
     assert (tmp_path / "run" / "results.csv").read_text().splitlines()[1].startswith("2,any,200")
 
 
-def test_a_run_learns_from_mixtures_on_disk(mixtures, tmp_path):
-    settings = Settings(**QUICK, data=str(mixtures / "train"), valid_data=str(mixtures / "dev"))
+def test_a_run_learns_from_mixtures_on_disk(mixtures, tmp_path, quick):
+    settings = quick(data=str(mixtures / "train"), valid_data=str(mixtures / "dev"))
     data = make_data(settings, RATE)
     assert isinstance(data.train, RandomSegments) and isinstance(data.valid, FixedSegments)
     assert data.train[0][0].shape == (800,)
@@ -98,11 +88,11 @@ def test_a_run_learns_from_mixtures_on_disk(mixtures, tmp_path):
         ({"valid_data": "x", "noise": "white", "speed": 5}, "noise, speed would change them"),
     ],
 )
-def test_what_ready_mixtures_do_not_allow_is_said(mixtures, change, message):
+def test_what_ready_mixtures_do_not_allow_is_said(mixtures, change, message, quick):
     with pytest.raises(ValueError, match=message):
-        make_data(Settings(**QUICK, data=str(mixtures / "train"), **change), RATE)
+        make_data(quick(data=str(mixtures / "train"), **change), RATE)
 
 
-def test_another_layout_is_shown(tmp_path):
+def test_another_layout_is_shown(tmp_path, quick):
     with pytest.raises(FileNotFoundError, match="expected a folder for each speaker"):
-        make_data(Settings(**QUICK, data=str(tmp_path)), RATE)
+        make_data(quick(data=str(tmp_path)), RATE)
