@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -31,7 +31,7 @@ from .model import DPRNNTasNet
 from .model.dual_path import chunk_count
 from .model.filterbank import frame_count
 
-__all__ = ["WORK_LIMIT", "ForwardCost", "forward_work", "measure_forward", "peak_of_events"]
+__all__ = ["WORK_LIMIT", "ForwardCost", "forward_work", "measure_call", "measure_forward", "peak_of_events"]
 
 WORK_LIMIT = 15e9  # multiply-adds; a core of a laptop needs about half a second for them
 CLOCK_SECONDS = 1.0  # time for the timed runs, one of which is always made
@@ -126,18 +126,23 @@ def _child() -> None:
     print(json.dumps([asdict(_measure_here(config, request["samples"])) for config in request["configs"]]))
 
 
-@torch.inference_mode()
 def _measure_here(config: Mapping, samples: int) -> ForwardCost:
     torch.manual_seed(0)
     model = DPRNNTasNet(**config).eval()
     mixture = torch.randn(samples)
+    return measure_call(lambda: model(mixture))
+
+
+@torch.inference_mode()
+def measure_call(function: Callable[[], object]) -> ForwardCost:
+    """Time and peak memory of a function that computes with tensors, called in this process."""
     # The plain profiler: torch.profiler imports PyTorch's compiler first, which takes longer than the pass.
     with profile(profile_memory=True) as events:
-        model(mixture)  # also the warm-up of the timed runs
+        function()  # also the warm-up of the timed runs
     seconds: list[float] = []
     while not seconds or (sum(seconds) + seconds[-1] < CLOCK_SECONDS and len(seconds) < 9):
         start = time.perf_counter()
-        model(mixture)
+        function()
         seconds.append(time.perf_counter() - start)
     return ForwardCost(median(seconds), len(seconds), peak_of_events(_memory_events(events)))
 

@@ -156,6 +156,7 @@ class DynamicMixing(Dataset):
         kinds: weight of each pair kind, as ``{"man-woman": 1.0}``, or a curriculum: a list of
             ``(first epoch, weights)`` in ascending order. None: man-woman and woman-woman alike or, where a sex is
             not known, every pair alike.
+        pair_weights: ``{("ivrvoice", "june"): 4.0}`` draws that pair four times as often as the others of its kind.
         level_db: the first source is uniformly -level_db to +level_db over the second.
         speed_percent: speeds are drawn from 100 - speed_percent to 100 + speed_percent in steps of 5 %.
         flip: turn each source upside down (times -1) half of the time. Nobody hears the difference, and a network
@@ -177,6 +178,7 @@ class DynamicMixing(Dataset):
         samples: int = SAMPLE_RATE,
         size: int = 1000,
         kinds: dict[str, float] | Sequence[tuple[int, dict[str, float]]] | None = None,
+        pair_weights: Mapping[tuple[str, str], float] | None = None,
         level_db: float = 2.5,
         speed_percent: int = 0,
         flip: bool = False,
@@ -211,6 +213,7 @@ class DynamicMixing(Dataset):
                 f"no pair of kind {sorted(wanted - self.pairs.keys())} among the voices {names}: "
                 f"there are {sorted(self.pairs)}"
             )
+        self._pair_shares = self._shares(pair_weights or {})
         longest = segment_length(samples, speed_percent)
         short = [n for n in names if len(voices[n]) < longest]
         if short:
@@ -219,9 +222,13 @@ class DynamicMixing(Dataset):
 
     @classmethod
     def from_corpus(
-        cls, split: str | Sequence[str] = "train", speakers: list[str] | None = None, **options
+        cls,
+        split: str | Sequence[str] = "train",
+        speakers: list[str] | None = None,
+        folder: Path | None = None,
+        **options,
     ) -> "DynamicMixing":
-        """Mix the bundled corpus.
+        """Mix the bundled corpus, or another one of its layout.
 
         Pairs with :data:`UNSEEN_SPEAKER` are "seen-unseen". Fine-tuning to her, with half of the mixtures as before::
 
@@ -229,7 +236,7 @@ class DynamicMixing(Dataset):
                 ["train", "adapt"], kinds={"man-woman": 0.25, "woman-woman": 0.25, "seen-unseen": 0.5}
             )
         """
-        corpus = SpeechCorpus(split, speakers)
+        corpus = SpeechCorpus(split, speakers, folder=folder)
         return cls(corpus.voices(), corpus.speakers, **{"unseen": {UNSEEN_SPEAKER}, **options})
 
     def set_epoch(self, epoch: int) -> None:
@@ -244,7 +251,8 @@ class DynamicMixing(Dataset):
             raise IndexError(index)
         rng = self._rng(index)
         kind = self._kind(rng)
-        pair = self.pairs[kind][rng.integers(len(self.pairs[kind]))]
+        pairs, shares = self.pairs[kind], self._pair_shares.get(kind)
+        pair = pairs[rng.integers(len(pairs)) if shares is None else rng.choice(len(pairs), p=shares)]
         first, second = (self._segment(name, rng) for name in rng.permutation(pair))
         level_db = rng.uniform(-self.level_db, self.level_db)
         if self.flip:  # drawn last, so that a run without it keeps the mixtures that it always had
@@ -263,6 +271,24 @@ class DynamicMixing(Dataset):
     def kind(self, index: int) -> str:
         """The pair kind of an item, without making it."""
         return self._kind(self._rng(index))
+
+    def _shares(self, weights: Mapping[tuple[str, str], float]) -> dict[str, np.ndarray]:
+        """Pair kind to the share of each of its pairs; a kind without weights has them alike and is left out."""
+        left = {tuple(sorted(pair)): weight for pair, weight in weights.items()}
+        shares = {}
+        for kind, pairs in self.pairs.items():
+            if any(tuple(sorted(pair)) in left for pair in pairs):
+                drawn = np.array([left.pop(tuple(sorted(pair)), 1.0) for pair in pairs], dtype=float)
+                if drawn.min() < 0 or not 0 < drawn.sum() < np.inf:
+                    raise ValueError(
+                        f"pair_weights of {kind} are {drawn.tolist()}: each must be 0 or more, one above 0"
+                    )
+                shares[kind] = drawn / drawn.sum()
+        if left:
+            raise ValueError(
+                f"pair_weights name {'+'.join(next(iter(left)))}: there is no such pair of two of {sorted(self.voices)}"
+            )
+        return shares
 
     def _rng(self, index: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.epoch, index))

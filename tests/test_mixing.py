@@ -264,6 +264,23 @@ def test_a_pair_with_one_unseen_speaker_is_of_its_own_kind():
     assert 0.65 < drawn[True] / 200 < 0.85
 
 
+def test_a_pair_may_be_drawn_more_often_than_the_others_of_its_kind():
+    """Of man-woman pairs (ada, bea with carl, dan) one of four has the weight 7: it is 7 of 10."""
+    options = {"size": 300, "kinds": {"man-woman": 1}}
+    dataset = with_tones(**options, pair_weights={("carl", "ada"): 7.0})
+    drawn = Counter(frozenset(names_of(item)) for item in dataset)
+    assert 0.62 < drawn[frozenset({"ada", "carl"})] / 300 < 0.78
+    assert len(drawn) == len(dataset.pairs["man-woman"]) == 4
+    plain, alike = with_tones(**options), with_tones(**options, pair_weights={})
+    assert all(torch.equal(plain[i][1], alike[i][1]) for i in range(20))
+
+
+@pytest.mark.parametrize("weights", [{("ada", "eve"): 2.0}, {("ada", "ada"): 2.0}, {("ada", "bea"): -1.0}])
+def test_weights_of_pairs_that_cannot_be_drawn(weights):
+    with pytest.raises(ValueError, match="pair_weights"):
+        with_tones(size=3, kinds={"man-woman": 1}, pair_weights=weights)
+
+
 def test_the_adaptation_voice_leaves_the_training_mixtures_as_they_were():
     options = {"samples": 800, "size": 4, "kinds": {"man-woman": 1.0}, "speed_percent": 10}
     before, after = (DynamicMixing.from_corpus(s, **options) for s in ("train", ["train", "adapt"]))

@@ -12,8 +12,7 @@ import pandas as pd
 from torch.utils.data import Dataset
 
 from ..files import write_whole
-from ..forward_cost import measure_forward
-from .baselines import BASELINES
+from .costs import COST_SECONDS, system_costs
 from .statistics import compare, worst
 from .systems import make_system
 from .table import separate_with, summarise
@@ -21,7 +20,6 @@ from .table import separate_with, summarise
 __all__ = ["markdown_report", "markdown_table", "write_report"]
 
 MEANS = ("sdr", "sdri", "sir", "sar", "stoi", "pesq", "correlation", "rtf")
-COST_SECONDS = 4
 
 
 def markdown_table(table: pd.DataFrame, digits: int = 2) -> str:
@@ -93,8 +91,8 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
         sections.append(
             (
                 "Cost",
-                f"A forward pass over {COST_SECONDS} s in a process of its own: seconds, and the peak memory of its "
-                "tensors.",
+                f"Separating {COST_SECONDS} s in a process of its own: seconds, and the peak memory of the tensors "
+                "that are made on the way.",
                 costs,
             )
         )
@@ -105,28 +103,6 @@ def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> s
     """All tables of an evaluation with several systems (a column ``system``); the first is the one in question."""
     parts = [f"## {heading}\n\n{text}\n\n{markdown_table(t)}\n" for heading, text, t in _tables(table, costs)]
     return "# Evaluation\n\n" + "\n".join(parts)
-
-
-def forward_costs(systems: Mapping[str, str]) -> pd.DataFrame:
-    """Parameters, seconds and peak memory of the DPRNN models among the systems."""
-    rows = []
-    for name, spec in systems.items():
-        if spec in BASELINES:
-            continue
-        config = getattr(model := make_system(spec), "config", None)
-        if config is None:
-            continue
-        samples = int(COST_SECONDS * config["sample_rate"])
-        (cost,) = measure_forward([config], samples, limit=float("inf"))
-        rows.append(
-            {
-                "system": name,
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "seconds": cost.seconds,
-                "peak MiB": cost.peak_bytes / 2**20,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def write_report(
@@ -141,7 +117,7 @@ def write_report(
         players: how many of the worst mixtures to hear.
     """
     folder = Path(folder)
-    costs = forward_costs(systems)
+    costs = system_costs(systems, mixtures[0])
     markdown, page = folder / "report.md", folder / "report.html"
     write_whole(markdown, markdown_report(table, costs).encode())
     body = ["<h1>Evaluation</h1>", _histogram(table)]

@@ -22,7 +22,7 @@ from ..files import write_whole
 from ..mixing import FixedMixtures
 from .scores import check_metrics
 from .systems import fingerprint, make_system
-from .table import score_item
+from .table import mixture_scores, score_item
 
 __all__ = ["evaluate_to", "open_mixtures"]
 
@@ -86,10 +86,11 @@ def evaluate_to(
     rows_file = folder / "rows.jsonl"
     rows = _read_rows(rows_file)
     done = {(row["system"], row["id"]) for row in rows}
+    # Mixture by mixture, so that what a mixture scores by itself is computed once for all systems.
     todo = [
         (name, index)
-        for name in systems
         for index, spec in enumerate(mixtures.specs)
+        for name in systems
         if (name, spec.id) not in done
     ]
     bar = tqdm(total=len(todo) + len(done), initial=len(done), unit="mixture", disable=not progress)
@@ -148,7 +149,7 @@ def _compute(systems, mixtures, metrics, todo, workers: int) -> Iterator[dict]:
     with ProcessPoolExecutor(
         workers, get_context("spawn"), partial(_prepare, dict(systems), mixtures, tuple(metrics), threads=1)
     ) as pool:
-        yield from pool.map(_row, todo, chunksize=4)
+        yield from pool.map(_row, todo, chunksize=len(systems))
 
 
 # What a process works with; filled by _prepare.
@@ -158,7 +159,7 @@ _work: dict = {}
 def _prepare(systems, mixtures, metrics, threads: int | None = None) -> None:
     if threads:
         torch.set_num_threads(threads)
-    _work.update(specs=systems, systems={}, mixtures=mixtures, metrics=metrics)
+    _work.update(specs=systems, systems={}, mixtures=mixtures, metrics=metrics, before={})
 
 
 @torch.no_grad()
@@ -166,4 +167,7 @@ def _row(task: tuple[str, int]) -> dict:
     name, index = task
     if name not in _work["systems"]:
         _work["systems"][name] = make_system(_work["specs"][name])
-    return {"system": name} | score_item(_work["systems"][name], _work["mixtures"][index], _work["metrics"])
+    item, metrics, before = _work["mixtures"][index], _work["metrics"], _work["before"]
+    if index not in before:
+        before[index] = mixture_scores(item, metrics)
+    return {"system": name} | score_item(_work["systems"][name], item, metrics, before[index])

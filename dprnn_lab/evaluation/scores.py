@@ -10,14 +10,14 @@ Notebook: 08_evaluation
 
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import fast_bss_eval
 import torch
 
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 
-__all__ = ["METRICS", "check_metrics", "score"]
+__all__ = ["METRICS", "check_metrics", "score", "score_mixture"]
 
 METRICS = ("si_sdr", "bss", "stoi", "pesq")
 _BEHIND = {"stoi": "pystoi", "pesq": "pesq"}  # torchmetrics leaves the computing to these
@@ -41,8 +41,13 @@ def score(
     mixture: torch.Tensor,
     metrics: Sequence[str] = ("si_sdr",),
     sample_rate: float = 8000,
+    before: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """The scores of one mixture's estimates, means over the sources.
+
+    Args:
+        before: what :func:`score_mixture` said of this mixture and these metrics, to spare that work where several
+            systems are scored on it.
 
     Shape:
         - estimates, sources: ``[S, T]``; estimates may come in any order
@@ -57,27 +62,54 @@ def score(
     Raises:
         ValueError: shapes that do not fit, an unknown metric, or one whose package is missing.
     """
-    check_metrics(metrics)
-    if mixture.shape != sources.shape[1:]:
-        raise ValueError(
-            f"the mixture has shape {list(mixture.shape)} and the sources {list(sources.shape)}: expected [T], [S, T]"
-        )
+    before = score_mixture(sources, mixture, metrics, sample_rate) if before is None else before
     losses, order = _PIT.best_permutation(estimates[None], sources[None])
     estimates = estimates[order[0]]
-    copies = mixture.expand_as(sources)
-    before = float(si_sdr(copies, sources).mean())
-    scores = {"si_sdr": -float(losses[0]), "si_sdr_in": before, "si_sdri": -float(losses[0]) - before}
+    scores = {
+        "si_sdr": -float(losses[0]),
+        "si_sdr_in": before["si_sdr"],
+        "si_sdri": -float(losses[0]) - before["si_sdr"],
+    }
     scores["correlation"] = (
         float(torch.corrcoef(estimates[:2])[0, 1].abs()) if len(estimates) > 1 else math.nan
     )
     if "bss" in metrics:
         sdr, sir, sar = _bss(estimates, sources)
-        scores |= {"sdr": sdr, "sdri": sdr - _bss(copies, sources)[0], "sir": sir, "sar": sar}
-    for name, function in (("stoi", _stoi), ("pesq", _pesq)):
+        scores |= {"sdr": sdr, "sdri": sdr - before["sdr"], "sir": sir, "sar": sar}
+    for name, function in _PERCEPTUAL.items():
         if name in metrics:
             scores[name] = function(estimates, sources, sample_rate)
-            scores[f"{name}_in"] = function(copies, sources, sample_rate)
+            scores[f"{name}_in"] = before[name]
     return scores
+
+
+def score_mixture(
+    sources: torch.Tensor,
+    mixture: torch.Tensor,
+    metrics: Sequence[str] = ("si_sdr",),
+    sample_rate: float = 8000,
+) -> dict[str, float]:
+    """The scores of the mixture itself, in the place of every estimate, means over the sources.
+
+    Shape:
+        - sources: ``[S, T]``, mixture: ``[T]``
+
+    Returns:
+        ``si_sdr``; with "bss" ``sdr``; with "stoi" and "pesq" the score.
+
+    Raises:
+        ValueError: as :func:`score`.
+    """
+    check_metrics(metrics)
+    if mixture.shape != sources.shape[1:]:
+        raise ValueError(
+            f"the mixture has shape {list(mixture.shape)} and the sources {list(sources.shape)}: expected [T], [S, T]"
+        )
+    copies = mixture.expand_as(sources)
+    scores = {"si_sdr": float(si_sdr(copies, sources).mean())}
+    if "bss" in metrics:
+        scores["sdr"] = _bss(copies, sources)[0]
+    return scores | {n: f(copies, sources, sample_rate) for n, f in _PERCEPTUAL.items() if n in metrics}
 
 
 def _bss(estimates: torch.Tensor, sources: torch.Tensor) -> tuple[float, float, float]:
@@ -102,3 +134,6 @@ def _pesq(estimates: torch.Tensor, sources: torch.Tensor, sample_rate: float) ->
     if sample_rate not in (8000, 16000):
         raise ValueError(f"sample_rate is {sample_rate} Hz: PESQ is defined at 8000 and 16000 Hz")
     return float(perceptual_evaluation_speech_quality(estimates, sources, int(sample_rate), "nb").mean())
+
+
+_PERCEPTUAL = {"stoi": _stoi, "pesq": _pesq}

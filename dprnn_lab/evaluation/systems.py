@@ -5,6 +5,7 @@ Notebook: 08_evaluation
 
 import hashlib
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -47,8 +48,17 @@ def _conv_tasnet(path: Path) -> System:
         raise ValueError(
             f"{path} is no state dict of torchaudio.models.conv_tasnet_base: save model.state_dict() with torch.save"
         ) from error
-    model.eval()
-    return lambda mixture, sources, spec: model(mixture[None, None])[0]
+    return _ConvTasNet(model.eval())
+
+
+@dataclass(frozen=True)
+class _ConvTasNet:
+    """torchaudio's ConvTasNet, which wants a channel, as a function of ``(mixture, sources, spec)``."""
+
+    network: torch.nn.Module
+
+    def __call__(self, mixture: torch.Tensor, sources: torch.Tensor, spec) -> torch.Tensor:
+        return self.network(mixture[None, None])[0]
 
 
 def name_of(spec: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from ..long_audio import run_model
-from .scores import score
+from .scores import score, score_mixture
 from .statistics import bootstrap_mean
 
 __all__ = ["evaluate", "separate_with", "summarise"]
@@ -37,20 +37,31 @@ def evaluate(
     systems = system if isinstance(system, Mapping) else {"": system}
     rows = []
     for item in mixtures:
-        rows += [{"system": name} | score_item(one, item, metrics) for name, one in systems.items()]
+        before = mixture_scores(item, metrics)
+        rows += [{"system": name} | score_item(one, item, metrics, before) for name, one in systems.items()]
     table = pd.DataFrame(rows)
     return table if isinstance(system, Mapping) or table.empty else table.drop(columns="system")
 
 
-def score_item(system: System, item: tuple, metrics: Sequence[str]) -> dict:
-    """One row of the table."""
+def mixture_scores(item: tuple, metrics: Sequence[str]) -> dict[str, float]:
+    """The scores of an item's mixture itself, the same for every system."""
+    mixture, sources, spec = item
+    return score_mixture(sources, mixture, metrics, _rate(spec))
+
+
+def score_item(system: System, item: tuple, metrics: Sequence[str], before: Mapping[str, float]) -> dict:
+    """One row of the table; ``before`` is what :func:`mixture_scores` gave for the item."""
     mixture, sources, spec = item
     start = time.perf_counter()
     estimates = separate_with(system, mixture, sources, spec)
     seconds = time.perf_counter() - start
-    rate = getattr(spec, "sample_rate", 8000)
-    scores = score(estimates, sources, mixture, metrics, rate)
+    rate = _rate(spec)
+    scores = score(estimates, sources, mixture, metrics, rate, before)
     return {"id": spec.id, "kind": spec.kind} | scores | {"rtf": seconds * rate / mixture.shape[-1]}
+
+
+def _rate(spec) -> float:
+    return getattr(spec, "sample_rate", 8000)
 
 
 def separate_with(system: System, mixture: torch.Tensor, sources: torch.Tensor, spec) -> torch.Tensor:

@@ -33,7 +33,8 @@ class Settings:
     init: str | None = None  # a checkpoint whose weights the run starts from (fine-tuning)
     freeze: list[str] = field(default_factory=list)  # parts that stay as they are, such as encoder
 
-    # What it hears. data: "corpus"; or a folder of folders per speaker; or a folder with mix, s1, s2.
+    # What it hears. data: "corpus"; or a folder with a metadata.csv like the corpus'; or a folder of folders per
+    # speaker; or a folder with mix, s1, s2.
     data: str = "corpus"
     valid_data: str | None = None  # such a folder for validation; where None, a part of data is kept for it
     mix: str | None = None  # name of the mixtures' folder, where there are several
@@ -47,7 +48,9 @@ class Settings:
     epoch_size: int | None = None  # mixtures per epoch; 2 000, or all of a data set on disk
     easy_epochs: int = 0  # epochs with man-woman pairs only
     woman_woman: float = 0.5  # share of the pairs after that
+    man_man: float = 0.0  # share of the pairs of two men; the bundled voices have one
     seen_unseen: float = 0.0  # share of the pairs with the unseen voice
+    pair_weights: dict = field(default_factory=dict)  # such as {ivrvoice+june: 4}: a pair drawn more often
     level_db: float = 2.5  # the first source is up to so much over or under the second
     speed: int = 0  # speed perturbation, per cent
     flip: bool = False  # turn half of the sources upside down

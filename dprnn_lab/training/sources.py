@@ -28,7 +28,7 @@ def make_data(settings: Settings, sample_rate: float) -> MixingData:
     Raises:
         ValueError, FileNotFoundError: settings that the data does not allow, or another layout than any known.
     """
-    if settings.data == "corpus":
+    if settings.data == "corpus" or (Path(settings.data) / "metadata.csv").is_file():
         train, valid = _corpus(settings, sample_rate)
     elif _holds_mixtures(Path(settings.data)):
         train, valid = _disk(settings, sample_rate)
@@ -42,13 +42,17 @@ def _corpus(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
         raise ValueError(
             f"the model's sample rate is {sample_rate:g} Hz: the bundled voices are at {SAMPLE_RATE} Hz"
         )
-    rest = 1 - settings.woman_woman - settings.seen_unseen
-    kinds = {"man-woman": rest, "woman-woman": settings.woman_woman, "seen-unseen": settings.seen_unseen}
+    rest = 1 - settings.woman_woman - settings.man_man - settings.seen_unseen
+    kinds = {
+        "man-woman": rest, "woman-woman": settings.woman_woman, "man-man": settings.man_man,
+        "seen-unseen": settings.seen_unseen,
+    }  # fmt: skip
     kinds = {kind: round(share, 6) for kind, share in kinds.items() if round(share, 6)}
     if settings.easy_epochs:
         kinds = [(0, {"man-woman": 1.0}), (settings.easy_epochs, kinds)]
+    folder = None if settings.data == "corpus" else Path(settings.data)
     train = DynamicMixing.from_corpus(
-        settings.splits, settings.speakers, kinds=kinds, **_mixing(settings, sample_rate)
+        settings.splits, settings.speakers, folder, kinds=kinds, **_mixing(settings, sample_rate)
     )
     return train, FixedMixtures("valid")
 
@@ -66,7 +70,7 @@ def _speakers(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]
 
 
 def _disk(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
-    unused = [n for n in ("noise", "rt60", "flip", "speed") if getattr(settings, n)]
+    unused = [n for n in ("noise", "rt60", "flip", "speed", "pair_weights") if getattr(settings, n)]
     if unused:
         raise ValueError(
             f"{settings.data} holds ready mixtures, and {', '.join(unused)} would change them: leave that out, or "
@@ -88,6 +92,7 @@ def _mixing(settings: Settings, sample_rate: float) -> dict:
     options = {
         "samples": round(settings.seconds * sample_rate), "size": settings.epoch_size or EPOCH,
         "level_db": settings.level_db, "speed_percent": settings.speed, "flip": settings.flip, "seed": settings.seed,
+        "pair_weights": {tuple(pair.split("+")): weight for pair, weight in settings.pair_weights.items()},
     }  # fmt: skip
     if settings.noise is not None:
         options["noise"] = Noise(

@@ -60,11 +60,11 @@ def test_rows_on_disk_are_not_computed_again(few, tmp_path, monkeypatch):
     computed = []
     real = run.score_item
 
-    def counted(system, item, metrics):
+    def counted(system, item, *others):
         computed.append(item[2].id)
         if len(computed) == 4:
             raise KeyboardInterrupt
-        return real(system, item, metrics)
+        return real(system, item, *others)
 
     monkeypatch.setattr(run, "score_item", counted)
     with pytest.raises(KeyboardInterrupt):
@@ -77,6 +77,20 @@ def test_rows_on_disk_are_not_computed_again(few, tmp_path, monkeypatch):
     again = evaluate_to(tmp_path, SYSTEMS, few, progress=False)
     assert len(computed) == 13
     pd.testing.assert_frame_equal(again, table)
+
+
+def test_what_the_mixture_scores_by_itself_is_computed_once_for_all_systems(few, tmp_path, monkeypatch):
+    seen = []
+    real = run.mixture_scores
+
+    def counted(item, metrics):
+        seen.append(item[2].id)
+        return real(item, metrics)
+
+    monkeypatch.setattr(run, "mixture_scores", counted)
+    table = evaluate_to(tmp_path, SYSTEMS, few, progress=False)
+    assert seen == [spec.id for spec in few.specs]
+    assert table["system"].tolist() == ["mixture"] * 6 + ["irm"] * 6
 
 
 def test_a_killed_process_loses_nothing_that_it_wrote(tmp_path):

@@ -57,6 +57,21 @@ def test_the_bundled_voices_with_all_that_may_be_done_to_them(quick):
     assert (made.noise.source, made.noise.snr_db, made.noise.share) == ("white", (5.0, 5.0), 0.5)
 
 
+def test_another_corpus_of_the_same_layout(quick, tmp_path):
+    """Its voices are trained on; the validation mixtures stay the bundled ones."""
+    rows = ["file,speaker,sex,language,seconds,split"]
+    for speaker, sex in (("ada", "f"), ("carl", "m"), ("dan", "m")):
+        write(tmp_path / f"{speaker}.flac", 2, seed=ord(speaker[0]))
+        rows.append(f"{speaker}.flac,{speaker},{sex},xx,2.0,train")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    settings = quick(data=str(tmp_path), woman_woman=0.0, man_man=0.25, pair_weights={"ada+dan": 3})
+    data = make_data(settings, RATE)
+    assert list(data.train.voices) == ["ada", "carl", "dan"]
+    assert data.train.curriculum == [(0, {"man-woman": 0.75, "man-man": 0.25})]
+    assert data.train._pair_shares["man-woman"].tolist() == [0.25, 0.75]
+    assert isinstance(data.valid, FixedMixtures) and data.train[0][0].shape == (800,)
+
+
 def test_rooms_are_made_from_the_settings(quick):
     pytest.importorskip("pyroomacoustics")
     made = make_data(quick(rt60=[0.2, 0.2], room_share=0.25), RATE).train
