@@ -7,7 +7,7 @@ Notebook: 04_data
 
 import csv
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import Dataset
 from torchaudio.transforms import Resample
 
-from .audio import read_audio
+from .audio import read_audio, resample
 from .augmentation import PEAK, Noise, Rooms, add_noise, reverberate
 from .pair_kinds import PAIR_KINDS, pair_kind, pairs_by_kind
 from .speech import SAMPLE_RATE, UNSEEN_SPEAKER, SpeechCorpus, data_folder
@@ -84,6 +84,7 @@ class MixtureSpec:
     second_offset: int
     level_db: float  # of the first over the second
     samples: int
+    sample_rate: float = SAMPLE_RATE  # Hz, of the item; offsets and samples count at the recordings' own
 
 
 class FixedMixtures(Dataset):
@@ -95,17 +96,24 @@ class FixedMixtures(Dataset):
         name: "test" or "valid", or the path of a CSV file.
         kind: only this pair kind.
         limit: only the first so many *of each kind*.
+        sample_rate: Hz that the sources are resampled to, for a model at another rate; nothing is over 4 kHz in them.
 
     Raises:
         FileNotFoundError, ValueError: no such list, no mixture of that kind.
     """
 
-    def __init__(self, name: str | Path = "test", kind: str | None = None, limit: int | None = None):
+    def __init__(
+        self,
+        name: str | Path = "test",
+        kind: str | None = None,
+        limit: int | None = None,
+        sample_rate: float = SAMPLE_RATE,
+    ):
         path = Path(name) if Path(name).suffix else data_folder() / "mixtures" / f"{name}.csv"
         if not path.is_file():
             raise FileNotFoundError(f"no mixture list {path}: use 'test', 'valid' or the path of a CSV file")
         with path.open(newline="", encoding="utf-8") as file:
-            specs = [_parse_spec(row) for row in csv.DictReader(file)]
+            specs = [replace(_parse_spec(row), sample_rate=sample_rate) for row in csv.DictReader(file)]
         kinds = list(dict.fromkeys(s.kind for s in specs))
         if kind is not None and kind not in kinds:
             raise ValueError(f"kind is {kind!r}: {path.name} has {', '.join(kinds)}")
@@ -120,11 +128,15 @@ class FixedMixtures(Dataset):
         spec = self.specs[index]
         first = _read(self.folder / spec.first)[spec.first_offset :][: spec.samples]
         second = _read(self.folder / spec.second)[spec.second_offset :][: spec.samples]
-        return *mix(first, second, spec.level_db), spec
+        mixture, sources = mix(first, second, spec.level_db)
+        if spec.sample_rate != SAMPLE_RATE:
+            sources = resample(sources, SAMPLE_RATE, spec.sample_rate)
+            mixture = sources.sum(0)
+        return mixture, sources, spec
 
 
 def _parse_spec(row: dict) -> MixtureSpec:
-    columns = list(MixtureSpec.__dataclass_fields__)
+    columns = [name for name in MixtureSpec.__dataclass_fields__ if name != "sample_rate"]
     if sorted(row) != sorted(columns):
         raise ValueError(f"a mixture list has the columns {', '.join(row)}, expected {', '.join(columns)}")
     integers = {k: int(row[k]) for k in ("first_offset", "second_offset", "samples")}
@@ -226,9 +238,10 @@ class DynamicMixing(Dataset):
         split: str | Sequence[str] = "train",
         speakers: list[str] | None = None,
         folder: Path | None = None,
+        sample_rate: float = SAMPLE_RATE,
         **options,
     ) -> "DynamicMixing":
-        """Mix the bundled corpus, or another one of its layout.
+        """Mix the bundled corpus, or another one of its layout; at another rate (Hz) the voices are resampled.
 
         Pairs with :data:`UNSEEN_SPEAKER` are "seen-unseen". Fine-tuning to her, with half of the mixtures as before::
 
@@ -237,7 +250,8 @@ class DynamicMixing(Dataset):
             )
         """
         corpus = SpeechCorpus(split, speakers, folder=folder)
-        return cls(corpus.voices(), corpus.speakers, **{"unseen": {UNSEEN_SPEAKER}, **options})
+        voices = {name: resample(v, SAMPLE_RATE, sample_rate) for name, v in corpus.voices().items()}
+        return cls(voices, corpus.speakers, **{"unseen": {UNSEEN_SPEAKER}, **options})
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose mixtures the items are."""

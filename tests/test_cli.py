@@ -75,6 +75,15 @@ def test_evaluate_writes_a_folder_with_baselines_scores_and_report(model, mixtur
     assert "other metrics: choose another folder" in again.output
 
 
+def test_evaluate_at_the_rate_of_the_model(tiny, mixtures, tmp_path):
+    fast = save_model(tiny(n_repeats=1, sample_rate=16000), tmp_path / "fast.safetensors")
+    wrong = run("evaluate", "--model", fast, "--data", mixtures)
+    assert wrong.exit_code == 1
+    assert "fast is a model for 16000 Hz and the mixtures are at 8000 Hz" in " ".join(wrong.output.split())
+    right = run("evaluate", "--model", fast, "--data", mixtures, "--sample-rate", 16000)
+    assert right.exit_code == 0, right.output
+
+
 def test_evaluate_says_what_is_wrong(model, tmp_path):
     page = tmp_path / "page.safetensors"
     page.write_text("<html>")

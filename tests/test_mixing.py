@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
-from dprnn_lab.audio import rms_db
+from dprnn_lab.audio import resample, rms_db
+from dprnn_lab.loss import si_sdr
 from dprnn_lab.mixing import (
     PAIR_KINDS,
     DynamicMixing,
@@ -262,6 +263,18 @@ def test_a_pair_with_one_unseen_speaker_is_of_its_own_kind():
     dataset = with_tones(size=200, kinds={"man-woman": 1, "seen-unseen": 3}, unseen={"dan"})
     drawn = Counter("dan" in names_of(item) for item in dataset)
     assert 0.65 < drawn[True] / 200 < 0.85
+
+
+def test_the_fixed_mixtures_at_another_rate():
+    """The same sound with twice as many samples, and the sources still sum to the mixture."""
+    low, high = (
+        FixedMixtures("valid", kind="man-woman", limit=1, sample_rate=rate) for rate in (8000, 16000)
+    )
+    (_, sources, spec), (mixture, resampled, other) = low[0], high[0]
+    assert (spec.sample_rate, other.sample_rate, other.id) == (8000, 16000, spec.id)
+    assert resampled.shape == (2, 2 * sources.shape[1])
+    assert torch.equal(mixture, resampled.sum(0))
+    assert (si_sdr(resample(resampled, 16000, 8000), sources) > 20).all()  # the resampler's slope near 4 kHz
 
 
 def test_a_pair_may_be_drawn_more_often_than_the_others_of_its_kind():

@@ -28,6 +28,9 @@ def evaluate(
     mix: Annotated[
         str | None, typer.Option(help="Folder of the mixtures, where DATA has several, such as mix_clean.")
     ] = None,
+    sample_rate: Annotated[
+        float | None, typer.Option(help="Hz of the mixtures; the bundled voices are converted.")
+    ] = None,
     metrics: Annotated[
         str, typer.Option(help="Of si_sdr, bss (SDR, SIR, SAR), stoi, pesq; commas between.")
     ] = "si_sdr",
@@ -49,7 +52,7 @@ def evaluate(
     dprnn-lab evaluate --model mine.ckpt --data Libri2Mix/wav8k/min/test --mix mix_clean --metrics si_sdr,bss
     """
     from .. import evaluation
-    from ..evaluation.run import evaluate_to, open_mixtures
+    from ..evaluation.run import check_rates, evaluate_to, open_mixtures
     from ..evaluation.systems import make_system, name_of
 
     specs = [*(models or []), *(evaluation.BASELINES if baselines else [])]
@@ -60,9 +63,10 @@ def evaluate(
         stop(f"two models have one name among {', '.join(name_of(s) for s in specs)}: rename a file")
     wanted = tuple(metric.strip() for metric in metrics.split(","))
     try:
-        mixtures = open_mixtures(data, mix)
+        mixtures = open_mixtures(data, mix, sample_rate)
+        made = {name: make_system(spec) for name, spec in systems.items()}
+        check_rates(made, mixtures)
         if out is None:
-            made = {name: make_system(spec) for name, spec in systems.items()}
             table = evaluation.evaluate(made, mixtures, wanted)
         else:
             table = evaluate_to(out, systems, mixtures, wanted, workers, parquet=parquet)

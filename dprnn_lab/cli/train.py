@@ -107,8 +107,10 @@ def train(
             settings = Settings.read(run / "config.yaml")
         if config is not None:
             settings = Settings.read(config)
-        settings = settings.changed(**_settings(dict(parse_value(text) for text in values or [])))
-        settings = settings.changed(**_settings({k: v for k, v in given.items() if v is not None}))
+        # All at once: some settings are right only beside others.
+        asked = dict(parse_value(text) for text in values or [])
+        asked |= {name: value for name, value in given.items() if value is not None}
+        settings = settings.changed(**_settings(asked))
         train_run(settings, run, resume, progress=sys.stderr.isatty())
     except (
         ValueError,

@@ -24,21 +24,39 @@ from .scores import check_metrics
 from .systems import fingerprint, make_system
 from .table import mixture_scores, score_item
 
-__all__ = ["evaluate_to", "open_mixtures"]
+__all__ = ["check_rates", "evaluate_to", "open_mixtures"]
 
 
-def open_mixtures(data: str, mix: str | None = None) -> FixedMixtures | DiskMixtures:
+def open_mixtures(
+    data: str, mix: str | None = None, sample_rate: float | None = None
+) -> FixedMixtures | DiskMixtures:
     """Mixtures by a name of the bundled lists, a folder, or a CSV of either kind.
+
+    Args:
+        sample_rate: Hz that the files on disk must have, and that the bundled voices are converted to.
 
     Raises:
         FileNotFoundError, ValueError: as :class:`FixedMixtures` and :class:`DiskMixtures` do.
     """
+    fixed = {} if sample_rate is None else {"sample_rate": sample_rate}
     path = Path(data)
     if path.suffix == ".csv" and path.is_file():
         with path.open(encoding="utf-8") as file:
             header = file.readline()
-        return DiskMixtures(path) if "mixture_path" in header else FixedMixtures(path)
-    return DiskMixtures(path, mix=mix) if path.is_dir() else FixedMixtures(data)
+        return DiskMixtures(path, sample_rate) if "mixture_path" in header else FixedMixtures(path, **fixed)
+    return DiskMixtures(path, sample_rate, mix) if path.is_dir() else FixedMixtures(data, **fixed)
+
+
+def check_rates(systems: Mapping[str, object], mixtures: Dataset) -> None:
+    """Raise ValueError for a model whose sample rate is not that of the mixtures: its scores would mean nothing."""
+    found = mixtures.specs[0].sample_rate
+    for name, system in systems.items():
+        wanted = getattr(system, "sample_rate", found)
+        if wanted != found:
+            raise ValueError(
+                f"{name} is a model for {wanted:g} Hz and the mixtures are at {found:g} Hz: take mixtures at its rate "
+                f"(--sample-rate {wanted:g} converts the bundled ones)"
+            )
 
 
 def evaluate_to(

@@ -17,7 +17,9 @@ import torch
 
 from ..checkpoint import load_model
 from ..files import write_whole
+from ..growing import deepen
 from ..model import DPRNNTasNet
+from ..sample_rate import at_sample_rate
 from .fitting import train
 from .module import freeze
 from .settings import SMALL, Settings
@@ -75,8 +77,12 @@ def train_run(
 
 
 def make_model(settings: Settings) -> DPRNNTasNet:
-    """The network of the settings: new with random weights, or from a checkpoint; with its frozen parts."""
+    """The network of the settings: new with random weights, or from a checkpoint, changed as they say; frozen parts."""
     model = load_model(settings.init) if settings.init else DPRNNTasNet(**SMALL | settings.model)
+    if settings.sample_rate is not None:
+        model = at_sample_rate(model, settings.sample_rate)
+    if settings.blocks is not None:
+        model = deepen(model, settings.blocks)
     if settings.freeze:
         freeze(model, settings.freeze)
     return model

@@ -31,6 +31,8 @@ class Settings:
     # The network: arguments of DPRNNTasNet, over those of SMALL; or a checkpoint to go on from.
     model: dict = field(default_factory=dict)
     init: str | None = None  # a checkpoint whose weights the run starts from (fine-tuning)
+    blocks: int | None = None  # dual-path blocks, more than init has; the new ones begin without effect
+    sample_rate: float | None = None  # Hz, another one than init's: its filters are resampled
     freeze: list[str] = field(default_factory=list)  # parts that stay as they are, such as encoder
 
     # What it hears. data: "corpus"; or a folder with a metadata.csv like the corpus'; or a folder of folders per
@@ -100,6 +102,13 @@ class Settings:
                 f"init is {self.init!r} and model has {', '.join(self.model)}: a checkpoint brings its own network, "
                 "leave one of them out"
             )
+
+        for name in ("blocks", "sample_rate"):
+            if getattr(self, name) is not None and not self.init:
+                instead = {"blocks": "n_repeats"}.get(name, name)
+                raise ValueError(
+                    f"{name} changes a network that is loaded, and init names none: give model.{instead} instead"
+                )
 
     @classmethod
     def of(cls, values: dict, where: str = "the settings") -> "Settings":

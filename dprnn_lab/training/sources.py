@@ -38,9 +38,10 @@ def make_data(settings: Settings, sample_rate: float) -> MixingData:
 
 
 def _corpus(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
-    if sample_rate != SAMPLE_RATE:
+    if sample_rate != SAMPLE_RATE and not settings.resample:
         raise ValueError(
-            f"the model's sample rate is {sample_rate:g} Hz: the bundled voices are at {SAMPLE_RATE} Hz"
+            f"the model's sample rate is {sample_rate:g} Hz: the bundled voices are at {SAMPLE_RATE} Hz; "
+            "resample: true converts them"
         )
     rest = 1 - settings.woman_woman - settings.man_man - settings.seen_unseen
     kinds = {
@@ -52,9 +53,9 @@ def _corpus(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
         kinds = [(0, {"man-woman": 1.0}), (settings.easy_epochs, kinds)]
     folder = None if settings.data == "corpus" else Path(settings.data)
     train = DynamicMixing.from_corpus(
-        settings.splits, settings.speakers, folder, kinds=kinds, **_mixing(settings, sample_rate)
+        settings.splits, settings.speakers, folder, sample_rate, kinds=kinds, **_mixing(settings, sample_rate)
     )
-    return train, FixedMixtures("valid")
+    return train, FixedMixtures("valid", sample_rate=sample_rate)
 
 
 def _speakers(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:

@@ -12,7 +12,9 @@ from dprnn_lab.training import Settings, train_run
 
 @pytest.fixture(autouse=True)
 def few_validation_mixtures(monkeypatch):
-    monkeypatch.setattr("dprnn_lab.training.sources.FixedMixtures", lambda name: FixedMixtures(name, limit=2))
+    monkeypatch.setattr(
+        "dprnn_lab.training.sources.FixedMixtures", lambda name, **rate: FixedMixtures(name, limit=2, **rate)
+    )
 
 
 def test_a_run_folder_holds_all_that_was_decided_and_found(tmp_path, quick):
@@ -68,6 +70,18 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_the_frozen_parts(tmp_pat
     assert not [name for name in changed if name.startswith(("encoder", "decoder"))]
     far = max((a - b).abs().max() for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert far < 0.02  # two steps away from where it started, not a random start
+
+
+def test_a_loaded_network_may_grow_and_move_to_another_rate(tmp_path, quick):
+    path = save_model(train_run(quick(), tmp_path / "first"), tmp_path / "first.safetensors")
+    first = load_model(path)
+    changes = {"init": str(path), "blocks": 4, "sample_rate": 16000, "resample": True, "model": {}}
+    second = train_run(quick(**changes), tmp_path / "second")
+    assert second.config["n_repeats"] == 4 > first.config["n_repeats"]
+    assert (second.sample_rate, second.config["kernel_size"]) == (16000, 2 * first.config["kernel_size"])
+    assert Settings.read(tmp_path / "second" / "config.yaml").blocks == 4
+    rows = pd.read_csv(tmp_path / "second" / "results.csv")
+    assert rows["mixtures"].sum() == 6
 
 
 def test_early_stopping_gives_the_best_model_and_not_the_last(tmp_path, quick):

@@ -72,6 +72,13 @@ def test_another_corpus_of_the_same_layout(quick, tmp_path):
     assert isinstance(data.valid, FixedMixtures) and data.train[0][0].shape == (800,)
 
 
+def test_the_bundled_voices_at_another_rate(quick):
+    data = make_data(quick(resample=True, seconds=0.1), 16000)
+    assert data.train[0][0].shape == (1600,)
+    assert len(data.train.voices["carlo"]) == 2 * len(make_data(quick(), RATE).train.voices["carlo"])
+    assert data.valid.specs[0].sample_rate == 16000
+
+
 def test_rooms_are_made_from_the_settings(quick):
     pytest.importorskip("pyroomacoustics")
     made = make_data(quick(rt60=[0.2, 0.2], room_share=0.25), RATE).train
