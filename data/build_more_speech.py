@@ -1,15 +1,14 @@
 """Build a larger training corpus than the repository carries, from the voice packages of Debian.
 
-The bundled model was trained on it. On any machine with the nine packages, from the repository's root::
+The bundled model was trained on it. On any machine with the seven packages, from the repository's root::
 
-    apt-get download asterisk-core-sounds-{en,es,fr,it,ru}-wav asterisk-prompt-it-menardi-wav \\
-        asterisk-prompt-es-co asterisk-prompt-fr-armelle festvox-ru
+    apt-get download asterisk-core-sounds-{en,es,fr,it,ru}-wav asterisk-prompt-fr-armelle festvox-ru
     python data/build_more_speech.py --packages . --out runs/more-speech
     dprnn-lab train runs/mine --data runs/more-speech
 
-It holds the four training voices whole, where ``data/speech`` stops at eight and a half minutes of each, and three
-more: a second man and two women. What is a test or validation utterance in ``data/speech`` is left out, and with it
-every other one that shares a second of audio with it. The unseen voice is left out altogether. Validation and test
+It holds the four training voices whole, where ``data/speech`` stops at eight and a half minutes of each, and two
+more: a second man and a fourth woman. What is a test or validation utterance in ``data/speech`` is left out, and with
+it every other one that shares a second of audio with it. The unseen voice is left out altogether. Validation and test
 stay the fixed mixtures of ``data/mixtures``.
 
 The result depends on the packages and on ``data/speech/metadata.csv`` alone. It is not committed for its size.
@@ -41,11 +40,11 @@ from build_speech import (
 from torchaudio.functional import resample
 
 BUNDLED = Path(__file__).resolve().parent / "speech" / "metadata.csv"
-# package, folder of the recordings in it, their ending, speaker, sex, language. Licences: GPL-2; a BSD-like licence
-# without a name for the other two. Voices: July E. Jiménez (Avatar Ltda.), Armelle Desjardins (© Michel Gutierrez),
-# the Festival voice msu_ru_nsh (© Nickolay V. Shmyrev).
+# package, folder of the recordings in it, their ending, speaker, sex, language. The voices are Armelle Desjardins
+# (© 2006 Michel Gutierrez) and Nickolay V. Shmyrev's voice msu_ru_nsh (© 2005), both under BSD-like licences that ask
+# for these names. A third one, asterisk-prompt-es-co, is left out: its GPL does not go together with the CC BY-SA of
+# the others.
 MORE = [
-    ("asterisk-prompt-es-co", "usr/share/asterisk/sounds", ".gsm", "july", "f", "es"),
     ("asterisk-prompt-fr-armelle", "usr/share/asterisk/sounds", ".gsm", "armelle", "f", "fr"),
     ("festvox-ru", "usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav", ".wav", "nsh", "m", "ru"),
 ]  # fmt: skip
@@ -94,7 +93,6 @@ def _read(path: Path) -> np.ndarray:
 def _build_one(job: tuple) -> list[dict]:
     """Write one voice's files and return its rows; a process of its own."""
     packages, out, kept_away, (package, folder, *ending, speaker, sex, language) = job
-    torch.set_num_threads(1)
     if ending:
         utterances = more_voice(packages, package, folder, *ending)
     else:
@@ -120,7 +118,8 @@ def build(packages: Path, out: Path) -> Iterator[tuple[str, float]]:
     voices = [v for v in VOICES if v[2] != UNSEEN_SPEAKER] + MORE
     jobs = [(packages, out, kept_away, voice) for voice in voices]
     rows = []
-    with ProcessPoolExecutor(min(len(voices), os.cpu_count() or 1)) as pool:
+    one_thread = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(min(len(voices), os.cpu_count() or 1), **one_thread) as pool:
         for voice, made in zip(voices, pool.map(_build_one, jobs), strict=True):
             rows += made
             yield voice[0], sum(r["samples"] for r in made) / SAMPLE_RATE / 60
@@ -139,6 +138,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for package, minutes in build(arguments.packages, arguments.out):
         print(f"{package}: {minutes:.1f} min", flush=True)
+    table = (arguments.out / "metadata.csv").read_bytes()
+    print(f"metadata.csv: SHA-256 {hashlib.sha256(table).hexdigest()}")
 
 
 if __name__ == "__main__":
