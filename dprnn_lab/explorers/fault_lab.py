@@ -16,9 +16,11 @@ import torch
 from matplotlib.figure import Figure
 
 from ..diagnosis import CATALOGUE, FAULTS, GROUPS
+from ..diagnosis.faults import has_strength
 from ..mixing import PAIR_KINDS
 from ..show import draw_spectrogram, player_html, png, spectrogram_db
-from .fault_run import FaultRun, Outcome, choose_hidden, has_strength, run_fault
+from .controls import paired
+from .fault_run import FaultRun, Outcome, choose_hidden, run_fault
 
 __all__ = ["FaultLab", "draw_run"]
 
@@ -88,7 +90,7 @@ class FaultLab(widgets.VBox):
         row = {"layout": widgets.Layout(flex_flow="row wrap")}
         super().__init__(
             [
-                widgets.HBox([self.failure, self.variant, self.strength_box, self.strength], **row),
+                widgets.HBox([self.failure, self.variant, self.strength_row], **row),
                 widgets.HBox([self.kind, self.number, self.run_button], **row),
                 widgets.HBox([self.hide_button, self.guess, self.check_button], **row),
                 self.readout,
@@ -116,19 +118,9 @@ class FaultLab(widgets.VBox):
         self.failure = widgets.Dropdown(options=named, description="failure", **wide)
         self.variant = widgets.Dropdown(options=["-"], description="variant", **wide)
         # A slider's handle has no accessible name; the box beside it is labelled, and takes exact numbers.
-        self.strength = widgets.FloatSlider(
-            0.5,
-            min=0,
-            max=1,
-            step=0.05,
-            readout=False,
-            tooltip="0 just matters, 1 is gross",
-            layout={"width": "12em"},
+        self.strength, self.strength_row = paired(
+            0.5, 0, 1, 0.05, "strength", "0 just matters, 1 is gross", name_width=5.5
         )
-        self.strength_box = widgets.BoundedFloatText(
-            0.5, min=0, max=1, step=0.05, description="strength", **narrow
-        )
-        widgets.link((self.strength, "value"), (self.strength_box, "value"))
         self.kind = widgets.Dropdown(options=PAIR_KINDS, description="voices", **wide)
         self.number = widgets.BoundedIntText(
             0,
@@ -166,7 +158,8 @@ class FaultLab(widgets.VBox):
     def _new_variant(self, change: dict | None = None) -> None:
         if self.variant.value is not None:  # between two lists of options
             fixed = not has_strength(self.failure.value, self.variant.value)
-            self.strength.disabled = self.strength_box.disabled = fixed
+            for control in self.strength_row.children:
+                control.disabled = fixed
 
     def _run(self, button: widgets.Button) -> None:
         """Break it as the controls say, and show everything."""

@@ -3,7 +3,6 @@
 Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
 
-import dis
 import os
 import random
 from dataclasses import dataclass, fields
@@ -14,11 +13,12 @@ from ..audio import read_audio
 from ..checkpoint import load_model
 from ..diagnosis import CATALOGUE, FAULTS, Case, Report, healthy_case, healthy_training, inject
 from ..diagnosis.evidence import best_order
+from ..diagnosis.faults import has_strength
 from ..diagnosis.sound import NOTHING
 from ..diagnosis.training_evidence import read_data, read_run
 from ..loss import si_sdr
 
-__all__ = ["FaultRun", "Outcome", "choose_hidden", "has_strength", "improvement", "outcome", "run_fault"]
+__all__ = ["FaultRun", "Outcome", "choose_hidden", "improvement", "outcome", "run_fault"]
 
 LONGEST = 60.0  # seconds that are separated in one pass here
 WHOLE = ("mixture", "target 1", "target 2")  # names of what is heard of a training example
@@ -65,24 +65,6 @@ class FaultRun:
         if not self.right and any(f.id == self.failure for f in self.report.causes):
             verdict = "the injected one stands further down"
         return f"Injected: {self.failure}, variant {self.variant}{degree}. The report {said}: {verdict}."
-
-
-def has_strength(failure: str, variant: str) -> bool:
-    """Whether this variant has degrees: whether its function reads its argument ``strength``.
-
-    Raises:
-        KeyError: no such failure or variant.
-
-    >>> has_strength("level", "offset"), has_strength("level", "sixteen-bit")
-    (True, False)
-    """
-    function = FAULTS[failure][variant]
-    # From Python 3.13 on one instruction may load two names.
-    return any("strength" in _names(i.argval) for i in dis.get_instructions(function))
-
-
-def _names(value) -> tuple:
-    return value if isinstance(value, tuple) else (value,)
 
 
 def run_fault(

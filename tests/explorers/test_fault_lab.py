@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from dprnn_lab.diagnosis import CATALOGUE, FAULTS, Case
+from dprnn_lab.diagnosis.faults import has_strength
 from dprnn_lab.explorers import fault_lab
 from dprnn_lab.explorers.fault_lab import FaultLab, draw_run
-from dprnn_lab.explorers.fault_run import choose_hidden, has_strength, improvement, outcome, run_fault
+from dprnn_lab.explorers.fault_run import choose_hidden, improvement, outcome, run_fault
 
 
 @pytest.fixture
@@ -240,12 +241,13 @@ def test_the_choices_are_those_of_the_groups():
 def test_variants_and_strength_follow_the_failure(lab):
     lab.failure.value = "scale-free"
     assert list(lab.variant.options) == list(FAULTS["scale-free"])
-    assert lab.strength.disabled and lab.strength_box.disabled
+    box = lab.strength_row.children[0]
+    assert lab.strength.disabled and box.disabled
     lab.failure.value = "seam-artefact"
     assert not lab.strength.disabled
     lab.variant.value = "joined-0.25-s"
     assert lab.strength.disabled
-    lab.strength_box.value = 0.8
+    box.value = 0.8
     assert lab.strength.value == 0.8
 
 

@@ -8,6 +8,7 @@
 Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
 
+import inspect
 import random
 from collections.abc import Callable
 
@@ -15,9 +16,9 @@ from ..case import Case
 from ..catalogue import CATALOGUE
 from . import audio, config, curves, data, losses, outputs, scores, weights
 
-__all__ = ["FAULTS", "inject"]
+__all__ = ["FAULTS", "has_strength", "inject"]
 
-# Failure: its variants, by name, each ``(case, rng, strength) -> Case``.
+# Failure: its variants, by name, each ``(case, rng, strength) -> Case``, or ``(case, rng) -> Case`` without degrees.
 _ALL: dict[str, dict[str, Callable]] = {}
 for _module in (weights, config, audio, outputs, losses, data, curves, scores):
     for _failure, _variants in _module.FAULTS.items():
@@ -48,5 +49,18 @@ def inject(
     if not 0 <= strength <= 1:
         raise ValueError(f"strength is {strength!r}: it must be from 0 to 1")
     name = variant or list(variants)[seed % len(variants)]
-    broken = variants[name](case, random.Random(f"{failure} {seed}"), strength)
+    degree = (strength,) if has_strength(failure, name) else ()
+    broken = variants[name](case, random.Random(f"{failure} {seed}"), *degree)
     return broken.change(fault=failure, variant=name)
+
+
+def has_strength(failure: str, variant: str) -> bool:
+    """Whether a variant has degrees.
+
+    Raises:
+        KeyError: no such failure or variant.
+
+    >>> has_strength("level", "offset"), has_strength("level", "sixteen-bit")
+    (True, False)
+    """
+    return "strength" in inspect.signature(FAULTS[failure][variant]).parameters

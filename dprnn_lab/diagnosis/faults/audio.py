@@ -15,7 +15,7 @@ from ..case import Case
 __all__ = ["FAULTS"]
 
 
-def wrong_file(case: Case, rng: random.Random, strength: float) -> Case:
+def wrong_file(case: Case, rng: random.Random) -> Case:
     """A file at another rate, given as it is."""
     rate = rng.choice([11025, 16000, 22050, 44100, 48000])
     path = case.file(f"mixture_{rate}.wav")
@@ -23,7 +23,7 @@ def wrong_file(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(mixture=path, sample_rate=None, references=None, estimates=None)
 
 
-def wrong_samples(case: Case, rng: random.Random, strength: float) -> Case:
+def wrong_samples(case: Case, rng: random.Random) -> Case:
     """Samples at another rate, and the rate is said."""
     rate = rng.choice([16000, 32000, 44100])
     return case.change(
@@ -31,7 +31,7 @@ def wrong_samples(case: Case, rng: random.Random, strength: float) -> Case:
     )
 
 
-def unsaid(case: Case, rng: random.Random, strength: float) -> Case:
+def unsaid(case: Case, rng: random.Random) -> Case:
     """Samples at 16 or 22.05 kHz, taken for 8 kHz: slow and deep."""
     rate = rng.choice([16000, 22050])
     slow = case.change(
@@ -42,13 +42,13 @@ def unsaid(case: Case, rng: random.Random, strength: float) -> Case:
     return slow.served()
 
 
-def upsampled(case: Case, rng: random.Random, strength: float) -> Case:
+def upsampled(case: Case, rng: random.Random) -> Case:
     """A narrow-band recording that was upsampled: the upper half of the band is empty."""
     narrow = resample(resample(case.mixture, 8000, 4000), 4000, 8000)
     return case.change(mixture=narrow).served()
 
 
-def fast(case: Case, rng: random.Random, strength: float) -> Case:
+def fast(case: Case, rng: random.Random) -> Case:
     """Samples at 4 kHz, taken for 8 kHz: fast and high."""
     quick = case.change(
         mixture=resample(case.mixture, 8000, 4000),
@@ -63,17 +63,17 @@ def _stereo(case: Case, second: torch.Tensor, transposed: bool = False) -> Case:
     return case.change(mixture=both.T.contiguous() if transposed else both, estimates=None)
 
 
-def twice(case: Case, rng: random.Random, strength: float) -> Case:
+def twice(case: Case, rng: random.Random) -> Case:
     """A mono recording in a stereo file."""
     return _stereo(case, case.mixture)
 
 
-def opposite(case: Case, rng: random.Random, strength: float) -> Case:
+def opposite(case: Case, rng: random.Random) -> Case:
     """One channel in opposite phase, as a wrongly wired cable leaves it."""
     return _stereo(case, -case.mixture)
 
 
-def transposed(case: Case, rng: random.Random, strength: float) -> Case:
+def transposed(case: Case, rng: random.Random) -> Case:
     """Samples as soundfile reads them, ``[T, channels]``."""
     return _stereo(case, 0.9 * case.mixture, transposed=True)
 
@@ -85,14 +85,14 @@ def two_microphones(case: Case, rng: random.Random, strength: float) -> Case:
     return _stereo(case, second)
 
 
-def stereo_file(case: Case, rng: random.Random, strength: float) -> Case:
+def stereo_file(case: Case, rng: random.Random) -> Case:
     """A stereo file."""
     path = case.file("stereo.wav")
     soundfile.write(path, torch.stack((case.mixture, 0.8 * case.mixture), 1).numpy(), 8000)
     return case.change(mixture=path, sample_rate=None, references=None, estimates=None)
 
 
-def sixteen_bit(case: Case, rng: random.Random, strength: float) -> Case:
+def sixteen_bit(case: Case, rng: random.Random) -> Case:
     """16-bit numbers made floating point and not divided."""
     return case.change(mixture=(case.mixture * 32767).round(), estimates=None)
 
@@ -119,23 +119,23 @@ def too_loud(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(mixture=case.mixture / case.mixture.abs().max() * (2 + 20 * strength), estimates=None)
 
 
-def zeros(case: Case, rng: random.Random, strength: float) -> Case:
+def zeros(case: Case, rng: random.Random) -> Case:
     """The wrong channel, a muted microphone: zeros."""
     return case.change(mixture=torch.zeros_like(case.mixture), references=None, estimates=None)
 
 
-def last_bit(case: Case, rng: random.Random, strength: float) -> Case:
+def last_bit(case: Case, rng: random.Random) -> Case:
     """Nothing but rounding: numbers below the last bit of 16."""
     return case.change(mixture=case.mixture * 1e-6, references=None, estimates=None)
 
 
-def constant(case: Case, rng: random.Random, strength: float) -> Case:
+def constant(case: Case, rng: random.Random) -> Case:
     """A constant, and nothing else."""
     return case.change(mixture=torch.full_like(case.mixture, 0.1), references=None, estimates=None)
 
 
 def _empty_reference(gain: float):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         references = case.references.clone()
         references[rng.randrange(2)] *= gain
         return case.change(references=references)
@@ -144,7 +144,7 @@ def _empty_reference(gain: float):
 
 
 def _cut(seconds: float):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         samples = int(8000 * seconds)
         energy = case.mixture.unfold(-1, samples, samples).square().mean(-1)
         start = int(energy.argmax()) * samples
@@ -157,7 +157,7 @@ def _cut(seconds: float):
 
 
 def _long(minutes: float):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         times = round(minutes * 60 * 8000 / len(case.mixture))
         return case.change(mixture=case.mixture.repeat(times), references=None, estimates=None)
 
@@ -165,7 +165,7 @@ def _long(minutes: float):
 
 
 def _bad(name: str, value: float, share: float):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         signal = getattr(case, name).clone()
         count = max(1, int(share * signal.shape[-1]))
         start = rng.randrange(signal.shape[-1] - count + 1)
@@ -176,7 +176,7 @@ def _bad(name: str, value: float, share: float):
     return fault
 
 
-def upside_down(case: Case, rng: random.Random, strength: float) -> Case:
+def upside_down(case: Case, rng: random.Random) -> Case:
     """A sound card, a plug-in or a cable that inverts: everything times -1."""
     return case.change(mixture=-case.mixture, references=-case.references).served()
 

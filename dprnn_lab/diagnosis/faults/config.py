@@ -28,7 +28,7 @@ def _claims(case: Case, **arguments) -> Case:
 
 
 def _wrong_argument(name: str, value, given: bool):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         if given:
             return case.change(model=None, config={name: value}, estimates=None)
         return _claims(case, **{name: value})
@@ -39,7 +39,7 @@ def _wrong_argument(name: str, value, given: bool):
 def _other_setting(how: str, **settings):
     """A setting without a shape: of a live model, in a package, or given on loading a bare state dict."""
 
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         kernel = case.model.config["kernel_size"]
         values = {k: v(kernel) if callable(v) else v for k, v in settings.items()}
         if how == "live":
@@ -54,7 +54,7 @@ def _other_setting(how: str, **settings):
     return fault
 
 
-def three_voices(case: Case, rng: random.Random, strength: float) -> Case:
+def three_voices(case: Case, rng: random.Random) -> Case:
     """A third person in the recording; three references."""
     third = _segment(case, rng)
     sources = torch.cat((case.truth, third[None] * case.truth.norm(dim=-1).mean() / third.norm()))
@@ -62,21 +62,21 @@ def three_voices(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(mixture=mixture, references=sources).served()
 
 
-def three_heard(case: Case, rng: random.Random, strength: float) -> Case:
+def three_heard(case: Case, rng: random.Random) -> Case:
     """A third person; no references, but the user hears three."""
-    return three_voices(case, rng, strength).change(references=None, speakers=3)
+    return three_voices(case, rng).change(references=None, speakers=3)
 
 
-def one_voice(case: Case, rng: random.Random, strength: float) -> Case:
+def one_voice(case: Case, rng: random.Random) -> Case:
     """One person alone; the reference is known."""
     which = rng.randrange(2)
     source = case.truth[which : which + 1]
     return case.change(mixture=source[0].clone(), references=source.clone()).served()
 
 
-def one_heard(case: Case, rng: random.Random, strength: float) -> Case:
+def one_heard(case: Case, rng: random.Random) -> Case:
     """One person alone, as the user hears."""
-    return one_voice(case, rng, strength).change(references=None, speakers=1)
+    return one_voice(case, rng).change(references=None, speakers=1)
 
 
 def _segment(case: Case, rng: random.Random) -> torch.Tensor:

@@ -38,7 +38,7 @@ def _seen(rng: random.Random, first: int = 400) -> int:
 
 
 def _recorded(name: str, first: int = 400, **columns):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         table = recorded_curve(name, _seen(rng, first)).copy()
         for column, value in columns.items():
             table[column] = value
@@ -47,14 +47,14 @@ def _recorded(name: str, first: int = 400, **columns):
     return fault
 
 
-def resumed(case: Case, rng: random.Random, strength: float) -> Case:
+def resumed(case: Case, rng: random.Random) -> Case:
     """Two sittings; the second began without the optimiser's state, at ten times the rate."""
     table = recorded_curve("resume-lost", _seen(rng)).copy()
     table["sitting"] = (table["step"] >= 300).astype(int)
     return case.change(run=table)
 
 
-def dead_from(case: Case, rng: random.Random, strength: float) -> Case:
+def dead_from(case: Case, rng: random.Random) -> Case:
     """A healthy run until an output died; from there on the loss is that of one good output and one of zeros."""
     at = rng.randrange(150, 400, 25)
     table = recorded_curve(f"healthy-{rng.randrange(3)}").copy()
@@ -67,7 +67,7 @@ def dead_from(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(run=table)
 
 
-def became_nan(case: Case, rng: random.Random, strength: float) -> Case:
+def became_nan(case: Case, rng: random.Random) -> Case:
     """A healthy run whose loss is NaN from one step on; the curve is a file."""
     table = recorded_curve(f"healthy-{rng.randrange(3)}").astype(object)
     at = rng.randrange(150, 500, 25)
@@ -77,7 +77,7 @@ def became_nan(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(run=path)
 
 
-def one_kind(case: Case, rng: random.Random, strength: float) -> Case:
+def one_kind(case: Case, rng: random.Random) -> Case:
     """The bundled model's own first hour: men and women part, two women do not, and the mean says -2."""
     table = pd.read_csv(data_folder() / "model" / "curve.csv")
     return case.change(run=table[table["step"] <= rng.choice([900, 1200, 1500, 1800])])

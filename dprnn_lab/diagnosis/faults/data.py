@@ -51,7 +51,7 @@ def _lists(case: Case, rng: random.Random) -> dict[str, list]:
     return {split: list(items) for split, items in lists.items()}
 
 
-def normalised(case: Case, rng: random.Random, strength: float) -> Case:
+def normalised(case: Case, rng: random.Random) -> Case:
     """Each source brought to the same peak after mixing."""
     mixtures, sources = _batch(case, rng)
     return case.change(batch=(mixtures, sources * (0.9 / sources.abs().amax(-1, keepdim=True))))
@@ -77,14 +77,14 @@ def shifted(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(batch=(mixtures, sources.roll(1 + int(40 * strength), -1)))
 
 
-def wrong_names(case: Case, rng: random.Random, strength: float) -> Case:
+def wrong_names(case: Case, rng: random.Random) -> Case:
     """The targets of another example."""
     mixtures, sources = _batch(case, rng)
     return case.change(batch=(mixtures, sources.roll(1, 0)))
 
 
 def _silent(gain: float, examples: int):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         _, sources = _batch(case, rng)
         for example in range(min(examples, len(sources))):
             sources[example, rng.randrange(2)] *= gain
@@ -115,7 +115,7 @@ def one_utterance(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(data=lists)
 
 
-def twice_in_batch(case: Case, rng: random.Random, strength: float) -> Case:
+def twice_in_batch(case: Case, rng: random.Random) -> Case:
     """The batch's sources are the same segment."""
     _, sources = _batch(case, rng)
     sources[:, 1] = 0.8 * sources[:, 0]
@@ -130,7 +130,7 @@ def copied(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(data=lists)
 
 
-def copied_louder(case: Case, rng: random.Random, strength: float) -> Case:
+def copied_louder(case: Case, rng: random.Random) -> Case:
     """The same, at another level and paired anew."""
     lists = _lists(case, rng)
     first, names = lists["train"][0]

@@ -59,7 +59,7 @@ def transposed(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
 
 
 def _loss(function):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         return case.change(loss=function)
 
     fault.__doc__ = function.__doc__
@@ -71,7 +71,7 @@ def _fixed(form):
 
 
 @torch.no_grad()
-def dead(case: Case, rng: random.Random, strength: float) -> Case:
+def dead(case: Case, rng: random.Random) -> Case:
     """A model one of whose outputs is silent: its features are zero, and ReLU masks make nothing of them."""
     model = rebuild(case.model, mask_act="relu")
     width = model.config["bn_chan"]
@@ -109,7 +109,7 @@ def dropout_in_rnn(case: Case, rng: random.Random, strength: float) -> Case:
 
 
 def _chunk(size: int):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         """A configuration that is about to be trained."""
         config = dict(case.model.config) if isinstance(case.model, DPRNNTasNet) else dict(case.config)
         config |= {"chunk_size": size, "hop_size": None}

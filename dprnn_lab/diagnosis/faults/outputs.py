@@ -21,7 +21,7 @@ def _windows(case: Case, seconds: float) -> list[slice]:
 
 
 def _swapped(every: float):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         estimates = case.estimates.clone()
         for i, window in enumerate(_windows(case, every)):
             if i % 2:
@@ -31,7 +31,7 @@ def _swapped(every: float):
     return fault
 
 
-def swapped_once(case: Case, rng: random.Random, strength: float) -> Case:
+def swapped_once(case: Case, rng: random.Random) -> Case:
     """Two halves of a file, separated one after the other."""
     estimates = case.estimates.clone()
     middle = int(len(case.mixture) * rng.uniform(0.4, 0.6))
@@ -39,9 +39,9 @@ def swapped_once(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(estimates=estimates, references=None)
 
 
-def swapped_without_model(case: Case, rng: random.Random, strength: float) -> Case:
+def swapped_without_model(case: Case, rng: random.Random) -> Case:
     """The same, with the references and without the model."""
-    broken = swapped_once(case, rng, strength)
+    broken = swapped_once(case, rng)
     return broken.change(model=None, checkpoint=None, references=case.references)
 
 
@@ -58,7 +58,7 @@ def _separate_windows(case: Case, seconds: float) -> torch.Tensor:
 
 
 def _joined(seconds: float, normalised: bool):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         estimates = _separate_windows(case, seconds)
         if normalised:
             for window in _windows(case, seconds):
@@ -102,37 +102,37 @@ def loudness(case: Case, rng: random.Random, strength: float) -> Case:
 
 
 def _gain(gains: tuple[float, float], clip: bool = False):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         estimates = case.estimates * torch.tensor(gains)[:, None]
         return case.change(estimates=estimates.clamp(-1, 1) if clip else estimates)
 
     return fault
 
 
-def flipped(case: Case, rng: random.Random, strength: float) -> Case:
+def flipped(case: Case, rng: random.Random) -> Case:
     """The estimates in the other order."""
     return case.change(estimates=case.estimates.flip(0))
 
 
-def flipped_and_reported(case: Case, rng: random.Random, strength: float) -> Case:
+def flipped_and_reported(case: Case, rng: random.Random) -> Case:
     """The same, with the score that the user's own code gave."""
-    broken = flipped(case, rng, strength)
+    broken = flipped(case, rng)
     return broken.change(reported=float(si_sdr(broken.estimates, broken.references).mean()))
 
 
-def negative(case: Case, rng: random.Random, strength: float) -> Case:
+def negative(case: Case, rng: random.Random) -> Case:
     """One estimate upside down, which SI-SDR training allows."""
     signs = rng.choice([torch.tensor([-1.0, 1.0]), torch.tensor([1.0, -1.0])])
     return case.change(estimates=case.estimates * signs[:, None])
 
 
-def same_twice(case: Case, rng: random.Random, strength: float) -> Case:
+def same_twice(case: Case, rng: random.Random) -> Case:
     """``estimates[0]`` written to both files."""
     which = rng.randrange(2)
     return case.change(estimates=case.estimates[[which, which]].clone())
 
 
-def mixture_twice(case: Case, rng: random.Random, strength: float) -> Case:
+def mixture_twice(case: Case, rng: random.Random) -> Case:
     """The mixture written to both files."""
     return case.change(estimates=torch.stack((case.mixture, case.mixture)))
 

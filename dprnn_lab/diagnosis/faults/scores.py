@@ -53,7 +53,7 @@ def healthy_scores(seed: int = 0) -> pd.DataFrame:
     return leaking_scores({kind: _levels(rng, GOOD, MIXTURES) for kind in ("man-woman", "woman-woman")}, seed)
 
 
-def one_kind_lost(case: Case, rng: random.Random, strength: float) -> Case:
+def one_kind_lost(case: Case, rng: random.Random) -> Case:
     """Men and women part, two women do not; the table says which is which."""
     levels = {
         "man-woman": _levels(rng, GOOD, MIXTURES),
@@ -70,9 +70,9 @@ def unnamed_heaps(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(scores=leaking_scores({"man-woman": levels}, rng.randrange(1000))["si_sdri"].tolist())
 
 
-def in_a_file(case: Case, rng: random.Random, strength: float) -> Case:
+def in_a_file(case: Case, rng: random.Random) -> Case:
     """The file that ``dprnn-lab evaluate --out`` leaves, with a kind that is lost."""
-    table = one_kind_lost(case, rng, strength).scores
+    table = one_kind_lost(case, rng).scores
     path = case.file("scores.csv")
     table.assign(system="mine").to_csv(path, index=False)
     return case.change(scores=path)

@@ -36,32 +36,32 @@ def _prefixed(case: Case, rng: random.Random, prefix: str, name: str, **beside) 
     return case.change(model=model, checkpoint=path).served()
 
 
-def lightning(case: Case, rng: random.Random, strength: float) -> Case:
+def lightning(case: Case, rng: random.Random) -> Case:
     """Keys with ``model.`` from a Lightning checkpoint, and ``strict=False``."""
     version = {"pytorch-lightning_version": "2.5.0", "epoch": 3, "global_step": 1000}
     return _prefixed(case, rng, "model.", "epoch=3.ckpt", **version)
 
 
-def parallel(case: Case, rng: random.Random, strength: float) -> Case:
+def parallel(case: Case, rng: random.Random) -> Case:
     """Keys with ``module.`` from DistributedDataParallel, and ``strict=False``."""
     return _prefixed(case, rng, "module.", "ddp.pth")
 
 
-def no_file(case: Case, rng: random.Random, strength: float) -> Case:
+def no_file(case: Case, rng: random.Random) -> Case:
     """Only the live model is left to look at; its weights were never loaded."""
     return case.change(model=_fresh(case, rng), checkpoint=None).served()
 
 
-def renamed(case: Case, rng: random.Random, strength: float) -> Case:
+def renamed(case: Case, rng: random.Random) -> Case:
     """A file whose names belong to another code."""
     path = case.file("renamed.pth")
     torch.save({f"net.{i}": value for i, value in enumerate(case.model.state_dict().values())}, path)
     return case.change(model=None, checkpoint=path, estimates=None)
 
 
-def only_outputs(case: Case, rng: random.Random, strength: float) -> Case:
+def only_outputs(case: Case, rng: random.Random) -> Case:
     """The file, and two files of sound that the user's own loading code made."""
-    broken = lightning(case, rng, strength)
+    broken = lightning(case, rng)
     return broken.change(model=None)
 
 
@@ -82,7 +82,7 @@ def _metadata(model: DPRNNTasNet) -> dict[str, str]:
     return {"format": FORMAT, "config": json.dumps(model.config), "training": "{}"}
 
 
-def reshaped(case: Case, rng: random.Random, strength: float) -> Case:
+def reshaped(case: Case, rng: random.Random) -> Case:
     """A file one of whose tensors is of another size."""
     path = case.file("reshaped.safetensors")
     state = {k: v.contiguous() for k, v in case.model.state_dict().items()}
@@ -102,18 +102,18 @@ def _partly(case: Case, rng: random.Random, prefixes: list[str]) -> Case:
     return case.change(model=model, checkpoint=None).served()
 
 
-def random_block(case: Case, rng: random.Random, strength: float) -> Case:
+def random_block(case: Case, rng: random.Random) -> Case:
     """A live model one of whose blocks was not loaded."""
     block = rng.randrange(case.model.config["n_repeats"])
     return _partly(case, rng, [f"separator.blocks.{block}."])
 
 
-def random_ends(case: Case, rng: random.Random, strength: float) -> Case:
+def random_ends(case: Case, rng: random.Random) -> Case:
     """A live model whose decoder and mask layer were not loaded."""
     return _partly(case, rng, ["decoder.", "separator.mask."])
 
 
-def zeroed(case: Case, rng: random.Random, strength: float) -> Case:
+def zeroed(case: Case, rng: random.Random) -> Case:
     """A live model with a layer of zeros."""
     model = _copy(case.model)
     name = rng.choice(["output_tanh", "output_gate", "mask"])
@@ -144,13 +144,13 @@ def truncated(case: Case, rng: random.Random, strength: float) -> Case:
     return _file(case, "best_model.pth", whole[: int(len(whole) * (0.9 - 0.6 * strength))])
 
 
-def web_page(case: Case, rng: random.Random, strength: float) -> Case:
+def web_page(case: Case, rng: random.Random) -> Case:
     """The page about the file, saved under the file's name."""
     page = "<!DOCTYPE html><html><head><title>best_model.pth</title></head><body>Download</body></html>\n"
     return _file(case, "best_model.pth", page.encode())
 
 
-def pointer(case: Case, rng: random.Random, strength: float) -> Case:
+def pointer(case: Case, rng: random.Random) -> Case:
     """What git-lfs leaves in the place of a large file."""
     digest = f"{rng.randrange(16**64):064x}"
     text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 1924628\n"
@@ -192,7 +192,7 @@ class _Calls:
 
 
 def _with_code(function, *arguments, legacy: bool = False):
-    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+    def fault(case: Case, rng: random.Random) -> Case:
         path = case.file("model.pth")
         content = {"state_dict": dict(case.model.state_dict()), "extra": _Calls(function, *arguments)}
         torch.save(content, path, _use_new_zipfile_serialization=not legacy)
@@ -201,7 +201,7 @@ def _with_code(function, *arguments, legacy: bool = False):
     return fault
 
 
-def whole_model(case: Case, rng: random.Random, strength: float) -> Case:
+def whole_model(case: Case, rng: random.Random) -> Case:
     """``torch.save(model)``: the pickle names the classes of the code that made it."""
     path = case.file("model.pth")
     torch.save(_copy(case.model), path)
