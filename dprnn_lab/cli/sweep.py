@@ -36,11 +36,17 @@ def sweep(
     dprnn-lab sweep notebooks/experiments/one_run.ipynb --grid 'chunk_size=[8, 32, 128]' --seeds 3 --workers 2 --out
     runs/chunks
     """
+    import pandas as pd
+
     from .. import sweeps
 
     axes: dict[str, list] = {}
     for text in grid or []:
         name, value = parse_value(text, "--grid")
+        if isinstance(value, str) and value.startswith(("[", "(")):
+            stop(
+                f"{text}: {value} is no list as Python writes it, such as [8, 32], [True, False], ['a', 'b']"
+            )
         if name in axes:
             stop(f"{name} is in the grid twice: give all its values in one list")
         axes[name] = list(value) if isinstance(value, list | tuple) else [value]
@@ -53,7 +59,7 @@ def sweep(
         stop("stopped; the same command goes on from here", 130)
     failed = table[table["status"] != "ok"]
     for row in failed.itertuples():
-        cell = "" if row.cell is None or row.cell != row.cell else f" in cell [{row.cell}]"
+        cell = "" if pd.isna(row.cell) else f" in cell [{row.cell}]"
         typer.echo(f"failed{cell}: {row.error}\n  {Path(out) / row.notebook}")
     typer.echo(f"{out}: {len(table) - len(failed)} of {len(table)} runs; results.csv, report.md, report.html")
     if len(failed):

@@ -22,7 +22,9 @@ from .summary import reported, summarise_runs
 
 __all__ = ["draw_parameter", "write_report"]
 
-INTERVAL = "the mean over the seeds with its 95 % interval (Student's); an interval needs two finished seeds at the least"
+INTERVAL = (
+    "the mean over the seeds with its 95 % interval (Student's), for which two finished seeds are needed"
+)
 
 
 def write_report(
@@ -48,9 +50,9 @@ def write_report(
         raise ValueError(f"metric is {metric!r}: the runs report {', '.join(numbers) or 'nothing'}")
     fixed = {name: values[0] for name, values in axes.items() if len(values) == 1 and name != SEED}
     done = table[table["status"] == "ok"]
-    intro = f"{len(done)} of {len(table)} runs finished" + (
-        f", {len(table) - len(done)} failed" * (len(done) < len(table))
-    )
+    intro = f"{len(done)} of {len(table)} runs finished"
+    if len(done) < len(table):
+        intro += f", {len(table) - len(done)} failed"
     intro += f". Seeds: {', '.join(map(str, axes[SEED]))}."
     if fixed:
         intro += f" The same in all runs: {', '.join(f'{k}={v}' for k, v in fixed.items())}."
@@ -112,6 +114,8 @@ def _sections(table: pd.DataFrame, varied: list[str], metric: str, numbers: list
     done = table[table["status"] == "ok"]
     if len(done):
         means = done.groupby(by, sort=False, dropna=False)[others].mean().reset_index()
+        whole = [name for name in others if means[name].notna().all() and (means[name] % 1 == 0).all()]
+        means = means.astype(dict.fromkeys(whole, int))  # counts, such as that of the weights
         sections.append(("What else the runs report", "Means over the seeds.", means))
     return sections
 
