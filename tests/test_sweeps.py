@@ -25,7 +25,8 @@ CELLS = (
     "with open('started.txt', 'a') as file:\n    file.write('.')\n"
     "time.sleep(wait)",
     "# Divide by the size\nscore = 10 * size + seed + 1 / (size - 3)\nif die:\n    os._exit(3)",
-    "if report:\n    Path(report).write_text(json.dumps({'score': score, 'threads': int(os.environ['OMP_NUM_THREADS'])}))",
+    "threads = int(os.environ['OMP_NUM_THREADS'])\n"
+    "if report:\n    Path(report).write_text(json.dumps({'score': score, 'threads': threads}))",
 )
 
 
@@ -210,7 +211,7 @@ def test_a_kernel_that_dies_ends_its_run_and_names_the_cell(notebook, tmp_path):
 def test_a_report_that_is_no_row_fails_the_run(notebook, line, message):
     from dprnn_lab.sweeps.running import _read_report
 
-    file = notebook.parent / "x.report.json"
+    file = notebook.parent / "x.report"
     exec(line, {"Path": Path, "report": file})
     with pytest.raises(ValueError, match=message):
         _read_report(file, plan(notebook, {"size": [1]})[0])
@@ -238,7 +239,7 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(notebook, tmp_path):
     assert 1 <= len(kept) < 3
     before = started(notebook)
     time.sleep(3)  # an orphan would wake up and write its report
-    assert not list(out.glob("runs/*.report.json"))
+    assert not list(out.glob("runs/*.report"))
     table = sweep(notebook, {"size": [1, 2, 4], "wait": [1.5]}, out, workers=2, progress=False)
     assert table["status"].tolist() == ["ok"] * 3
     assert started(notebook) - before <= 3 - len(kept) + 1

@@ -43,7 +43,7 @@ _PAIR_SLIPS = {
     ),
     "another seed": (
         lambda p: lambda changed: p in changed and changed <= {p, "seed"},
-        "you let the seed differ. Then the pair shows the parameter *and* the luck of two seeds. Compare within a seed.",
+        "you let the seed differ. Then the pair shows the parameter *and* the luck of seeds. Compare within a seed.",
     ),
     "nothing differs": (
         lambda p: lambda changed: changed <= {p},
@@ -157,12 +157,12 @@ def _of(make: Callable[[np.ndarray], tuple]) -> Callable:
 _DIFFERENCE_SLIPS = {
     "seeds not matched": (
         _in_given_order,
-        "you subtract in the order in which the seeds happen to stand. Match them by name: `second[seed] - first[seed]`.",
+        "you subtract in the order in which the seeds happen to stand. Match them: `second[seed] - first[seed]`.",
     ),
     "unpaired": (
         _unpaired,
-        "you compare two means as if the settings had nothing in common. Take the difference within each seed that both "
-        "have, and then the mean and the spread of *differences*.",
+        "you compare two means as if the settings had nothing in common. Take the difference within each seed that "
+        "both have, and then the mean and the spread of *differences*.",
     ),
     "sign": (_of(lambda d: _around(-d, _student(d))), "the right size with the wrong sign: second minus first."),
     "factor of the normal distribution": (
@@ -254,8 +254,8 @@ def _expected(statistic: Callable[[np.ndarray], np.ndarray], seeds: int) -> floa
 _BEST_SLIPS = {
     "mean of the seeds": (
         lambda n: 0.0,
-        "you report the *mean* of the seeds, which gains nothing: that is why it is the honest number. What does the best "
-        "one gain?",
+        "you report the *mean* of the seeds, which gains nothing: that is why it is the honest number. What does the "
+        "best one gain?",
     ),
     "best minus worst": (
         lambda n: _expected(lambda x: x.max(1) - x.min(1), n),

@@ -8,8 +8,6 @@ from pathlib import Path
 
 __all__ = ["what_failed"]
 
-LAST_STATES = ("failed", "running")  # of a cell whose kernel died, in papermill's words
-
 
 def what_failed(notebook: Path, code: int, log: Path) -> dict:
     """Of a run that ended with exit code ``code``: ``cell`` (its number in brackets, or None), ``source``, ``error``.
@@ -25,10 +23,10 @@ def what_failed(notebook: Path, code: int, log: Path) -> dict:
                 message = " ".join(output["evalue"].split())
                 error = f"{output['ename']}: {message}" if message else output["ename"]
                 return {"cell": cell["execution_count"], "source": _text(cell), "error": error}
-    # No cell raised: the kernel was killed (memory?), or the process before it.
+    # No cell raised: the kernel died (memory?), in the last cell that papermill notes a start of.
     number, source = None, ""
     for i, cell in enumerate(c for c in cells if c["cell_type"] == "code"):
-        if cell["metadata"].get("papermill", {}).get("status") in LAST_STATES:
+        if cell["metadata"].get("papermill", {}).get("start_time"):
             number, source = cell["execution_count"] or i + 1, _text(cell)
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")

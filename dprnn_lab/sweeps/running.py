@@ -163,7 +163,7 @@ def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Pop
 
 
 def _report_file(out: Path, run: Run) -> Path:
-    return out / "runs" / f"{run.name}.report.json"
+    return out / "runs" / f"{run.name}.report"
 
 
 def _log_file(out: Path, run: Run) -> Path:
