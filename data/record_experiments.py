@@ -3,17 +3,15 @@
     python data/record_experiments.py --workers 2 [--seeds 5] [--steps 1200] [QUESTION ...]
 
 Each question is one sweep of ``notebooks/experiments/one_run.ipynb``, kept with its notebooks and its report in
-``runs/experiments/QUESTION``. A run of 1200 steps takes one to two minutes on a free core; there are 105 of them with
-five seeds. The same command goes on where an earlier one was stopped. The rows of all of them are gathered in
-``data/curves/experiments.csv``, in which those of questions that are not run again stay.
+``runs/experiments/QUESTION``; its rows also go to ``data/curves/experiments/QUESTION.csv``. A run of 1200 steps takes
+one to two minutes on a free core; there are 105 of them with five seeds. The same command goes on where an earlier one
+was stopped.
 
 Notebook: 10_experiments
 """
 
 import argparse
 from pathlib import Path
-
-import pandas as pd
 
 from dprnn_lab.files import write_whole
 from dprnn_lab.speech import data_folder
@@ -55,25 +53,19 @@ def main() -> None:
     if unknown:
         parser.error(f"no question {unknown[0]!r}: choose of {', '.join(names)}")
     root = data_folder().parent
-    path = data_folder() / "curves" / "experiments.csv"
+    folder = data_folder() / "curves" / "experiments"
     grids = questions(given.steps, given.seconds)
     for name in given.names or names:
         print(name, flush=True)
-        folder = given.out / name
+        out = given.out / name
         grid = grids[name] | {"mixtures": [given.mixtures]}
         table = sweep(
-            root / "notebooks" / "experiments" / "one_run.ipynb", grid, folder, given.workers, given.seeds
+            root / "notebooks" / "experiments" / "one_run.ipynb", grid, out, given.workers, given.seeds
         )
-        write_report(folder, table, title=f"Experiment: {name}")
-        rows = table.drop(columns=["cell", "notebook"]).assign(question=name)
-        old = pd.read_csv(path) if path.is_file() else pd.DataFrame({"question": []})
-        merged = pd.concat([old[old["question"] != name], rows])
-        merged = merged[["question", *(column for column in merged if column != "question")]]
-        merged = merged.sort_values("question", key=lambda column: column.map(names.index), kind="stable")
-        write_whole(path, merged.to_csv(index=False, lineterminator="\n").encode())
-        print(
-            f"  {(table['status'] == 'ok').sum()} of {len(table)} runs; {folder / 'report.html'}", flush=True
-        )
+        write_report(out, table, title=f"Experiment: {name}")
+        rows = table.drop(columns=["cell", "notebook"])
+        write_whole(folder / f"{name}.csv", rows.to_csv(index=False, lineterminator="\n").encode())
+        print(f"  {(table['status'] == 'ok').sum()} of {len(table)} runs; {out / 'report.html'}", flush=True)
 
 
 if __name__ == "__main__":

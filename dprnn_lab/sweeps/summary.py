@@ -54,8 +54,10 @@ def summarise_runs(table: pd.DataFrame, by: str | Sequence[str], metric: str) ->
     return pd.DataFrame(rows)
 
 
-def compare_runs(table: pd.DataFrame, parameter: str, first, second, metric: str) -> Interval:
-    """Second minus first, paired by seed: the mean difference of ``metric`` with its 95 % Student interval.
+def compare_runs(
+    table: pd.DataFrame, parameter: str, first, second, metric: str, confidence: float = 0.95
+) -> Interval:
+    """Second minus first, paired by seed: the mean difference of ``metric`` with its Student interval.
 
     Runs of one seed share their training mixtures, so part of the luck falls out of the difference. A seed that
     failed in either setting is left out.
@@ -80,7 +82,7 @@ def compare_runs(table: pd.DataFrame, parameter: str, first, second, metric: str
     difference = (parts[1] - parts[0]).dropna()
     if difference.empty:
         raise ValueError(f"{parameter}={first!r} and {second!r} have no seed in common: there are no pairs")
-    return student_mean(difference)
+    return student_mean(difference, confidence)
 
 
 def _finished(table: pd.DataFrame) -> pd.DataFrame:
