@@ -1,5 +1,9 @@
 """Notebook 10's exercises: the named mistakes, each with its own hint, and answers that are right another way."""
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -109,3 +113,12 @@ def test_every_mistake_has_a_hint_of_its_own():
     for slips in (nb10._PAIR_SLIPS, nb10._DIFFERENCE_SLIPS, nb10._BEST_SLIPS):
         hints = [hint for _, hint in slips.values()]
         assert len(set(hints)) == len(hints)
+
+
+def test_the_minutes_of_the_cards_are_those_that_the_notebook_states():
+    path = Path(__file__).parents[2] / "notebooks" / "10_experiments.ipynb"
+    text = "".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+    stated = re.search(r"about (\d+) minutes: (\d+) to read, try and wait, (\d+) for the three", text)
+    everything, reading, exercises = map(int, stated.groups())
+    assert exercises == sum(getattr(nb10, name).minutes for name in nb10.__all__)
+    assert everything == reading + exercises
