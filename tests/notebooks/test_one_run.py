@@ -9,8 +9,8 @@ import pytest
 
 TEMPLATE = Path(__file__).parents[2] / "notebooks" / "experiments" / "one_run.ipynb"
 REPORTED = {
-    "si_sdri", "si_sdri_man_woman", "si_sdri_woman_woman", "worst", "correlation", "train_loss", "steps_made", "step_ms",
-    "trained_s", "rtf_ms", "peak_mib", "weights",
+    "si_sdri", "si_sdri_man_woman", "si_sdri_woman_woman", "worst", "correlation", "train_loss", "steps_made",
+    "step_ms", "trained_s", "rtf_ms", "peak_mib", "weights",
 }  # fmt: skip
 
 
@@ -46,7 +46,6 @@ def test_a_run_from_the_trained_network_on_two_women(tmp_path):
     assert found["si_sdri_man_woman"] > 3  # one step takes nothing away
 
 
-@pytest.mark.parametrize(("name", "value"), [("order", "sort"), ("pairs", "men"), ("init", "other")])
-def test_a_value_that_is_not_known_is_refused_at_once(name, value, tmp_path):
-    with pytest.raises(papermill.PapermillExecutionError, match=re.escape(f"{name} is {value!r}")):
-        execute(tmp_path, **{name: value})
+def test_a_value_that_is_not_known_is_refused_at_once(tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match=re.escape("order is 'sort': choose")):
+        execute(tmp_path, order="sort")
