@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from dprnn_lab import cli
 from dprnn_lab.evaluation.statistics import student_mean
-from dprnn_lab.sweeps import compare_runs, plan, summarise_runs, sweep, write_report
+from dprnn_lab.sweeps import compare_runs, plan, running, summarise_runs, sweep, write_report
 
 # A notebook without PyTorch: a sum, the number of threads it was given, and two ways to fail.
 CELLS = (
@@ -246,6 +246,27 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(notebook, tmp_path):
     assert all(path.stat().st_mtime_ns == changed for path, changed in kept.items())
 
 
+def test_an_interrupt_ends_the_runs_at_work_and_keeps_the_finished(notebook, tmp_path, monkeypatch):
+    out, children = tmp_path / "out", []
+    real_start, real_sleep = running._start, time.sleep
+
+    def start(*arguments):
+        children.append(real_start(*arguments))
+        return children[-1]
+
+    def sleep(seconds):
+        if len(children) > 1:
+            raise KeyboardInterrupt
+        real_sleep(seconds)
+
+    monkeypatch.setattr(running, "_start", start)
+    monkeypatch.setattr(running.time, "sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(notebook, {"size": [1, 2, 4]}, out, progress=False)
+    assert [child.poll() is None for child in children] == [False, False]
+    assert pd.read_csv(out / "results.csv")["size"].tolist() == [1]
+
+
 # What is said about it
 
 
@@ -269,6 +290,20 @@ def test_the_report(finished):
     assert (out / "size.png").is_file()
     with pytest.raises(ValueError, match="metric is 'sdr': the runs report score"):
         write_report(out, table, metric="sdr")
+
+
+def test_where_all_runs_failed_the_failures_are_the_report(notebook, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"grid": {"size": [3, 4], "seed": [0]}}))
+    (tmp_path / "runs").mkdir()
+    rows = []
+    for size in (3, 4):
+        record = {"cell": None, "source": "", "error": "ended by signal 9"}
+        (tmp_path / "runs" / f"size={size}.json").write_text(json.dumps(record))
+        rows.append({"size": size, "seed": 0, "status": "failed", "seconds": 1.0} | record)
+        rows[-1]["notebook"] = f"notebooks/size={size}.ipynb"
+    markdown, _ = write_report(tmp_path, pd.DataFrame(rows), metric="score")
+    assert markdown.read_text().count("no cell: ended by signal 9") == 2
+    assert "0 of 2 runs finished, 2 failed" in markdown.read_text()
 
 
 def make_table():

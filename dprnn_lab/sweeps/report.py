@@ -35,7 +35,7 @@ def write_report(
     Args:
         out: folder of the sweep.
         table: what :func:`sweep` returned.
-        metric: the reported column in question; None for the first.
+        metric: the reported column of numbers in question; None for the first.
 
     Raises:
         ValueError: no such column.
@@ -44,12 +44,12 @@ def write_report(
     axes = json.loads((out / "settings.json").read_text(encoding="utf-8"))["grid"]
     varied = [name for name, values in axes.items() if len(values) > 1 and name != SEED]
     numbers = reported(table, list(axes))
-    if metric is None:
+    done = table[table["status"] == "ok"]
+    if metric is None or done.empty:  # where all failed, the failures are the report
         metric = numbers[0] if numbers else "seconds"
-    if metric not in table:
+    if metric not in [*numbers, "seconds"]:
         raise ValueError(f"metric is {metric!r}: the runs report {', '.join(numbers) or 'nothing'}")
     fixed = {name: values[0] for name, values in axes.items() if len(values) == 1 and name != SEED}
-    done = table[table["status"] == "ok"]
     intro = f"{len(done)} of {len(table)} runs finished"
     if len(done) < len(table):
         intro += f", {len(table) - len(done)} failed"
@@ -80,6 +80,10 @@ def draw_parameter(
         ValueError: no such columns.
     """
     values = list(dict.fromkeys(table[parameter]))
+    numbers = pd.api.types.is_numeric_dtype(table[parameter]) and not pd.api.types.is_bool_dtype(
+        table[parameter]
+    )
+    line = "o-" if numbers else "o"  # nothing lies between two names
     summary = summarise_runs(table, [*others, parameter], metric)
     groups = list(summary.groupby(list(others), sort=False, dropna=False)) if others else [((), summary)]
     for i, (key, group) in enumerate(groups):
@@ -96,7 +100,7 @@ def draw_parameter(
         )
         error = [(group["mean"] - group["low"]).fillna(0), (group["high"] - group["mean"]).fillna(0)]
         label = ", ".join(f"{name}={value}" for name, value in zip(others, key, strict=True))
-        axes.errorbar(places, group["mean"], error, fmt="o-", color=colour, capsize=4, label=label or None)
+        axes.errorbar(places, group["mean"], error, fmt=line, color=colour, capsize=4, label=label or None)
     axes.set_xticks(range(len(values)), [str(value) for value in values])
     axes.set(xlabel=parameter, ylabel=metric)
     axes.grid(alpha=0.3)
