@@ -102,7 +102,7 @@ def draw_parameter(
         label = ", ".join(f"{name}={value}" for name, value in zip(others, key, strict=True))
         axes.errorbar(places, group["mean"], error, fmt=line, color=colour, capsize=4, label=label or None)
     axes.set_xticks(range(len(values)), [str(value) for value in values])
-    axes.set(xlabel=parameter, ylabel=metric)
+    axes.set(xlabel=parameter, ylabel=metric, xlim=(-0.5, len(values) - 0.5))
     axes.grid(alpha=0.3)
     if others:
         axes.legend(fontsize=8)
