@@ -264,10 +264,7 @@ class DynamicMixing(Dataset):
         if not 0 <= index < self.size:
             raise IndexError(index)
         rng = self._rng(index)
-        kind = self._kind(rng)
-        pairs, shares = self.pairs[kind], self._pair_shares.get(kind)
-        pair = pairs[rng.integers(len(pairs)) if shares is None else rng.choice(len(pairs), p=shares)]
-        first, second = (self._segment(name, rng) for name in rng.permutation(pair))
+        first, second = (self._segment(name, rng) for name in self._pair(rng))
         level_db = rng.uniform(-self.level_db, self.level_db)
         if self.flip:  # drawn last, so that a run without it keeps the mixtures that it always had
             first, second = (source * float(rng.choice((-1, 1))) for source in (first, second))
@@ -285,6 +282,18 @@ class DynamicMixing(Dataset):
     def kind(self, index: int) -> str:
         """The pair kind of an item, without making it."""
         return self._kind(self._rng(index))
+
+    def speakers(self, index: int) -> tuple[str, str]:
+        """Who speaks in an item, in the order of its sources, without making it."""
+        first, second = self._pair(self._rng(index))
+        return str(first), str(second)
+
+    def _pair(self, rng: np.random.Generator) -> np.ndarray:
+        """Two speakers in random order."""
+        kind = self._kind(rng)
+        pairs, shares = self.pairs[kind], self._pair_shares.get(kind)
+        pair = pairs[rng.integers(len(pairs)) if shares is None else rng.choice(len(pairs), p=shares)]
+        return rng.permutation(pair)
 
     def _shares(self, weights: Mapping[tuple[str, str], float]) -> dict[str, np.ndarray]:
         """Pair kind to the share of each of its pairs; a kind without weights has them alike and is left out."""

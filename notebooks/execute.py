@@ -1,6 +1,7 @@
 """Run notebooks in place, at the parameters written in them, and keep what they print.
 
-Usage: ``python notebooks/execute.py [NAME.ipynb ...]`` (all of them without a name), or ``make notebooks``.
+Usage: ``python notebooks/execute.py [NAME.ipynb ...]`` (all of them without a name), or ``make notebooks``. A name may
+have a folder in front, such as ``experiments/one_run.ipynb``.
 
 Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only
 when every cell has run. Timing metadata and saved widget state are dropped: both change at every run.
@@ -32,7 +33,9 @@ def execute(path: Path) -> None:
     """Run one notebook and put the result in its place."""
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / path.name
-        papermill.execute_notebook(path, result, cwd=str(FOLDER), kernel_name="python3", progress_bar=False)
+        papermill.execute_notebook(
+            path, result, cwd=str(path.parent), kernel_name="python3", progress_bar=False
+        )
         notebook = nbformat.read(result, as_version=4)
     clean(notebook)
     scratch_file = path.with_suffix(".ipynb.new")
@@ -42,5 +45,7 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for name in [Path(a) for a in sys.argv[1:]] or sorted(FOLDER.glob("[0-9]*.ipynb")):
-        execute(FOLDER / name.name)
+    everything = [*sorted(FOLDER.glob("[0-9]*.ipynb")), *sorted(FOLDER.glob("experiments/*.ipynb"))]
+    for path in [Path(a) for a in sys.argv[1:]] or everything:
+        parts = path.parts[-2:] if path.parent.name == "experiments" else path.parts[-1:]
+        execute(FOLDER.joinpath(*parts))

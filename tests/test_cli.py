@@ -39,7 +39,7 @@ def test_help_names_the_commands():
     assert "evaluate" in result.output
 
 
-@pytest.mark.parametrize("command", [cli.train, cli.evaluate])
+@pytest.mark.parametrize("command", [cli.train, cli.evaluate, cli.sweep])
 def test_help_lists_every_option_with_a_text(command):
     result = run(command.__name__, "--help")
     assert result.exit_code == 0

@@ -194,6 +194,22 @@ def test_kinds_are_drawn_by_their_weights():
     assert 0.65 < drawn["fm"] / 400 < 0.85
 
 
+def test_the_speakers_of_an_item_are_named_in_the_order_of_its_sources():
+    # Each voice is a constant of its own, so that a source tells who it is.
+    levels = {name: 0.1 * (i + 1) for i, name in enumerate(SEXES)}
+    constant = {name: torch.full((2000,), level) for name, level in levels.items()}
+    items = DynamicMixing(constant, SEXES, samples=500, size=20, level_db=0.0, kinds={"man-woman": 1.0})
+    drawn = []
+    items._segment = lambda name, rng: drawn.append(name) or constant[name][:500]
+    orders = set()
+    for i in range(len(items)):
+        drawn.clear()
+        items[i]
+        assert items.speakers(i) == tuple(drawn)
+        orders.add(SEXES[drawn[0]])
+    assert orders == {"f", "m"}  # in random order
+
+
 def test_a_curriculum_changes_the_kinds_at_its_epochs():
     dataset = with_tones(
         kinds=[(0, {"man-woman": 1.0}), (3, {"woman-woman": 1.0}), (5, {"man-woman": 1.0, "man-man": 1.0})]

@@ -1,4 +1,4 @@
-"""The command line: ``dprnn-lab train | evaluate | separate | info | convert | export | diagnose | checklist``.
+"""The command line: ``dprnn-lab train | evaluate | sweep | separate | info | convert | export | diagnose | checklist``.
 
 Each command imports what it needs when it runs, so that ``--help`` does not wait for PyTorch.
 """
@@ -6,9 +6,21 @@ Each command imports what it needs when it runs, so that ``--help`` does not wai
 # In the order of the help.
 from .train import train  # isort: skip
 from .evaluate import evaluate  # isort: skip
+from .sweep import sweep  # isort: skip
 from .separate import separate  # isort: skip
 from .checkpoints import convert, export, info  # isort: skip
 from .diagnose import checklist, diagnose  # isort: skip
 from .common import app
 
-__all__ = ["app", "checklist", "convert", "diagnose", "evaluate", "export", "info", "separate", "train"]
+__all__ = [
+    "app",
+    "checklist",
+    "convert",
+    "diagnose",
+    "evaluate",
+    "export",
+    "info",
+    "separate",
+    "sweep",
+    "train",
+]

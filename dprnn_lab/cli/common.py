@@ -16,7 +16,7 @@ app = typer.Typer(
 PREFIX_HELP = "Which of several models in one file: what stands before its names, such as ema."
 
 
-def parse_value(text: str) -> tuple[str, object]:
+def parse_value(text: str, option: str = "--set") -> tuple[str, object]:
     """``NAME=VALUE`` with the value as Python would read it, or else as text.
 
     >>> parse_value("chunk_size=250"), parse_value("mask_act=relu")
@@ -24,7 +24,7 @@ def parse_value(text: str) -> tuple[str, object]:
     """
     name, equals, value = text.partition("=")
     if not equals:
-        raise typer.BadParameter(f"{text!r}: write NAME=VALUE, such as chunk_size=250", param_hint="--set")
+        raise typer.BadParameter(f"{text!r}: write NAME=VALUE, such as chunk_size=250", param_hint=option)
     try:
         return name.strip(), ast.literal_eval(value)
     except (ValueError, SyntaxError):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-__all__ = ["Interval", "bootstrap_mean", "compare", "worst"]
+__all__ = ["Interval", "bootstrap_mean", "compare", "student_mean", "worst"]
 
 RESAMPLES = 5000
 
@@ -56,6 +56,34 @@ def bootstrap_mean(values, confidence: float = 0.95, seed: int = 0) -> Interval:
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(float(values.mean()), float(result.low), float(result.high))
+
+
+def student_mean(values, confidence: float = 0.95) -> Interval:
+    """Mean of a few values with its Student interval: mean ± t s / sqrt(n); NaNs are left out.
+
+    For three to ten runs, of which the bootstrap knows too little: its interval is far too narrow there. The factor t
+    pays for not knowing the spread: 4.3 for three values, 2.8 for five, 2.3 for ten, where 1.96 would do if it were
+    known (W. S. Gosset, "Student", 1908). Exact for values of a normal distribution, good enough for one heap.
+
+    The interval of fewer than two values is not known: NaN.
+
+    Raises:
+        ValueError: no values, or a confidence that is not between 0 and 1.
+
+    >>> print(student_mean([4.0, 5.0, 6.0]))
+    5.00 [2.52, 7.48]
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}: it must be between 0 and 1, such as 0.95")
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        raise ValueError("no values: a mean needs one at the least")
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return Interval(mean, float(mean - half), float(mean + half))
 
 
 def compare(

@@ -5,7 +5,7 @@ Notebook: 05_training
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import lightning as L
@@ -61,6 +61,7 @@ def train(
     listeners: Sequence[Listener] = (print_line,),
     progress: bool = False,
     settings: Mapping | None = None,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
 ) -> DPRNNTasNet:
     """Train, and leave in ``run``: ``model.safetensors`` (averaged weights); ``checkpoints/``; ``validation/``, a
     table per validation; ``curves/version_N/metrics.csv`` and ``tensorboard/version_N`` for the N-th sitting.
@@ -81,6 +82,7 @@ def train(
         listeners: functions of an :class:`EpochRecord`, called after each validation.
         progress: show a progress bar for each epoch.
         settings: kept beside the curves.
+        loss: of estimates and sources ``[B, S, T]``, a scalar, in place of the PIT loss.
 
     Raises:
         ValueError: settings that contradict each other, or an epoch smaller than a batch.
@@ -91,7 +93,7 @@ def train(
     torch.set_flush_denormal(True)  # padding decays to denormal numbers in the RNNs, and those are slow
     # A loaded model is in evaluation mode, in which dropout is off and a GPU refuses to train RNNs.
     module = SeparationModule(
-        model.train(), lr, warmup, cooldown, max_steps, optimizer, halve_after, valid_every
+        model.train(), lr, warmup, cooldown, max_steps, optimizer, halve_after, valid_every, loss
     )
     if compile_model:
         model.compile()

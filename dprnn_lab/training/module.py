@@ -3,7 +3,7 @@
 Notebook: 05_training
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import lightning as L
 import torch
@@ -28,6 +28,8 @@ class SeparationModule(L.LightningModule):
     of the papers (Y. Luo, Z. Chen and T. Yoshioka, arXiv 1910.06379).
 
     Args:
+        loss: of estimates and sources ``[B, S, T]``, a scalar; None for the PIT loss. Whatever is trained with, what
+            is validated is the SI-SDR under the best permutation.
         optimizer: "muon" (Muon for matrices, Adam for the rest) or "adam".
         halve_after: validations without progress before the rate is halved; None for warm-up and cooldown.
         valid_every: epochs between validations.
@@ -52,6 +54,7 @@ class SeparationModule(L.LightningModule):
         optimizer: str = "muon",
         halve_after: int | None = None,
         valid_every: int = 1,
+        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
     ):
         super().__init__()
         if optimizer not in OPTIMIZERS:
@@ -61,7 +64,8 @@ class SeparationModule(L.LightningModule):
                 f"halve_after is {halve_after} and cooldown {cooldown}: both set the learning rate, leave one out"
             )
         self.model = model
-        self.loss = PITLossWrapper(pairwise_neg_sisdr)
+        self.pit = PITLossWrapper(pairwise_neg_sisdr)
+        self.loss = self.pit if loss is None else loss
         self.lr, self.warmup, self.cooldown, self.max_steps = lr, warmup, cooldown, max_steps
         self.optimizer, self.halve_after, self.valid_every = optimizer, halve_after, valid_every
         self.scores: list[dict] = []
@@ -103,7 +107,7 @@ class SeparationModule(L.LightningModule):
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, list[str], list[str]]) -> None:
         mixture, sources, ids, kinds = batch
         estimates = self.model(mixture)
-        losses, order = self.loss.best_permutation(estimates, sources)
+        losses, order = self.pit.best_permutation(estimates, sources)
         before = si_sdr(mixture.unsqueeze(1), sources).mean(1)
         for i, (name, kind) in enumerate(zip(ids, kinds, strict=True)):
             estimate = estimates[i, order[i]]

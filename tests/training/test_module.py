@@ -59,6 +59,20 @@ def test_the_training_loss_is_pit_on_negative_si_sdr(tiny):
     assert made.logged["train_loss"] is loss
 
 
+def test_another_loss_is_trained_with_and_not_validated_with(tiny):
+    model, (mixture, sources) = tiny(), (torch.randn(3, 400), torch.randn(3, 2, 400))
+    made = module(model, loss=lambda estimates, targets: (estimates - targets).abs().mean())
+    loss = made.training_step((mixture, sources))
+    torch.testing.assert_close(loss, (model(mixture) - sources).abs().mean())
+    rows = []
+    for targets in (sources, sources.flip(1)):  # the best order, whatever the loss thinks of it
+        made.on_validation_epoch_start()
+        with torch.no_grad():
+            made.validation_step((mixture, targets, ["a", "b", "c"], ["k"] * 3))
+        rows.append([row["si_sdr"] for row in made.scores])
+    assert rows[0] == pytest.approx(rows[1], abs=1e-4)
+
+
 def test_the_gradient_norm_is_that_of_all_parameters_together(tiny):
     made = module(tiny())
     made.training_step((torch.randn(3, 400), torch.randn(3, 2, 400))).backward()

@@ -1,0 +1,66 @@
+"""``dprnn-lab sweep``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import app, parse_value, stop
+
+__all__ = ["sweep"]
+
+
+@app.command()
+def sweep(
+    notebook: Annotated[Path, typer.Argument(help="A notebook with a cell tagged parameters.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for notebooks, results.csv, report.md and report.html; resumable.")
+    ],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUES", help="A parameter and its values, or its one value; again for more."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs of each setting: the parameter seed from 0 on.")] = 3,
+    workers: Annotated[int, typer.Option(help="Runs at one time, each with one thread.")] = 1,
+    metric: Annotated[
+        str | None, typer.Option(help="What the report is about; the first that the runs report.")
+    ] = None,
+) -> None:
+    """Execute a notebook for every combination of settings and seeds, in parallel, and report.
+
+    A call with the same arguments takes up a stopped sweep, and makes failed runs again. Exits with 1 where a run
+    failed.
+
+    dprnn-lab sweep notebooks/experiments/one_run.ipynb --grid 'chunk_size=[8, 32, 128]' --seeds 3 --workers 2 --out
+    runs/chunks
+    """
+    import pandas as pd
+
+    from .. import sweeps
+
+    axes: dict[str, list] = {}
+    for text in grid or []:
+        name, value = parse_value(text, "--grid")
+        if isinstance(value, str) and value.startswith(("[", "(")):
+            stop(
+                f"{text}: {value} is no list as Python writes it, such as [8, 32], [True, False], ['a', 'b']"
+            )
+        if name in axes:
+            stop(f"{name} is in the grid twice: give all its values in one list")
+        axes[name] = list(value) if isinstance(value, list | tuple) else [value]
+    try:
+        table = sweeps.sweep(notebook, axes, out, workers, seeds)
+        sweeps.write_report(out, table, metric, title=f"Sweep of {notebook.name}")
+    except (ValueError, OSError) as error:
+        stop(error)
+    except KeyboardInterrupt:
+        stop("stopped; the same command goes on from here", 130)
+    failed = table[table["status"] != "ok"]
+    for row in failed.itertuples():
+        cell = "" if pd.isna(row.cell) else f" in cell [{row.cell}]"
+        typer.echo(f"failed{cell}: {row.error}\n  {Path(out) / row.notebook}")
+    typer.echo(f"{out}: {len(table) - len(failed)} of {len(table)} runs; results.csv, report.md, report.html")
+    if len(failed):
+        raise typer.Exit(1)

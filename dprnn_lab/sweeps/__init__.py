@@ -1,0 +1,11 @@
+"""Sweeps: one parameterised notebook, run once for every combination of settings and seeds, and the report of it.
+
+Notebook: 10_experiments
+"""
+
+from .plan import Run, plan
+from .report import draw_parameter, write_report
+from .running import sweep
+from .summary import compare_runs, summarise_runs
+
+__all__ = ["Run", "compare_runs", "draw_parameter", "plan", "summarise_runs", "sweep", "write_report"]

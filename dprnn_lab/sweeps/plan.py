@@ -1,0 +1,125 @@
+"""What a sweep will run: every combination of a grid, checked against the notebook before anything runs.
+
+Notebook: 10_experiments
+"""
+
+import difflib
+import hashlib
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+
+__all__ = ["REPORT", "SEED", "Run", "check_names", "digest", "notebook_parameters", "plan"]
+
+SEED = "seed"  # the parameter that the seeds of a sweep go to
+REPORT = "report"  # the parameter that says where a run writes what it found
+LONGEST_NAME = 100  # characters; some file systems take 255 bytes with the folder's own names
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its file name without a suffix, and the parameters that it gets."""
+
+    name: str
+    parameters: dict
+
+
+def notebook_parameters(notebook: Path) -> list[str]:
+    """Names of the parameters of a notebook: what its cell tagged ``parameters`` assigns.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file; not a notebook, or no such cell.
+    """
+    if not notebook.is_file():
+        raise FileNotFoundError(f"{notebook}: no such notebook")
+    try:
+        names = list(papermill.inspect_notebook(notebook))
+    except Exception as error:  # papermill hands on whatever its reader met
+        raise ValueError(f"{notebook} is not a notebook: {error}") from error
+    if not names:
+        raise ValueError(
+            f"{notebook} has no parameters: tag the cell that sets them with 'parameters', one NAME = VALUE a line"
+        )
+    return names
+
+
+def check_names(given: Sequence[str], known: Sequence[str], notebook: Path) -> None:
+    """Raise ValueError for a name that the notebook does not know: papermill would set it, and nobody read it."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(known)}"
+            raise ValueError(f"{notebook.name} has no parameter {name!r}: {meant}")
+
+
+def plan(notebook: str | Path, grid: Mapping[str, Sequence], seeds: int | Sequence[int] = 1) -> list[Run]:
+    """Every combination of the grid's values with every seed; the seed changes fastest.
+
+    Args:
+        grid: parameter to its values: numbers, text, True, False or None. A parameter with one value is the same
+            in all runs.
+        seeds: the parameter ``seed``: a number n for 0 to n - 1, or the seeds themselves.
+
+    Raises:
+        FileNotFoundError, ValueError: no such notebook; a parameter that it does not have; no values, a value
+            twice, or one that is no plain value; no seeds.
+
+    >>> from dprnn_lab.speech import data_folder
+    >>> template = data_folder().parent / "notebooks" / "experiments" / "one_run.ipynb"
+    >>> [run.name for run in plan(template, {"chunk_size": [8, 32]}, seeds=2)]
+    ['chunk_size=8,seed=0', 'chunk_size=8,seed=1', 'chunk_size=32,seed=0', 'chunk_size=32,seed=1']
+    """
+    notebook = Path(notebook)
+    axes = {name: _values(name, values) for name, values in grid.items()}
+    if REPORT in axes:
+        raise ValueError(f"{REPORT!r} is in the grid: the sweep itself says where each run reports")
+    if SEED in axes:
+        raise ValueError(f"{SEED!r} is in the grid: give the seeds by themselves, such as seeds={axes[SEED]}")
+    axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)
+    check_names(list(axes), notebook_parameters(notebook), notebook)
+    varied = [name for name, values in axes.items() if len(values) > 1 or name == SEED]
+    runs = []
+    for values in itertools.product(*axes.values()):
+        parameters = dict(zip(axes, values, strict=True))
+        runs.append(Run(_name({name: parameters[name] for name in varied}), parameters))
+    return runs
+
+
+def digest(notebook: Path) -> str:
+    """What identifies a notebook: the text of its cells, not what an earlier run printed."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    text = "\0".join(f"{cell.cell_type}\0{cell.source}" for cell in cells if cell.cell_type == "code")
+    return f"{notebook.name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _values(name: str, values) -> list:
+    if isinstance(values, str | Mapping) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{name} is {values!r}: give a list of values, such as [8, 32, 128]")
+    # Numbers of NumPy become plain ones: they go through YAML and JSON.
+    values = [value.item() if hasattr(value, "item") else value for value in values]
+    if not values:
+        raise ValueError(f"{name} has no values: give one at the least")
+    for i, value in enumerate(values):
+        plain = value is None or isinstance(value, bool | int | float | str)
+        if not plain or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(
+                f"{name} has the value {value!r}: give finite numbers, text, True, False or None"
+            )
+        if any(value == other and type(value) is type(other) for other in values[:i]):
+            raise ValueError(f"{name} has {value!r} twice: the second would be the same run again")
+    return values
+
+
+def _name(parameters: Mapping) -> str:
+    """A file name that tells the values; where it can't tell them all, a digest keeps it unlike any other."""
+    full = ",".join(f"{name}={value}" for name, value in parameters.items())
+    safe = re.sub(r"[^\w.,=+-]", "-", full)
+    if safe == full and len(full) <= LONGEST_NAME:
+        return full
+    return f"{safe[:LONGEST_NAME]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"

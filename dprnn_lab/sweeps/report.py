@@ -1,0 +1,201 @@
+"""The report of a sweep: a table of settings, a picture per varied parameter, the notebooks, and what failed.
+
+Notebook: 10_experiments
+"""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ..evaluation.report import markdown_table
+from ..files import write_whole
+from ..show import COLOURS, png
+from .plan import SEED
+from .summary import reported, summarise_runs
+
+__all__ = ["draw_parameter", "write_report"]
+
+INTERVAL = (
+    "the mean over the seeds with its 95 % interval (Student's), for which two finished seeds are needed"
+)
+
+
+def write_report(
+    out: str | Path, table: pd.DataFrame, metric: str | None = None, title: str = "Sweep"
+) -> tuple[Path, Path]:
+    """Write ``report.md`` and ``report.html`` beside the results and return their paths.
+
+    Args:
+        out: folder of the sweep.
+        table: what :func:`sweep` returned.
+        metric: the reported column of numbers in question; None for the first.
+
+    Raises:
+        ValueError: no such column.
+    """
+    out = Path(out)
+    axes = json.loads((out / "settings.json").read_text(encoding="utf-8"))["grid"]
+    varied = [name for name, values in axes.items() if len(values) > 1 and name != SEED]
+    numbers = reported(table, list(axes))
+    done = table[table["status"] == "ok"]
+    if metric is None or done.empty:  # where all failed, the failures are the report
+        metric = numbers[0] if numbers else "seconds"
+    if metric not in [*numbers, "seconds"]:
+        raise ValueError(f"metric is {metric!r}: the runs report {', '.join(numbers) or 'nothing'}")
+    fixed = {name: values[0] for name, values in axes.items() if len(values) == 1 and name != SEED}
+    intro = f"{len(done)} of {len(table)} runs finished"
+    if len(done) < len(table):
+        intro += f", {len(table) - len(done)} failed"
+    intro += f". Seeds: {', '.join(map(str, axes[SEED]))}."
+    if fixed:
+        intro += f" The same in all runs: {', '.join(f'{k}={v}' for k, v in fixed.items())}."
+    sections = _sections(table, varied, metric, numbers)
+    failures = _failures(out, table)
+    pictures = [(name, _picture(table, name, varied, metric)) for name in varied] if len(done) else []
+    for name, data in pictures:
+        write_whole(out / f"{name}.png", data)
+    markdown, page = out / "report.md", out / "report.html"
+    write_whole(markdown, _markdown(title, intro, metric, sections, pictures, failures, table).encode())
+    write_whole(page, _html(title, intro, metric, sections, pictures, failures, table).encode())
+    return markdown, page
+
+
+def draw_parameter(
+    axes: Axes, table: pd.DataFrame, parameter: str, metric: str, others: Sequence[str] = ()
+) -> None:
+    """Draw a metric over the values of a parameter: a dot per run, the mean with its interval beside them.
+
+    Args:
+        table: of :func:`sweep`.
+        others: further parameters; each combination of their values is a line of its own.
+
+    Raises:
+        ValueError: no such columns.
+    """
+    values = list(dict.fromkeys(table[parameter]))
+    numbers = pd.api.types.is_numeric_dtype(table[parameter]) and not pd.api.types.is_bool_dtype(
+        table[parameter]
+    )
+    line = "o-" if numbers else "o"  # nothing lies between two names
+    summary = summarise_runs(table, [*others, parameter], metric)
+    groups = list(summary.groupby(list(others), sort=False, dropna=False)) if others else [((), summary)]
+    for i, (key, group) in enumerate(groups):
+        colour = COLOURS[1:][i % 3] if len(groups) <= 3 else plt.cm.viridis(i / len(groups))
+        rows = table[(table[list(others)] == list(key)).all(axis=1)] if others else table
+        shift = 0.3 * (i - (len(groups) - 1) / 2) / len(groups)
+        places = [values.index(value) + shift for value in group[parameter]]
+        axes.plot(
+            [values.index(v) + shift - 0.08 for v in rows[parameter]],
+            rows[metric],
+            ".",
+            color=colour,
+            alpha=0.6,
+        )
+        error = [(group["mean"] - group["low"]).fillna(0), (group["high"] - group["mean"]).fillna(0)]
+        label = ", ".join(f"{name}={value}" for name, value in zip(others, key, strict=True))
+        axes.errorbar(places, group["mean"], error, fmt=line, color=colour, capsize=4, label=label or None)
+    axes.set_xticks(range(len(values)), [str(value) for value in values])
+    axes.set(xlabel=parameter, ylabel=metric, xlim=(-0.5, len(values) - 0.5))
+    axes.grid(alpha=0.3)
+    if others:
+        axes.legend(fontsize=8)
+
+
+def _sections(table: pd.DataFrame, varied: list[str], metric: str, numbers: list[str]) -> list[tuple]:
+    """Heading, sentence and table."""
+    by = varied or [SEED]
+    sections = [
+        (f"{metric} by setting", f"A row per setting: {INTERVAL}.", summarise_runs(table, by, metric))
+    ]
+    others = [name for name in (*numbers, "seconds") if name != metric]
+    done = table[table["status"] == "ok"]
+    if len(done):
+        means = done.groupby(by, sort=False, dropna=False)[others].mean().reset_index()
+        whole = [name for name in others if means[name].notna().all() and (means[name] % 1 == 0).all()]
+        means = means.astype(dict.fromkeys(whole, int))  # counts, such as that of the weights
+        sections.append(("What else the runs report", "Means over the seeds.", means))
+    return sections
+
+
+def _failures(out: Path, table: pd.DataFrame) -> list[dict]:
+    """What there is to say of each failed run."""
+    failures = []
+    for row in table[table["status"] != "ok"].itertuples():
+        name = Path(row.notebook).stem
+        record = json.loads((out / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+        code = record["source"].strip().splitlines()
+        failures.append({
+            "name": name, "notebook": row.notebook, "error": record["error"], "code": code[0] if code else "",
+            "cell": "no cell" if record["cell"] is None else f"cell [{record['cell']}]",
+        })  # fmt: skip
+    return failures
+
+
+def _picture(table: pd.DataFrame, parameter: str, varied: list[str], metric: str) -> bytes:
+    figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    draw_parameter(axes, table, parameter, metric, [name for name in varied if name != parameter])
+    data = png(figure)
+    plt.close(figure)
+    return data
+
+
+def _markdown(title, intro, metric, sections, pictures, failures, table) -> str:
+    parts = [f"# {title}\n\n{intro}\n"]
+    parts += [f"## {heading}\n\n{text}\n\n{markdown_table(part)}\n" for heading, text, part in sections]
+    parts += [
+        f"## {metric} over {name}\n\n![{metric} over {name}]({quote(name)}.png)\n" for name, _ in pictures
+    ]
+    if failures:
+        lines = [
+            f"- [{f['name']}]({quote(f['notebook'])}): {f['cell']}"
+            + (f", which begins `{f['code']}`" if f["code"] else "")
+            + f": {f['error']}"
+            for f in failures
+        ]
+        parts.append("## Failed runs\n\n" + "\n".join(lines) + "\n")
+    lines = [
+        f"- [{Path(row.notebook).stem}]({quote(row.notebook)}), {row.status}" for row in table.itertuples()
+    ]
+    parts.append("## The notebooks\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _html(title, intro, metric, sections, pictures, failures, table) -> str:
+    say = html.escape
+    body = [f"<h1>{say(title)}</h1><p>{say(intro)}</p>"]
+    for heading, text, part in sections:
+        body.append(f"<h2>{say(heading)}</h2><p>{say(text)}</p>")
+        body.append(part.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0))
+    for name, data in pictures:
+        what = say(f"{metric} over {name}")
+        source = base64.b64encode(data).decode()
+        body.append(f'<h2>{what}</h2><img alt="{what}" src="data:image/png;base64,{source}">')
+    if failures:
+        body.append("<h2>Failed runs</h2><ul>")
+        for f in failures:
+            code = f", which begins <code>{say(f['code'])}</code>" if f["code"] else ""
+            body.append(
+                f'<li><a href="{quote(f["notebook"])}">{say(f["name"])}</a>: {f["cell"]}{code}: {say(f["error"])}</li>'
+            )
+        body.append("</ul>")
+    links = "".join(
+        f'<li><a href="{quote(row.notebook)}">{say(Path(row.notebook).stem)}</a>, {row.status}</li>'
+        for row in table.itertuples()
+    )
+    body.append(f"<h2>The notebooks</h2><ul>{links}</ul>")
+    return _PAGE.format(title=say(title), body="\n".join(body))
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}
+td,th{{padding:.2em .8em;text-align:right}}tr:nth-child(even){{background:#f4f4f4}}</style>
+{body}
+</html>
+"""

@@ -1,0 +1,99 @@
+"""From runs to an answer: the mean over the seeds with its interval, and the difference between two settings.
+
+The seed is the unit of repetition. A run on a hundred test mixtures is still *one* run: another seed would have
+trained another network.
+
+Notebook: 10_experiments
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ..evaluation.statistics import Interval, student_mean
+from .plan import SEED
+
+__all__ = ["compare_runs", "reported", "summarise_runs"]
+
+OWN = ("status", "seconds", "cell", "error", "notebook")  # columns that a sweep adds
+
+
+def reported(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
+    """The columns of numbers that the runs reported, in their order."""
+    return [
+        name
+        for name in table
+        if name not in parameters and name not in OWN and pd.api.types.is_numeric_dtype(table[name])
+    ]
+
+
+def summarise_runs(table: pd.DataFrame, by: str | Sequence[str], metric: str) -> pd.DataFrame:
+    """A row per setting: ``runs`` (finished), ``failed``, ``mean`` with the ends ``low`` and ``high`` of its 95 %
+    Student interval over the seeds, ``std``, ``worst``, ``best``.
+
+    Args:
+        table: of :func:`sweep`.
+        by: the parameters whose values make a setting.
+        metric: a reported column.
+
+    Raises:
+        ValueError: no such columns.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    _need(table, [*by, metric])
+    rows = []
+    for key, group in table.groupby(by, sort=False, dropna=False):
+        values = _finished(group)[metric].dropna()
+        interval = student_mean(values) if len(values) else Interval(*[float("nan")] * 3)
+        rows.append(
+            dict(zip(by, key, strict=True))
+            | {"runs": len(values), "failed": len(group) - len(values), "mean": interval.mean}
+            | {"low": interval.low, "high": interval.high, "std": values.std()}
+            | {"worst": values.min(), "best": values.max()}
+        )
+    return pd.DataFrame(rows)
+
+
+def compare_runs(
+    table: pd.DataFrame, parameter: str, first, second, metric: str, confidence: float = 0.95
+) -> Interval:
+    """Second minus first, paired by seed: the mean difference of ``metric`` with its Student interval.
+
+    Runs of one seed share their training mixtures, so part of the luck falls out of the difference. A seed that
+    failed in either setting is left out.
+
+    Raises:
+        ValueError: no such columns or values; no seed that both have; a seed twice, since other parameters vary, too.
+    """
+    _need(table, [parameter, metric, SEED])
+    parts = []
+    for value in (first, second):
+        part = _finished(table[table[parameter] == value]).dropna(subset=[metric])
+        if part.empty:
+            raise ValueError(
+                f"no finished run has {parameter}={value!r}: the table has {_all(table[parameter])}"
+            )
+        if part[SEED].duplicated().any():
+            raise ValueError(
+                f"{parameter}={value!r} has a seed twice: other parameters vary, too. Keep the rows of one of "
+                "their values first"
+            )
+        parts.append(part.set_index(SEED)[metric])
+    difference = (parts[1] - parts[0]).dropna()
+    if difference.empty:
+        raise ValueError(f"{parameter}={first!r} and {second!r} have no seed in common: there are no pairs")
+    return student_mean(difference, confidence)
+
+
+def _finished(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["status"] == "ok"] if "status" in table else table
+
+
+def _need(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    for name in columns:
+        if name not in table:
+            raise ValueError(f"the table has no column {name!r}: choose of {_all(table.columns)}")
+
+
+def _all(values) -> str:
+    return ", ".join(map(str, dict.fromkeys(values)))
