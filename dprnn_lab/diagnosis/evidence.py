@@ -25,7 +25,7 @@ from .training_evidence import read_batch, read_data, read_run
 
 __all__ = ["Control", "Evidence", "best_order"]
 
-PIECE = 2.0  # seconds, of the excerpts on which a model is judged
+PIECE = 3.0  # seconds, of the excerpts on which a model is judged
 LONGEST = 60.0  # seconds that are separated whole
 CONTROLS = 3
 
@@ -209,7 +209,7 @@ class Evidence:
 
     @property
     def pieces(self) -> torch.Tensor | None:
-        """The loudest two-second pieces of the clean mixture, at most three: ``[B, T]``."""
+        """The loudest three-second pieces of the clean mixture, at most three: ``[B, T]``."""
         return None if self.clean is None else loudest(self.clean, int(PIECE * (self.rate or 8000)))
 
     def rehear(self, pieces: torch.Tensor | None) -> Remix | None:

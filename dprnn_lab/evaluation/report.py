@@ -32,11 +32,10 @@ def markdown_table(table: pd.DataFrame, digits: int = 2) -> str:
     """
 
     def cell(value) -> str:
-        if isinstance(value, float):
-            return (
-                "–" if pd.isna(value) else f"{round(value, digits) + 0.0:.{digits}f}"
-            )  # + 0.0: no minus zero
-        return str(value)
+        if pd.isna(value):
+            return "–"
+        # + 0.0: no minus zero
+        return f"{round(value, digits) + 0.0:.{digits}f}" if isinstance(value, float) else str(value)
 
     numeric = [pd.api.types.is_numeric_dtype(t) for t in table.dtypes]
     lines = [

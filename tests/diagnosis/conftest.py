@@ -13,7 +13,7 @@ def talk():
     """
     made = {}
 
-    def make(seed=0, seconds=2.0):
+    def make(seed=0, seconds=3.0):
         if (seed, seconds) not in made:
             made[seed, seconds] = healthy_case(seed, seconds=seconds)
         return made[seed, seconds].change()
@@ -35,7 +35,7 @@ def broken(talk, training, tmp_path):
 
     on_speech = ("eval-mode", "chunk-size", "dead-output")
 
-    def make(failure, variant=None, seed=0, strength=0.5, seconds=2.0):
+    def make(failure, variant=None, seed=0, strength=0.5, seconds=3.0):
         learns = CATALOGUE[failure].group == "E" and (failure not in on_speech or variant == "curve")
         case = training() if learns else talk(seed, seconds)
         return inject(failure, case.change(folder=tmp_path), seed, strength, variant)
