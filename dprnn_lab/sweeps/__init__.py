@@ -1,7 +1,4 @@
-"""Sweeps: one parameterised notebook, run once for every combination of settings and seeds, and the report of it.
-
-Notebook: 10_experiments
-"""
+"""Sweeps: one parameterised notebook, run once for every combination of settings and seeds, and the report of it."""
 
 from .plan import Run, plan
 from .report import draw_parameter, write_report

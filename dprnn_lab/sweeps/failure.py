@@ -1,7 +1,4 @@
-"""Why a run failed: the cell, its text and the message, read from the notebook that it left.
-
-Notebook: 10_experiments
-"""
+"""Why a run failed: the cell, its text and the message, read from the notebook that it left."""
 
 import json
 from pathlib import Path

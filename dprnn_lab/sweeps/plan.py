@@ -1,7 +1,4 @@
-"""What a sweep will run: every combination of a grid, checked against the notebook before anything runs.
-
-Notebook: 10_experiments
-"""
+"""What a sweep will run: every combination of a grid, checked against the notebook before anything runs."""
 
 import difflib
 import hashlib

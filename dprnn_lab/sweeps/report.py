@@ -1,7 +1,4 @@
-"""The report of a sweep: a table of settings, a picture per varied parameter, the notebooks, and what failed.
-
-Notebook: 10_experiments
-"""
+"""The report of a sweep: a table of settings, a picture per varied parameter, the notebooks, and what failed."""
 
 import base64
 import html

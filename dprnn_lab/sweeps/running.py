@@ -1,7 +1,4 @@
-"""Running a sweep: papermill in several processes, each run on disk as it ends, taken up again after a stop.
-
-Notebook: 10_experiments
-"""
+"""Running a sweep: papermill in several processes, each run on disk as it ends, taken up again after a stop."""
 
 import json
 import os
