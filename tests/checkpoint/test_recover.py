@@ -120,7 +120,7 @@ def test_two_pieces_decide_nothing_and_three_may(speech):
 def test_a_recording_is_cut_into_pieces_and_silence_left_out(tiny, package, save, speech):
     long = torch.cat((speech[0, :8000], torch.zeros(4000), speech[1, :4000]))
     candidates = {"norm_type": ["gLN", "cLN"]}
-    path = save(package(tiny(sample_rate=2000)))  # pieces of two seconds: 4000 samples
+    path = save(package(tiny(sample_rate=4000 / 3)))  # pieces of three seconds: 4000 samples
     assert len(recover_config(path, long, candidates, rounds=1).tables["norm_type"][0].scores) == 3
 
 

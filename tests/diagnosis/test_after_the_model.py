@@ -54,7 +54,7 @@ def test_windows_normalised_one_by_one_are_told(broken):
     finding = broken("seam-artefact", "normalised-0.5-s", seconds=4.0).diagnose().findings[0]
     assert finding.id == "seam-artefact"
     assert finding.bad
-    assert finding.evidence["grid_s"] in (0.5, 1.0)
+    assert finding.evidence["grid_s"] in (0.25, 0.5, 1.0)  # the windows, or half or twice as long
 
 
 @pytest.mark.parametrize("kind", ["leak", "compressed", "scaled", "noise"])
