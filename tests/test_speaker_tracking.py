@@ -200,7 +200,7 @@ def test_a_long_conversation_stays_in_place_where_correlation_swaps(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("window", [WINDOW_SECONDS, 8])
+@pytest.mark.parametrize("window", [WINDOW_SECONDS, 20])
 @pytest.mark.parametrize(
     "pairs",
     [

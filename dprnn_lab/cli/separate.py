@@ -35,8 +35,11 @@ def separate(
         ),
     ] = "mixture",
     window: Annotated[
-        float, typer.Option(help="Seconds per window; longer needs more memory, and has fewer seams.")
-    ] = 20.0,
+        float,
+        typer.Option(
+            help="Seconds per window. Longer: fewer seams, more memory, and worse beyond the training's segments."
+        ),
+    ] = 8.0,
     tracking: Annotated[
         str, typer.Option(help="How speakers are followed across windows: profiles, overlap or none.")
     ] = "profiles",
