@@ -64,9 +64,10 @@ def evaluate(
     wanted = tuple(metric.strip() for metric in metrics.split(","))
     try:
         mixtures = open_mixtures(data, mix, sample_rate)
-        made = {name: make_system(spec) for name, spec in systems.items()}
-        check_rates(made, mixtures)
+        networks = {n: make_system(spec) for n, spec in systems.items() if spec not in evaluation.BASELINES}
+        check_rates(networks, mixtures)
         if out is None:
+            made = {n: networks[n] if n in networks else make_system(spec) for n, spec in systems.items()}
             table = evaluation.evaluate(made, mixtures, wanted)
         else:
             table = evaluate_to(out, systems, mixtures, wanted, workers, parquet=parquet)

@@ -39,12 +39,7 @@ def bootstrap_mean(values, confidence: float = 0.95, seed: int = 0) -> Interval:
     Raises:
         ValueError: no values, or a confidence that is not between 0 and 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}: it must be between 0 and 1, such as 0.95")
-    values = np.asarray(values, dtype=float)
-    values = values[~np.isnan(values)]
-    if not len(values):
-        raise ValueError("no values: a mean needs one at the least")
+    values = _numbers(values, confidence)
     if len(values) < 2:
         return Interval(float(values[0]), float("nan"), float("nan"))
     result = stats.bootstrap(
@@ -73,17 +68,23 @@ def student_mean(values, confidence: float = 0.95) -> Interval:
     >>> print(student_mean([4.0, 5.0, 6.0]))
     5.00 [2.52, 7.48]
     """
+    values = _numbers(values, confidence)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return Interval(mean, float(mean - half), float(mean + half))
+
+
+def _numbers(values, confidence: float) -> np.ndarray:
+    """The values without NaNs, one at the least; the confidence is looked at, too."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: it must be between 0 and 1, such as 0.95")
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     if not len(values):
         raise ValueError("no values: a mean needs one at the least")
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Interval(mean, float("nan"), float("nan"))
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return Interval(mean, float(mean - half), float(mean + half))
+    return values
 
 
 def compare(

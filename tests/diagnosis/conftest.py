@@ -7,7 +7,7 @@ from dprnn_lab.diagnosis import healthy_case, healthy_training
 
 @pytest.fixture(scope="session")
 def talk():
-    """Maker of the bundled model on two seconds of a test mixture, made once for each seed: ``talk(1)``.
+    """Maker of the bundled model on three seconds of a test mixture, made once for each seed: ``talk(1)``.
 
     A test must not change what it gets; faults make copies.
     """
