@@ -27,7 +27,6 @@ import numpy as np
 import soundfile
 import torch
 from build_speech import (
-    COLUMNS,
     MIN_SECONDS,
     SAMPLE_RATE,
     UNSEEN_SPEAKER,
@@ -36,6 +35,8 @@ from build_speech import (
     read_voice,
     trim,
     unpack,
+    write_table,
+    write_utterance,
 )
 from torchaudio.functional import resample
 
@@ -99,15 +100,8 @@ def _build_one(job: tuple) -> list[dict]:
         utterances = whole_voice(packages, package, folder, kept_away)
     rows = []
     for u in utterances:
-        file = f"{speaker}/{language}/{u['name'].replace('/', '-')}.flac"
-        (out / file).parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(out / file, u["samples"], SAMPLE_RATE, subtype="PCM_16")
-        values = (
-            *(file, speaker, sex, language, f"{len(u['samples']) / SAMPLE_RATE:.3f}", "train"),
-            *(len(u["samples"]), u["family"], package, u.get("source", f"{folder}/{u['name']}.wav")),
-            *(u["start"], u["digest"]),
-        )
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
+        source = u.get("source", f"{folder}/{u['name']}.wav")
+        rows.append(write_utterance(out, u | {"split": "train"}, package, source, speaker, sex, language))
     return rows
 
 
@@ -123,10 +117,7 @@ def build(packages: Path, out: Path) -> Iterator[tuple[str, float]]:
         for voice, made in zip(voices, pool.map(_build_one, jobs), strict=True):
             rows += made
             yield voice[0], sum(r["samples"] for r in made) / SAMPLE_RATE / 60
-    with open(out / "metadata.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(out, rows)
 
 
 def main() -> None:

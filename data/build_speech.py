@@ -207,6 +207,40 @@ def assign_splits(utterances: list[dict], speaker: str) -> list[dict]:
     return sorted(chosen, key=lambda u: u["name"])
 
 
+def write_utterance(
+    out: Path, utterance: dict, package: str, source: str, speaker: str, sex: str, language: str
+) -> dict:
+    """Write one FLAC file under ``out`` and return its row of ``metadata.csv``."""
+    samples = utterance["samples"]
+    file = f"{speaker}/{language}/{utterance['name'].replace('/', '-')}.flac"
+    path = out / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
+    return {
+        "file": file,
+        "speaker": speaker,
+        "sex": sex,
+        "language": language,
+        "seconds": f"{len(samples) / SAMPLE_RATE:.3f}",
+        "split": utterance["split"],
+        "samples": len(samples),
+        "family": utterance["family"],
+        "package": package,
+        "source": source,
+        "start": utterance["start"],
+        "pcm_sha256": utterance["digest"],
+    }
+
+
+def write_table(out: Path, rows: list[dict]) -> None:
+    """Write ``out/metadata.csv``."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    (out / "metadata.csv").write_text(table.getvalue())
+
+
 def build(packages: Path, out: Path) -> list[dict]:
     """Write the FLAC files, ``metadata.csv`` and the licence texts under ``out``; return the rows."""
     rows = []
@@ -216,26 +250,8 @@ def build(packages: Path, out: Path) -> list[dict]:
             utterances = read_voice(root, folder)
             kept = assign_splits(drop_copies_and_group(utterances), speaker)
             for u in kept:
-                file = f"{speaker}/{language}/{u['name'].replace('/', '-')}.flac"
-                path = out / file
-                path.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, u["samples"], SAMPLE_RATE, subtype="PCM_16")
-                rows.append(
-                    {
-                        "file": file,
-                        "speaker": speaker,
-                        "sex": sex,
-                        "language": language,
-                        "seconds": f"{len(u['samples']) / SAMPLE_RATE:.3f}",
-                        "split": u["split"],
-                        "samples": len(u["samples"]),
-                        "family": u["family"],
-                        "package": package,
-                        "source": f"{folder}/{u['name']}.wav",
-                        "start": u["start"],
-                        "pcm_sha256": u["digest"],
-                    }
-                )
+                row = write_utterance(out, u, package, f"{folder}/{u['name']}.wav", speaker, sex, language)
+                rows.append(row)
             minutes = {
                 s: sum(r["samples"] for r in rows if r["package"] == package and r["split"] == s)
                 / SAMPLE_RATE
@@ -252,11 +268,7 @@ def build(packages: Path, out: Path) -> list[dict]:
             target = out / "licences" / f"{name}.txt"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(scratch) / package / f"usr/share/doc/{package}/copyright", target)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    (out / "metadata.csv").write_text(table.getvalue())
+    write_table(out, rows)
     return rows
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ..datasets import DiskMixtures
-from ..files import write_whole
+from ..files import claim, write_whole
 from ..mixing import FixedMixtures
 from .scores import check_metrics
 from .systems import fingerprint, make_system
@@ -100,7 +100,11 @@ def evaluate_to(
         "mixtures": _digest(mixtures.specs),
         "metrics": list(metrics),
     }
-    _claim(folder, settings)
+    changed = claim(folder, settings)
+    if changed:
+        raise ValueError(
+            f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"
+        )
     rows_file = folder / "rows.jsonl"
     rows = _read_rows(rows_file)
     done = {(row["system"], row["id"]) for row in rows}
@@ -131,20 +135,6 @@ def evaluate_to(
 def _digest(specs: Sequence) -> str:
     """What identifies a list of mixtures: mix_clean and mix_both have the same ids."""
     return f"{len(specs)} {hashlib.sha256(repr(specs).encode()).hexdigest()[:16]}"
-
-
-def _claim(folder: Path, settings: dict) -> None:
-    """Write the settings, or find that the folder is another evaluation's."""
-    file = folder / "settings.json"
-    if file.is_file():
-        before = json.loads(file.read_text(encoding="utf-8"))
-        changed = [key for key in settings if before.get(key) != settings[key]]
-        if changed:
-            raise ValueError(
-                f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"
-            )
-        return
-    write_whole(file, json.dumps(settings, indent=1).encode())
 
 
 def _read_rows(file: Path) -> list[dict]:

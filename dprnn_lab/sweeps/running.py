@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from ..files import write_whole
+from ..files import claim, write_whole
 from .failure import what_failed
 from .plan import REPORT, Run, digest, notebook_parameters, plan
 
@@ -60,7 +60,11 @@ def sweep(
     notebook, out = Path(notebook).resolve(), Path(out).resolve()
     runs = plan(notebook, grid, seeds)
     axes = {name: list(dict.fromkeys(run.parameters[name] for run in runs)) for name in runs[0].parameters}
-    _claim(out, {"notebook": digest(notebook), "grid": axes})
+    changed = claim(out, {"notebook": digest(notebook), "grid": axes})
+    if changed:
+        raise ValueError(
+            f"{out} holds a sweep with another {' and another '.join(changed)}: choose another folder, or delete it"
+        )
     reports = REPORT in notebook_parameters(notebook)
     todo = [run for run in runs if not _is_done(out, run)]
     bar = tqdm(total=len(runs), initial=len(runs) - len(todo), unit="run", disable=not progress)
@@ -76,20 +80,6 @@ def sweep(
         table = _table(out, runs)
         write_whole(out / "results.csv", table.to_csv(index=False, lineterminator="\n").encode())
     return table
-
-
-def _claim(out: Path, settings: dict) -> None:
-    """Write the settings, or find that the folder is another sweep's."""
-    file = out / "settings.json"
-    if not file.is_file():
-        write_whole(file, json.dumps(settings, indent=1).encode())
-        return
-    before = json.loads(file.read_text(encoding="utf-8"))
-    changed = [key for key in settings if before.get(key) != settings[key]]
-    if changed:
-        raise ValueError(
-            f"{out} holds a sweep with another {' and another '.join(changed)}: choose another folder, or delete it"
-        )
 
 
 def _notebook_file(out: Path, run: Run) -> Path:
