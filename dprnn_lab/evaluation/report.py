@@ -5,7 +5,7 @@ Notebook: 08_evaluation
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,7 @@ from .statistics import compare, worst
 from .systems import make_system
 from .table import separate_with, summarise
 
-__all__ = ["markdown_report", "markdown_table", "write_report"]
+__all__ = ["html_page", "markdown_report", "markdown_table", "write_report"]
 
 MEANS = ("sdr", "sdri", "sir", "sar", "stoi", "pesq", "correlation", "rtf")
 
@@ -124,11 +124,16 @@ def write_report(
         body.append(f"<h2>{html.escape(heading)}</h2><p>{html.escape(text)}</p>")
         body.append(part.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0))
     body.append(_players(table, systems, mixtures, players))
-    write_whole(page, _PAGE.format(body="\n".join(body)).encode())
+    write_whole(page, html_page("Evaluation", body).encode())
     return markdown, page
 
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Evaluation</title>
+def html_page(title: str, body: Sequence[str]) -> str:
+    """A whole page that needs nothing beside it: title and body are HTML already."""
+    return _PAGE.format(title=title, body="\n".join(body))
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}
 td,th{{padding:.2em .8em;text-align:right}}tr:nth-child(even){{background:#f4f4f4}}
 audio{{height:2em;width:14em}}</style>

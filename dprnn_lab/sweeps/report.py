@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ..evaluation.report import markdown_table
+from ..evaluation.report import html_page, markdown_table
 from ..files import write_whole
 from ..show import COLOURS, png
 from .plan import SEED
@@ -187,12 +187,4 @@ def _html(title, intro, metric, sections, pictures, failures, table) -> str:
         for row in table.itertuples()
     )
     body.append(f"<h2>The notebooks</h2><ul>{links}</ul>")
-    return _PAGE.format(title=say(title), body="\n".join(body))
-
-
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}
-td,th{{padding:.2em .8em;text-align:right}}tr:nth-child(even){{background:#f4f4f4}}</style>
-{body}
-</html>
-"""
+    return html_page(say(title), body)
