@@ -28,6 +28,7 @@ import torch
 from torch.utils.data import Dataset
 
 from .audio import AudioError, opened, read_audio
+from .segment_lengths import SegmentLengths
 from .speech import SAMPLE_RATE
 
 __all__ = ["DiskMixture", "DiskMixtures", "RandomSegments", "FixedSegments"]
@@ -119,10 +120,12 @@ class _Segments(Dataset):
     def __len__(self) -> int:
         return len(self.kept)
 
-    def _cut(self, index: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
+    def _cut(
+        self, index: int, samples: int, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
         mixture, sources, spec = self.mixtures[index]
-        start = heard_segment(sources, self.samples, rng)
-        part = slice(start, start + self.samples)
+        start = heard_segment(sources, samples, rng)
+        part = slice(start, start + samples)
         # Copies: a view would keep the whole file in memory.
         return mixture[part].clone(), sources[:, part].clone(), spec
 
@@ -135,15 +138,25 @@ class RandomSegments(_Segments):
 
     Args:
         mixtures: on the disk.
-        samples: T. Shorter mixtures are left out and counted in ``skipped``: padded ones would teach silence.
+        samples: T; of several, every ``per_step`` segments in a row draw one
+            (:class:`SegmentLengths <dprnn_lab.segment_lengths.SegmentLengths>`). Mixtures that are shorter than the
+            longest are left out and counted in ``skipped``: padded ones would teach silence.
         seed: of the segments and of their order.
+        per_step: segments that are equally long, where there are several lengths.
 
     Raises:
         ValueError: no mixture is long enough.
     """
 
-    def __init__(self, mixtures: DiskMixtures, samples: int = SAMPLE_RATE, seed: int = 0):
-        super().__init__(mixtures, samples)
+    def __init__(
+        self,
+        mixtures: DiskMixtures,
+        samples: int | Sequence[int] = SAMPLE_RATE,
+        seed: int = 0,
+        per_step: int = 1,
+    ):
+        self.lengths = SegmentLengths(samples, per_step, seed)
+        super().__init__(mixtures, self.lengths.longest)
         self.seed = seed
         self.set_epoch(0)
 
@@ -155,7 +168,8 @@ class RandomSegments(_Segments):
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return self._cut(int(self.order[index]), np.random.default_rng((self.seed, self.epoch, index)))[:2]
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        return self._cut(int(self.order[index]), self.lengths.of(self.epoch, index), rng)[:2]
 
 
 class FixedSegments(_Segments):
@@ -181,7 +195,7 @@ class FixedSegments(_Segments):
         self.specs = [mixtures.specs[i] for i in self.kept]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
-        return self._cut(self.kept[index], np.random.default_rng(self.kept[index]))
+        return self._cut(self.kept[index], self.samples, np.random.default_rng(self.kept[index]))
 
 
 def heard_segment(sources: torch.Tensor, samples: int, rng: np.random.Generator) -> int:

@@ -19,6 +19,7 @@ from torchaudio.transforms import Resample
 from .audio import read_audio, resample
 from .augmentation import PEAK, Noise, Rooms, add_noise, reverberate
 from .pair_kinds import PAIR_KINDS, pair_kind, pairs_by_kind
+from .segment_lengths import SegmentLengths
 from .speech import SAMPLE_RATE, UNSEEN_SPEAKER, SpeechCorpus, data_folder
 
 __all__ = [
@@ -163,7 +164,8 @@ class DynamicMixing(Dataset):
         voices: speaker to waveform ``[T]`` (:meth:`SpeechCorpus.voices`), or to what can be cut like one
             (:class:`FolderVoice <dprnn_lab.speaker_folders.FolderVoice>`).
         sexes: speaker to "f", "m" or None where it is not known; None: no sex is known, and every pair is "any".
-        samples: T, length of a mixture.
+        samples: T, length of a mixture; of several, every ``per_step`` mixtures in a row draw one
+            (:class:`SegmentLengths <dprnn_lab.segment_lengths.SegmentLengths>`).
         size: mixtures per epoch.
         kinds: weight of each pair kind, as ``{"man-woman": 1.0}``, or a curriculum: a list of
             ``(first epoch, weights)`` in ascending order. None: man-woman and woman-woman alike or, where a sex is
@@ -177,6 +179,7 @@ class DynamicMixing(Dataset):
             them.
         noise: added to the mixtures; the sources stay clean, and the mixture is their sum and the noise.
         rooms: where the mixtures are set; the sources are the reverberant ones, and sum to the mixture.
+        per_step: mixtures that are equally long, where there are several lengths.
         seed: of everything random here.
 
     Shape:
@@ -187,7 +190,7 @@ class DynamicMixing(Dataset):
         self,
         voices: dict[str, torch.Tensor],
         sexes: Mapping[str, str | None] | None,
-        samples: int = SAMPLE_RATE,
+        samples: int | Sequence[int] = SAMPLE_RATE,
         size: int = 1000,
         kinds: dict[str, float] | Sequence[tuple[int, dict[str, float]]] | None = None,
         pair_weights: Mapping[tuple[str, str], float] | None = None,
@@ -197,9 +200,11 @@ class DynamicMixing(Dataset):
         unseen: Collection[str] = (),
         noise: Noise | None = None,
         rooms: Rooms | None = None,
+        per_step: int = 1,
         seed: int = 0,
     ):
-        self.voices, self.samples, self.size = voices, samples, size
+        self.voices, self.size = voices, size
+        self.lengths = SegmentLengths(samples, per_step, seed)
         self.level_db, self.speed_percent, self.flip, self.seed = level_db, speed_percent, flip, seed
         self.noise, self.rooms = noise, rooms
         self.epoch = 0
@@ -226,7 +231,7 @@ class DynamicMixing(Dataset):
                 f"there are {sorted(self.pairs)}"
             )
         self._pair_shares = self._shares(pair_weights or {})
-        longest = segment_length(samples, speed_percent)
+        longest = segment_length(self.lengths.longest, speed_percent)
         short = [n for n in names if len(voices[n]) < longest]
         if short:
             raise ValueError(f"voices {short} are shorter than one segment of {longest} samples")
@@ -264,7 +269,8 @@ class DynamicMixing(Dataset):
         if not 0 <= index < self.size:
             raise IndexError(index)
         rng = self._rng(index)
-        first, second = (self._segment(name, rng) for name in self._pair(rng))
+        samples = self.lengths.of(self.epoch, index)
+        first, second = (self._segment(name, samples, rng) for name in self._pair(rng))
         level_db = rng.uniform(-self.level_db, self.level_db)
         if self.flip:  # drawn last, so that a run without it keeps the mixtures that it always had
             first, second = (source * float(rng.choice((-1, 1))) for source in (first, second))
@@ -275,7 +281,7 @@ class DynamicMixing(Dataset):
             first, second = map(reverberate, (first, second), responses)
         mixture, sources = mix(first, second, level_db)
         if self.noise and noise_rng.random() < self.noise.share:
-            noise = self.noise.draw(self.samples, noise_rng, self.voices)
+            noise = self.noise.draw(samples, noise_rng, self.voices)
             mixture, sources = add_noise(sources, noise, noise_rng.uniform(*self.noise.snr_db))
         return mixture, sources
 
@@ -321,12 +327,12 @@ class DynamicMixing(Dataset):
         total = sum(weights.values())
         return str(rng.choice(list(weights), p=[w / total for w in weights.values()]))
 
-    def _segment(self, speaker: str, rng: np.random.Generator) -> torch.Tensor:
+    def _segment(self, speaker: str, samples: int, rng: np.random.Generator) -> torch.Tensor:
         """A segment with speech in it: at most 12 dB under the voice's level, or the loudest of ten."""
         voice = self.voices[speaker]
         steps = self.speed_percent // 5
         speed = 100 + 5 * int(rng.integers(-steps, steps + 1))
-        length = self.samples * speed // 100 + 1
+        length = samples * speed // 100 + 1
         tried = []
         for _ in range(10):
             start = int(rng.integers(len(voice) - length + 1))
@@ -334,7 +340,7 @@ class DynamicMixing(Dataset):
             if tried[-1].square().mean().sqrt() >= self._floor[speaker]:
                 break
         segment = max(tried, key=lambda s: s.square().mean())
-        return change_speed(segment, speed)[: self.samples]
+        return change_speed(segment, speed)[:samples]
 
 
 def change_speed(samples: torch.Tensor, percent: int) -> torch.Tensor:

@@ -27,6 +27,7 @@ from .datasets import ENDINGS
 from .frozen_mixtures import FrozenMixtures
 from .mixing import DynamicMixing, segment_length
 from .pair_kinds import pairs_by_kind
+from .segment_lengths import SegmentLengths
 from .speech import SAMPLE_RATE
 
 __all__ = ["FolderUtterance", "FolderVoice", "SpeakerFolders", "read_sexes"]
@@ -188,7 +189,8 @@ class SpeakerFolders:
         Where no ``kinds`` are given, every pair is as likely as another. Speakers without one segment of speech are
         left out; see ``voices`` of the result.
         """
-        needed = segment_length(options.get("samples", SAMPLE_RATE), options.get("speed_percent", 0))
+        longest = SegmentLengths(options.get("samples", SAMPLE_RATE)).longest
+        needed = segment_length(longest, options.get("speed_percent", 0))
         all_voices = self.voices(split)
         voices = {name: voice for name, voice in all_voices.items() if len(voice) >= needed}
         if len(voices) < 2:

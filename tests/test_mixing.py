@@ -200,7 +200,7 @@ def test_the_speakers_of_an_item_are_named_in_the_order_of_its_sources():
     constant = {name: torch.full((2000,), level) for name, level in levels.items()}
     items = DynamicMixing(constant, SEXES, samples=500, size=20, level_db=0.0, kinds={"man-woman": 1.0})
     drawn = []
-    items._segment = lambda name, rng: drawn.append(name) or constant[name][:500]
+    items._segment = lambda name, samples, rng: drawn.append(name) or constant[name][:500]
     orders = set()
     for i in range(len(items)):
         drawn.clear()
@@ -454,3 +454,14 @@ def test_unknown_sexes_and_columns_are_named(tmp_path):
     (tmp_path / "list.csv").write_text("id,kind\n1,man-woman\n")
     with pytest.raises(ValueError, match="has the columns id, kind, expected id, kind, first"):
         FixedMixtures(tmp_path / "list.csv")
+
+
+def test_of_several_lengths_a_step_has_one_and_the_voices_are_cut_to_it():
+    mixed = dynamic(samples=[500, 300], per_step=3, size=60, speed_percent=10, noise=None)
+    lengths = [len(mixture) for mixture, _ in mixed]
+    assert lengths == [n for n in lengths[::3] for _ in range(3)]
+    assert set(lengths) == {300, 500}
+    assert all(sources.shape == (2, len(mixture)) for mixture, sources in mixed)
+    # The longest decides which voice is too short.
+    with pytest.raises(ValueError, match="shorter than one segment of 20001 samples"):
+        dynamic(samples=[500, 20_000])

@@ -45,7 +45,10 @@ def train(
     ] = None,
     valid_data: Annotated[str | None, typer.Option(help="Such a folder for validation.")] = None,
     mix: Annotated[str | None, typer.Option(help="Folder of the mixtures, where DATA has several.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Length of a training mixture.")] = None,
+    seconds: Annotated[
+        list[float] | None,
+        typer.Option(help="Length of a training mixture; again for more, of which each step draws one."),
+    ] = None,
     epoch_size: Annotated[int | None, typer.Option(help="Mixtures per epoch.")] = None,
     easy_epochs: Annotated[
         int | None, typer.Option(help="Epochs of man-woman pairs before all pairs.")

@@ -46,7 +46,7 @@ class Settings:
         default_factory=lambda: ["train"]
     )  # of the corpus; "adapt" adds the unseen voice
     speakers: list[str] | None = None  # of the corpus or the speakers' folders; all
-    seconds: float = 1.0  # length of a training mixture
+    seconds: float | list[float] = 1.0  # length of a training mixture; of several, each step draws one
     epoch_size: int | None = None  # mixtures per epoch; 2 000, or all of a data set on disk
     easy_epochs: int = 0  # epochs with man-woman pairs only
     woman_woman: float = 0.5  # share of the pairs after that
@@ -95,8 +95,13 @@ class Settings:
                 raise TypeError(f"{name} is {value!r}: expected {wanted}")
         for name in ("seconds", "batch", "steps", "lr", "valid_every", "devices", "num_nodes", "epoch_size"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if isinstance(value, list):
+                if not all(isinstance(v, int | float) and v > 0 for v in value) or not value:
+                    raise ValueError(f"{name} is {value}: give one number over 0 or more of them")
+            elif value is not None and value <= 0:
                 raise ValueError(f"{name} is {value}: it must be over 0")
+        if isinstance(self.seconds, list) and len(self.seconds) == 1:
+            self.seconds = float(self.seconds[0])
         if self.init and self.model:
             raise ValueError(
                 f"init is {self.init!r} and model has {', '.join(self.model)}: a checkpoint brings its own network, "

@@ -81,8 +81,8 @@ def _disk(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
         raise ValueError(f"{settings.data} holds ready mixtures: give valid_data too, such as its dev folder")
     train = RandomSegments(
         DiskMixtures(settings.data, sample_rate, settings.mix),
-        round(settings.seconds * sample_rate),
-        settings.seed,
+        **_lengths(settings, sample_rate),
+        seed=settings.seed,
     )
     valid = DiskMixtures(settings.valid_data, sample_rate, settings.mix)
     return train, FixedSegments(valid, round(VALID_SECONDS * sample_rate), VALID_COUNT)
@@ -91,7 +91,7 @@ def _disk(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
 def _mixing(settings: Settings, sample_rate: float) -> dict:
     """What dynamic mixing of any voices takes from the settings."""
     options = {
-        "samples": round(settings.seconds * sample_rate), "size": settings.epoch_size or EPOCH,
+        **_lengths(settings, sample_rate), "size": settings.epoch_size or EPOCH,
         "level_db": settings.level_db, "speed_percent": settings.speed, "flip": settings.flip, "seed": settings.seed,
         "pair_weights": {tuple(pair.split("+")): weight for pair, weight in settings.pair_weights.items()},
     }  # fmt: skip
@@ -108,6 +108,15 @@ def _mixing(settings: Settings, sample_rate: float) -> dict:
             tuple(settings.rt60), share=settings.room_share, sample_rate=sample_rate, seed=settings.seed
         )
     return options
+
+
+def _lengths(settings: Settings, sample_rate: float) -> dict:
+    """How long the training mixtures are, and how many of them go into a step."""
+    seconds = settings.seconds if isinstance(settings.seconds, list) else [settings.seconds]
+    return {
+        "samples": [round(s * sample_rate) for s in seconds],
+        "per_step": settings.batch * settings.devices * settings.num_nodes,
+    }
 
 
 def _holds_mixtures(path: Path) -> bool:

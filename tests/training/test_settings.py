@@ -23,6 +23,10 @@ def test_a_file_may_say_only_what_differs(tmp_path):
     assert Settings.read(path) == Settings()
 
 
+def test_a_list_of_one_length_is_that_length():
+    assert Settings.of({"seconds": [4]}) == Settings(seconds=4)
+
+
 def test_changes_of_the_model_are_added_to_it():
     settings = Settings(model={"n_repeats": 2, "bn_chan": 32}).changed(steps=7, model={"bn_chan": 16})
     assert settings.model == {"n_repeats": 2, "bn_chan": 16}
@@ -38,6 +42,9 @@ def test_changes_of_the_model_are_added_to_it():
         ({"steps": True}, "steps is True: expected int"),
         ({"steps": 0}, "steps is 0: it must be over 0"),
         ({"batch": -1}, "batch is -1"),
+        ({"seconds": [2, 0]}, r"seconds is \[2, 0\]: give one number over 0 or more"),
+        ({"seconds": []}, r"seconds is \[\]: give one number"),
+        ({"seconds": ["long"]}, r"seconds is \['long'\]: give one number"),
         ({"flip": 1}, "flip is 1: expected bool"),
         ({"minutes": "3"}, "minutes is '3': expected float or null"),
         ({"freeze": "encoder"}, "freeze is 'encoder': expected list"),

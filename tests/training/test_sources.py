@@ -46,7 +46,7 @@ def test_the_bundled_voices_with_all_that_may_be_done_to_them(quick):
         (0, {"man-woman": 1.0}), (2, {"man-woman": 0.25, "woman-woman": 0.25, "seen-unseen": 0.5})
     ]  # fmt: skip
     made = data.train
-    assert (made.samples, made.size, made.level_db, made.speed_percent, made.flip, made.seed) == (
+    assert (made.lengths.longest, made.size, made.level_db, made.speed_percent, made.flip, made.seed) == (
         800,
         4,
         1,
@@ -101,6 +101,25 @@ def test_a_run_learns_from_mixtures_on_disk(mixtures, tmp_path, quick):
     assert data.train[0][0].shape == (800,)
     train_run(settings, tmp_path / "run")
     assert (tmp_path / "run" / "results.csv").read_text().splitlines()[1].startswith("2,mix_clean,4")
+
+
+@pytest.mark.parametrize("kind", ["corpus", "speakers", "disk"])
+def test_the_mixtures_of_a_step_have_one_length_in_every_process(kind, speakers, mixtures, quick):
+    changes = {
+        "corpus": {},
+        "speakers": {"data": str(speakers)},
+        "disk": {"data": str(mixtures / "train"), "valid_data": str(mixtures / "dev"), "epoch_size": None},
+    }
+    settings = quick(seconds=[0.1, 0.2], batch=1, devices=2, epoch_size=40).changed(**changes[kind])
+    train = make_data(settings, RATE).train
+    lengths = []
+    for epoch in range(20 if kind == "disk" else 2):
+        train.set_epoch(epoch)
+        steps = [[len(train[i][0]) for i in (k, k + 1)] for k in range(0, len(train), 2)]
+        assert all(a == b for a, b in steps)
+        lengths += [a for a, _ in steps]
+    assert len(lengths) == 40
+    assert set(lengths) == {800, 1600} and 10 <= lengths.count(800) <= 30
 
 
 @pytest.mark.parametrize(
