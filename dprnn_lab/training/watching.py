@@ -85,7 +85,11 @@ class Watch(Callback):
                 file.unlink()  # of steps that a resumed run takes again
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.epoch_started, self.seen = time.monotonic(), 0
+        self.seen = 0
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
+        if not self.seen:  # a run resumed within an epoch gets no start of it
+            self.epoch_started = time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, outputs, batch, *_) -> None:
         self.seen += len(batch[0]) * trainer.world_size

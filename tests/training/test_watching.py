@@ -84,6 +84,15 @@ def test_a_resumed_run_takes_away_the_tables_of_steps_that_it_makes_again(watche
     assert sorted(f.name for f in folder.iterdir()) == ["step0000003.csv", "step0000006.csv"]
 
 
+def test_the_speed_of_an_epoch_that_was_resumed_within_is_that_of_its_rest(watched, tmp_path):
+    watched(4)  # an epoch has three steps
+    records, _, _ = watched(6, resume=tmp_path / "run" / "checkpoints" / "last.ckpt")
+    assert records[-1].step == 6
+    assert (
+        records[-1].examples_per_second > 1
+    )  # four mixtures; counted from the start of the clock it is near 0
+
+
 def test_epochs_without_a_validation_make_no_record(watched):
     assert [r.step for r in watched(12, valid_every=2)[0]] == [6, 12]
 
