@@ -20,6 +20,7 @@ from dprnn_lab.speech import SAMPLE_RATE, SpeechCorpus, data_folder
 
 PIT = PITLossWrapper(pairwise_neg_sisdr)
 MODEL = data_folder() / "model"
+MODELS = ("small-step61746.ckpt", "small.safetensors", "medium.safetensors")
 PAIRS = [("carlo", "june"), ("allison", "ivrvoice")]
 TOTAL = 96  # seconds
 LENGTHS = (1, 2, 3, 4, 6, 8, 16, 32)  # seconds; all divide TOTAL
@@ -43,9 +44,7 @@ def _cut(samples: torch.Tensor, seconds: int) -> torch.Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "models", nargs="*", type=Path, default=[MODEL / "small-step61746.ckpt", MODEL / "small.safetensors"]
-    )
+    parser.add_argument("models", nargs="*", type=Path, default=[MODEL / name for name in MODELS])
     voices = SpeechCorpus("test").voices()
     rows = []
     for path in parser.parse_args().models:

@@ -32,7 +32,7 @@ __all__ = ["PAIRS", "Result", "fault_cases", "healthy_cases", "pair_cases", "ren
 ROOT = Path(__file__).resolve().parents[2]
 WIDE = ROOT / "tests" / "diagnosis" / "models" / "wide.safetensors"
 LEAST = 5  # cases of each failure
-FIRST_SEED = 315  # the thresholds were set while looking at seeds below 300
+FIRST_SEED = 415  # the thresholds were set on seeds below 300; 315 to 400 have shown what they missed
 TRAINING = (
     "pit-wrong-axis", "no-pit", "silent-target", "targets-inconsistent", "same-speaker", "leakage", "no-clipping",
     "learning-rate", "resume", "overfit", "plateau-reading", "unhealthy-curve",

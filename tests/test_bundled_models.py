@@ -1,0 +1,86 @@
+"""The models that come with the course, and what their card says of them."""
+
+import re
+
+import pandas as pd
+import pytest
+import torch
+
+from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr
+from dprnn_lab.evaluation import compare, evaluate, summarise
+from dprnn_lab.mixing import PAIR_KINDS, FixedMixtures
+from dprnn_lab.speech import data_folder
+from dprnn_lab.training import Settings
+from dprnn_lab.training.run import make_model
+
+FOLDER = data_folder() / "model"
+MODELS = ("small", "medium")
+ROWS = {
+    "medium": "medium", "small": "small", "the mixture itself": "mixture", "NMF (told who speaks)": "nmf",
+    "ideal ratio mask": "irm", "ideal binary mask": "ibm",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return pd.read_csv(FOLDER / "evaluation" / "scores.csv")
+
+
+def test_the_card_has_the_figures_of_the_evaluation(scores):
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    summary = summarise(scores).set_index(["system", "kind"])
+    for label, system in ROWS.items():
+        row = re.search(rf"^\| \*{{0,2}}{re.escape(label)}\*{{0,2}} \|(.*)\|$", card, re.MULTILINE)
+        assert row, f"the card has no row {label!r}"
+        for kind, cell in zip(PAIR_KINDS, row[1].split("|"), strict=True):
+            mean, low, high = map(float, re.findall(r"-?\d+\.\d", cell))
+            found = summary.loc[(system, kind)]
+            assert (mean, low, high) == pytest.approx(
+                (found["mean"], found["low"], found["high"]), abs=0.051
+            ), (label, kind)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_models_score_what_was_written_down(name, scores):
+    found = evaluate(load_model(FOLDER / f"{name}.safetensors"), FixedMixtures("test", limit=2))
+    written = scores[scores["system"] == name].set_index("id").loc[found["id"]]
+    assert len(found) == 6
+    assert found["si_sdri"].to_numpy() == pytest.approx(written["si_sdri"].to_numpy(), abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["man-woman", "woman-woman"])
+def test_the_larger_one_is_the_better_one_on_the_voices_it_knows(kind, scores):
+    both = scores[scores["kind"] == kind].groupby("system")
+    difference = compare(both.get_group("small"), both.get_group("medium")).iloc[-1]
+    assert difference["low"] > 0
+
+
+def test_medium_does_not_mind_the_length():
+    """Pieces of one second against the whole: small loses several dB on these."""
+    mixtures = FixedMixtures("test", kind="man-woman", limit=4)
+    whole, pieces = [], []
+    model = load_model(FOLDER / "medium.safetensors")
+    for mixture, sources, _ in mixtures:
+        whole.append(gain(model, mixture, sources))
+        pieces += [
+            gain(model, *part) for part in zip(mixture.split(8000), sources.split(8000, 1), strict=True)
+        ]
+    assert sum(pieces) / len(pieces) == pytest.approx(sum(whole) / len(whole), abs=1.0)
+
+
+@torch.no_grad()
+def gain(model, mixture, sources):
+    return -float(PITLossWrapper(pairwise_neg_sisdr)(model(mixture)[None], sources[None]))
+
+
+def test_the_recipe_of_medium_makes_its_network():
+    settings = Settings.read(FOLDER / "medium.yaml")
+    assert settings.init == "data/model/small.safetensors"  # from the repository's root
+    model = make_model(settings.changed(init=str(FOLDER / "small.safetensors")))
+    assert dict(model.config) == dict(load_model(FOLDER / "medium.safetensors").config)
+
+
+@pytest.mark.parametrize("part", [2, 3])
+def test_the_recipes_of_small_are_its_network(part):
+    settings = Settings.read(FOLDER / f"small-part-{part}.yaml")
+    assert settings.model.items() <= load_model(FOLDER / "small.safetensors").config.items()
