@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from dprnn_lab import cli
 from dprnn_lab.evaluation.statistics import student_mean
+from dprnn_lab.speech import data_folder
 from dprnn_lab.sweeps import compare_runs, plan, running, summarise_runs, sweep, write_report
 
 # A notebook without PyTorch: a sum, the number of threads it was given, and two ways to fail.
@@ -392,3 +393,21 @@ def test_the_command_says_what_is_wrong_in_one_line(notebook, tmp_path, grid, me
     assert result.exit_code == 1
     assert message in result.output
     assert len(result.output.splitlines()) == 1
+
+
+def test_the_readme_has_the_differences_of_the_recorded_experiments():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    recorded = {
+        n: pd.read_csv(data_folder() / "curves" / "experiments" / f"{n}.csv") for n in ("chunk", "pit")
+    }
+    orders = dict(list(recorded["pit"].groupby("order")))
+    for label, runs, parameter, before, after in [
+        ("PIT left out, speakers in random order", orders["random"], "pit", True, False),
+        ("PIT left out, the man always first", orders["sorted"], "pit", True, False),
+        ("chunks of 2 frames", recorded["chunk"], "chunk_size", 22, 2),
+        ("chunks of 250 frames", recorded["chunk"], "chunk_size", 22, 250),
+    ]:
+        row = re.search(rf"^\| {label}[^|]*\|([^|]*)\|", readme, re.MULTILINE)[1]
+        found = compare_runs(runs, parameter, before, after, "si_sdri")
+        written = [float(number) for number in re.findall(r"[-+]?\d+\.\d+", row)]
+        assert written == pytest.approx([found.mean, found.low, found.high], abs=0.0051), label

@@ -1,0 +1,70 @@
+"""Ask the network larger questions, each with one sweep: hours of one core, in as many processes as you give it.
+
+    python data/record_experiments.py --workers 2 [--seeds N] [--steps 600] [QUESTION ...]
+
+Each question is one sweep of ``notebooks/experiments/one_run.ipynb``, kept with its notebooks and its report in
+``runs/experiments/QUESTION``; its rows also go to ``data/curves/experiments/QUESTION.csv``. A run of 600 steps takes
+about a minute of one core, and there are 81 of them: five seeds for the first two questions, three for the others. The
+same command goes on where an earlier one was stopped.
+"""
+
+import argparse
+from pathlib import Path
+
+from dprnn_lab.files import write_whole
+from dprnn_lab.speech import data_folder
+from dprnn_lab.sweeps import sweep, write_report
+
+SIZES = [16, 32, 64, 128]
+SEEDS = {"chunk": 5, "pit": 5}  # runs of each setting
+OTHERS = 3
+
+
+def questions(steps: int, train_seconds: float) -> dict[str, dict[str, list]]:
+    """Name to grid: each varies what its question is about, and keeps all else."""
+    return {
+        # A mixture of one second has L = 250 frames: sqrt(2 L) = 22, and a chunk of 250 holds all of it.
+        "chunk": {"steps": [steps], "chunk_size": [2, 8, 22, 64, 250]},
+        "pit": {"steps": [steps], "order": ["random", "sorted"], "pit": [True, False]},
+        # Two women need more steps than a class has; a network that separates them already needs only not to forget.
+        "pit-trained": {
+            "steps": [max(6, steps // 6)], "init": ["bundled"], "lr": [5e-4],
+            "pairs": ["man-woman", "woman-woman"], "pit": [True, False],
+        },
+        "size-steps": {"steps": [steps], "hid_size": SIZES},
+        "size-time": {"train_seconds": [train_seconds], "hid_size": SIZES},
+    }  # fmt: skip
+
+
+def main() -> None:
+    names = list(questions(1, 1.0))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="QUESTION", help=f"of {', '.join(names)}; all")
+    parser.add_argument("--workers", type=int, default=2, help="runs at one time, each with one thread")
+    parser.add_argument("--seeds", type=int, help=f"runs of each setting; {OTHERS} to {max(SEEDS.values())}")
+    parser.add_argument(
+        "--steps", type=int, default=600, help="of a run; a sixth of it from the trained network"
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="of training, at equal time")
+    parser.add_argument("--mixtures", type=int, default=16, help="validation mixtures of each kind")
+    parser.add_argument("--out", type=Path, default=Path("runs/experiments"))
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in names]
+    if unknown:
+        parser.error(f"no question {unknown[0]!r}: choose of {', '.join(names)}")
+    template = data_folder().parent / "notebooks" / "experiments" / "one_run.ipynb"
+    folder = data_folder() / "curves" / "experiments"
+    grids = questions(given.steps, given.seconds)
+    for name in given.names or names:
+        print(name, flush=True)
+        out = given.out / name
+        grid = grids[name] | {"mixtures": [given.mixtures]}
+        table = sweep(template, grid, out, given.workers, given.seeds or SEEDS.get(name, OTHERS))
+        write_report(out, table, title=f"Experiment: {name}")
+        rows = table.drop(columns=["cell", "notebook"])
+        write_whole(folder / f"{name}.csv", rows.to_csv(index=False, lineterminator="\n").encode())
+        print(f"  {(table['status'] == 'ok').sum()} of {len(table)} runs; {out / 'report.html'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
