@@ -397,15 +397,25 @@ def test_the_command_says_what_is_wrong_in_one_line(notebook, tmp_path, grid, me
 
 def test_the_readme_has_the_differences_of_the_recorded_experiments():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    recorded = {
-        n: pd.read_csv(data_folder() / "curves" / "experiments" / f"{n}.csv") for n in ("chunk", "pit")
-    }
+    names = ("chunk", "pit", "size-steps", "size-time")
+    recorded = {n: pd.read_csv(data_folder() / "curves" / "experiments" / f"{n}.csv") for n in names}
     orders = dict(list(recorded["pit"].groupby("order")))
     for label, runs, parameter, before, after in [
         ("PIT left out, speakers in random order", orders["random"], "pit", True, False),
         ("PIT left out, the man always first", orders["sorted"], "pit", True, False),
         ("chunks of 2 frames", recorded["chunk"], "chunk_size", 22, 2),
         ("chunks of 250 frames", recorded["chunk"], "chunk_size", 22, 250),
+        *(
+            (
+                f"{size} hidden units in place of 64, equal {way}",
+                recorded[f"size-{way}"],
+                "hid_size",
+                64,
+                size,
+            )
+            for size in (16, 128)
+            for way in ("steps", "time")
+        ),
     ]:
         row = re.search(rf"^\| {label}[^|]*\|([^|]*)\|", readme, re.MULTILINE)[1]
         found = compare_runs(runs, parameter, before, after, "si_sdri")
