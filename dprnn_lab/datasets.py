@@ -104,10 +104,9 @@ class DiskMixtures(Dataset):
 class _Segments(Dataset):
     """The mixtures that are long enough, and where in them to cut."""
 
-    def __init__(self, mixtures: DiskMixtures, samples: int):
-        if samples < 1:
-            raise ValueError(f"samples is {samples}: give the length of a segment, 1 and more")
-        self.mixtures, self.samples = mixtures, samples
+    def __init__(self, mixtures: DiskMixtures, segments: SegmentLengths):
+        self.mixtures, self.segments = mixtures, segments
+        samples = segments.longest
         lengths = [_length(spec.mixture) for spec in mixtures.specs]
         self.kept = [i for i, length in enumerate(lengths) if length >= samples]
         self.skipped = len(lengths) - len(self.kept)
@@ -155,8 +154,7 @@ class RandomSegments(_Segments):
         seed: int = 0,
         per_step: int = 1,
     ):
-        self.lengths = SegmentLengths(samples, per_step, seed)
-        super().__init__(mixtures, self.lengths.longest)
+        super().__init__(mixtures, SegmentLengths(samples, per_step, seed))
         self.seed = seed
         self.set_epoch(0)
 
@@ -169,7 +167,7 @@ class RandomSegments(_Segments):
         if not 0 <= index < len(self):
             raise IndexError(index)
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        return self._cut(int(self.order[index]), self.lengths.of(self.epoch, index), rng)[:2]
+        return self._cut(int(self.order[index]), self.segments.of(self.epoch, index), rng)[:2]
 
 
 class FixedSegments(_Segments):
@@ -187,7 +185,7 @@ class FixedSegments(_Segments):
     """
 
     def __init__(self, mixtures: DiskMixtures, samples: int = SAMPLE_RATE, limit: int | None = None):
-        super().__init__(mixtures, samples)
+        super().__init__(mixtures, SegmentLengths(samples))
         if limit is not None and limit < 1:
             raise ValueError(f"limit is {limit}: give 1 and more, or None for all")
         count = min(limit or len(self.kept), len(self.kept))
@@ -195,7 +193,7 @@ class FixedSegments(_Segments):
         self.specs = [mixtures.specs[i] for i in self.kept]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
-        return self._cut(self.kept[index], self.samples, np.random.default_rng(self.kept[index]))
+        return self._cut(self.kept[index], self.segments.longest, np.random.default_rng(self.kept[index]))
 
 
 def heard_segment(sources: torch.Tensor, samples: int, rng: np.random.Generator) -> int:

@@ -19,9 +19,8 @@ from .model import DPRNNTasNet
 
 __all__ = ["WINDOW_SECONDS", "Window", "plan_windows", "windows_for", "run_model", "overlap_add"]
 
-WINDOW_SECONDS = (
-    8.0  # twice the segments of most trainings; beyond, a network separates worse (data/model/README.md)
-)
+# Twice the segments of most trainings; beyond, a network separates worse (data/model/README.md).
+WINDOW_SECONDS = 8.0
 Window = tuple[int, int]  # first sample and the one after the last
 
 

@@ -61,15 +61,15 @@ def test_medium_does_not_mind_the_length():
     whole, pieces = [], []
     model = load_model(FOLDER / "medium.safetensors")
     for mixture, sources, _ in mixtures:
-        whole.append(gain(model, mixture, sources))
+        whole.append(si_sdr_of(model, mixture, sources))
         pieces += [
-            gain(model, *part) for part in zip(mixture.split(8000), sources.split(8000, 1), strict=True)
+            si_sdr_of(model, *part) for part in zip(mixture.split(8000), sources.split(8000, 1), strict=True)
         ]
     assert sum(pieces) / len(pieces) == pytest.approx(sum(whole) / len(whole), abs=1.0)
 
 
 @torch.no_grad()
-def gain(model, mixture, sources):
+def si_sdr_of(model, mixture, sources):
     return -float(PITLossWrapper(pairwise_neg_sisdr)(model(mixture)[None], sources[None]))
 
 

@@ -1,3 +1,4 @@
+import inspect
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from dprnn_lab import cli, load_model, save_model, separate
 from dprnn_lab.audio import read_audio, write_audio
 from dprnn_lab.file_separation import separate_file
+from dprnn_lab.long_audio import WINDOW_SECONDS
 
 
 def run(*arguments):
@@ -52,6 +54,11 @@ def test_options_reach_the_work(model, tmp_path, talk):
     torch.testing.assert_close(
         read_audio(tmp_path / "out" / "stereo_s1.wav")[0][0], expected[0], atol=1e-6, rtol=1e-5
     )
+
+
+def test_the_commands_window_is_the_packages():
+    """The command spells it out, so that its help does not wait for PyTorch."""
+    assert inspect.signature(cli.separate).parameters["window"].default == WINDOW_SECONDS
 
 
 def test_without_a_model_it_says_which_it_takes(talk):

@@ -88,9 +88,8 @@ def test_the_speed_of_an_epoch_that_was_resumed_within_is_that_of_its_rest(watch
     watched(4)  # an epoch has three steps
     records, _, _ = watched(6, resume=tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert records[-1].step == 6
-    assert (
-        records[-1].examples_per_second > 1
-    )  # four mixtures; counted from the start of the clock it is near 0
+    # Of four mixtures; counted from the start of the clock it is near 0.
+    assert records[-1].examples_per_second > 1
 
 
 def test_epochs_without_a_validation_make_no_record(watched):
