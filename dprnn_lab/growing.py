@@ -1,18 +1,33 @@
-"""A deeper network from a trained one, that begins where the trained one stands.
+"""A larger network from a trained one, that begins where the trained one stands, or close to it.
 
-A dual-path block adds what it finds to what it was given. If the norms at the end of its two paths are zero, it adds
-nothing: a network with such blocks behind its own computes what it computed before, to the bit. Training then
-opens them. The idea of a block that begins as nothing is that of P. Goyal et al., "Accurate, large minibatch SGD",
+More blocks (:func:`deepen`): a dual-path block adds what it finds to what it was given. If the norms at the end of its
+two paths are zero, it adds nothing: a network with such blocks behind its own computes what it computed before, to
+the bit. The idea of a block that begins as nothing is that of P. Goyal et al., "Accurate, large minibatch SGD",
 arXiv 1706.02677, section 5.1.
+
+More hidden units (:func:`widen`): the old units do not listen to the new ones, and neither does the projection behind
+them, so the output stays what it was. Networks that grow and keep their function are those of T. Chen, I. Goodfellow
+and J. Shlens, "Net2Net", arXiv 1511.05641.
+
+More frames (:func:`refine`): no such thing is known for a stride that is halved, since the RNNs in the chunks then
+take two steps where they took one. What comes out separates badly, and is still a far better start than chance.
+
+In all three training opens what is new.
 
 Notebook: 05_training
 """
+
+import math
 
 import torch
 
 from .model import DPRNNTasNet
 
-__all__ = ["deepen"]
+__all__ = ["deepen", "refine", "widen"]
+
+# The gates that say how long a unit remembers, by their place among the rows of its biases: +1 the longer the more
+# open it is, -1 the shorter. LSTM: input, forget, cell, output; GRU: reset, update, new.
+MEMORY_GATES = {"LSTM": {0: -1, 1: 1}, "GRU": {1: 1}, "RNN": {}}
 
 
 def deepen(model: DPRNNTasNet, n_repeats: int) -> DPRNNTasNet:
@@ -42,3 +57,97 @@ def deepen(model: DPRNNTasNet, n_repeats: int) -> DPRNNTasNet:
             state[name] = torch.zeros_like(weights) if adds else weights
     deeper.load_state_dict(state)
     return deeper.train(model.training)
+
+
+def widen(model: DPRNNTasNet, hid_size: int) -> DPRNNTasNet:
+    """A copy of the model with more hidden units in its RNNs, and the same output but for rounding.
+
+    The weights into the new units are random (seed them with ``torch.manual_seed``); those out of them are zero.
+
+    Raises:
+        ValueError: not more hidden units than the model has.
+
+    >>> widen(DPRNNTasNet(n_repeats=1, hid_size=8, bn_chan=8), 12).config["hid_size"]
+    12
+    """
+    old = model.config["hid_size"]
+    if hid_size <= old:
+        raise ValueError(
+            f"hid_size is {hid_size}: the model has {old} hidden units already, give more than that"
+        )
+    wider = DPRNNTasNet(**dict(model.config) | {"hid_size": hid_size})
+    state = dict(model.state_dict())
+    for name, tensor in wider.state_dict().items():
+        if ".rnn." in name or ".gate_rnn." in name:
+            state[name] = _more_units(state[name], tensor, old, hid_size)
+        elif name.endswith(".projection.weight"):
+            state[name] = _more_inputs(state[name], tensor, old, hid_size)
+    wider.load_state_dict(state)
+    return wider.train(model.training)
+
+
+def _more_units(weights: torch.Tensor, new: torch.Tensor, old_size: int, size: int) -> torch.Tensor:
+    """Weights or biases of an RNN: the old units' as they were, zero from new units to old ones, else ``new``'s."""
+    rows = _places(len(weights), old_size, size)
+    new = new.index_fill(0, rows, 0.0)
+    if weights.dim() == 1:
+        return new.index_copy(0, rows, weights)
+    # Into the first layer go features, of which there are as many as before.
+    columns = weights.shape[1]
+    columns = torch.arange(columns) if columns == new.shape[1] else _places(columns, old_size, size)
+    new[rows.unsqueeze(1), columns] = weights
+    return new
+
+
+def _more_inputs(weights: torch.Tensor, new: torch.Tensor, old_size: int, size: int) -> torch.Tensor:
+    """Weights of a projection ``[F, D * H]``, zero for the new units; with mulcat ``[F, D * H + F]``."""
+    directions = (new.shape[1] - weights.shape[1]) // (size - old_size)
+    units = directions * old_size
+    wider = weights.new_zeros(new.shape).index_copy(1, _places(units, old_size, size), weights[:, :units])
+    wider[:, directions * size :] = weights[:, units:]
+    return wider
+
+
+def _places(count: int, old_size: int, size: int) -> torch.Tensor:
+    """Where ``count`` old rows or columns go: ``old_size`` of each gate or direction were there, ``size`` are now."""
+    at = torch.arange(count)
+    return at // old_size * size + at % old_size
+
+
+def refine(model: DPRNNTasNet, stride: int) -> DPRNNTasNet:
+    """A copy of the model with a smaller stride, to be trained: kernels and chunks stay as long in seconds.
+
+    The RNNs across the chunks see what they saw before. Those in the chunks take more steps on the way; their
+    gates are set so that they remember as long in seconds. The output is not that of the given model.
+
+    Raises:
+        ValueError: a filterbank that is not "free", or a stride that does not go into the model's several times.
+
+    >>> model = refine(DPRNNTasNet(kernel_size=32, stride=16, chunk_size=64, n_repeats=1), 8)
+    >>> model.config["stride"], model.config["kernel_size"], model.config["chunk_size"]
+    (8, 32, 128)
+    """
+    config = dict(model.config)
+    if config["fb_name"] != "free":
+        raise ValueError(
+            f"the filterbank is {config['fb_name']!r}: only learned filters ('free') take a smaller stride"
+        )
+    if stride < 1 or config["stride"] % stride or stride == config["stride"]:
+        raise ValueError(
+            f"stride is {stride}: the model's is {config['stride']} samples, give a half of it or another whole part"
+        )
+    times = config["stride"] // stride
+    config |= {"stride": stride} | {name: config[name] * times for name in ("chunk_size", "hop_size")}
+    finer = DPRNNTasNet(**config)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state["decoder.filters"] /= times  # so many times more frames overlap
+    for name, rnn in model.named_modules():
+        if isinstance(rnn, torch.nn.RNNBase) and ".intra." in name:
+            for key in (f"{name}.{key}" for key in rnn.state_dict() if key.startswith("bias_ih")):
+                for gate, sign in MEMORY_GATES[rnn.mode.split("_")[0]].items():
+                    # A gate that forgets little then forgets a part of that at each step.
+                    state[key][gate * rnn.hidden_size : (gate + 1) * rnn.hidden_size] += sign * math.log(
+                        times
+                    )
+    finer.load_state_dict(state)
+    return finer.train(model.training)

@@ -8,6 +8,8 @@ statistics beside them.
 Notebook: 02_dual_path
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -24,6 +26,15 @@ class _Affine(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
 
 
+def _standardise(x: torch.Tensor, dims: Iterable[int]) -> torch.Tensor:
+    """Mean 0 and variance 1 over some axes, in float32 at the least."""
+    # torch.var_mean takes ten times as long on a CPU.
+    dims = tuple(dims)
+    x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    x = x - x.mean(dims, keepdim=True)
+    return x * (x.square().mean(dims, keepdim=True) + EPS).rsqrt()
+
+
 class GlobalLayerNorm(_Affine):
     """gLN: one mean and variance per example, over time *and* features, then a gain and bias per feature.
 
@@ -34,8 +45,10 @@ class GlobalLayerNorm(_Affine):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Layer norm over the whole example; not with its own gain and bias, which would be one for each number.
-        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[1:], eps=EPS), self.gain)
+        # PyTorch's layer norm gives an example to one multiprocessor of a GPU, on which a step of training took 9 to
+        # 16 % longer with it. It does not take our gain and bias, of which it would want one for each number.
+        normal = _standardise(x, range(1, x.dim())) if x.is_cuda else F.layer_norm(x, x.shape[1:], eps=EPS)
+        return torch.addcmul(self.bias, normal, self.gain)
 
 
 class ChannelLayerNorm(_Affine):
@@ -57,11 +70,7 @@ class FeatureGlobalLayerNorm(_Affine):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        dims = tuple(range(1, x.dim() - 1))
-        # torch.var_mean takes ten times as long.
-        x = x - x.mean(dims, keepdim=True)
-        variance = x.square().mean(dims, keepdim=True)
-        return torch.addcmul(self.bias, x * (variance + EPS).rsqrt(), self.gain)
+        return torch.addcmul(self.bias, _standardise(x, range(1, x.dim() - 1)), self.gain)
 
 
 class BatchNorm(nn.BatchNorm1d):

@@ -17,7 +17,7 @@ import torch
 
 from ..checkpoint import load_model
 from ..files import write_whole
-from ..growing import deepen
+from ..growing import deepen, refine, widen
 from ..model import DPRNNTasNet
 from ..sample_rate import at_sample_rate
 from .fitting import train
@@ -81,6 +81,10 @@ def make_model(settings: Settings) -> DPRNNTasNet:
     model = load_model(settings.init) if settings.init else DPRNNTasNet(**SMALL | settings.model)
     if settings.sample_rate is not None:
         model = at_sample_rate(model, settings.sample_rate)
+    if settings.stride is not None:
+        model = refine(model, settings.stride)
+    if settings.hidden is not None:
+        model = widen(model, settings.hidden)
     if settings.blocks is not None:
         model = deepen(model, settings.blocks)
     if settings.freeze:

@@ -32,6 +32,10 @@ class Settings:
     model: dict = field(default_factory=dict)
     init: str | None = None  # a checkpoint whose weights the run starts from (fine-tuning)
     blocks: int | None = None  # dual-path blocks, more than init has; the new ones begin without effect
+    hidden: int | None = None  # hidden units, more than init has; the new ones begin without effect
+    stride: int | None = (
+        None  # samples, a whole part of init's; it separates badly at first, and far from chance
+    )
     sample_rate: float | None = None  # Hz, another one than init's: its filters are resampled
     freeze: list[str] = field(default_factory=list)  # parts that stay as they are, such as encoder
 
@@ -108,9 +112,9 @@ class Settings:
                 "leave one of them out"
             )
 
-        for name in ("blocks", "sample_rate"):
+        for name in ("blocks", "hidden", "stride", "sample_rate"):
             if getattr(self, name) is not None and not self.init:
-                instead = {"blocks": "n_repeats"}.get(name, name)
+                instead = {"blocks": "n_repeats", "hidden": "hid_size"}.get(name, name)
                 raise ValueError(
                     f"{name} changes a network that is loaded, and init names none: give model.{instead} instead"
                 )

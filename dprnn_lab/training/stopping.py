@@ -15,7 +15,8 @@ __all__ = ["StopAfterStep", "TrueSteps"]
 class StopAfterStep(Callback):
     """The first interrupt (Ctrl-C, or the stop button of JupyterLab) ends the run after the step at work.
 
-    It is saved then like a run that is over, and goes on from there. A second interrupt breaks off at once.
+    It is saved then like a run that is over, and goes on from there. A second interrupt breaks off at once. However it
+    ends, what the run has reached is validated, unless ``valid_every`` leaves the epoch out.
     """
 
     def __init__(self):
@@ -36,7 +37,9 @@ class StopAfterStep(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
         # Asked of all processes at once: they must not stop at different steps and wait for each other for ever.
-        if trainer.strategy.reduce_boolean_decision(self.stopped, all=False):
+        asked = trainer.strategy.reduce_boolean_decision(self.stopped, all=False)
+        # Of its own accord Lightning ends a run whose last step falls within an epoch without a validation.
+        if asked or trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True
 
     def on_fit_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from dprnn_lab.model.norms import NORMS, BatchNorm, ChannelLayerNorm, FeatureGlobalLayerNorm, GlobalLayerNorm
+from dprnn_lab.model.norms import (
+    NORMS,
+    BatchNorm,
+    ChannelLayerNorm,
+    FeatureGlobalLayerNorm,
+    GlobalLayerNorm,
+    _standardise,
+)
 
 SHAPES = [(3, 20, 7), (3, 5, 20, 7)]
 
@@ -106,3 +113,12 @@ def test_layer_norms_have_the_same_parameters_and_batch_norm_has_more():
     shapes = {name: {k: v.shape for k, v in norm(7).state_dict().items()} for name, norm in NORMS.items()}
     assert shapes["gLN"] == shapes["cLN"] == shapes["fgLN"] == {"gain": (7,), "bias": (7,)}
     assert {"running_mean", "running_var", "num_batches_tracked"} <= shapes["bN"].keys()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_on_a_gpu_the_global_norm_is_computed_another_way_and_is_the_same(dtype):
+    x = torch.randn(3, 5, 11, 7, dtype=dtype) * 2 + 1
+    same = torch.nn.functional.layer_norm(x.to(torch.float64), x.shape[1:], eps=1e-8)
+    found = _standardise(x, range(1, 4))
+    assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(found.double(), same, rtol=1e-5, atol=1e-5)

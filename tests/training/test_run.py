@@ -47,6 +47,15 @@ def test_a_run_is_not_written_over(tmp_path, quick):
     assert pd.read_csv(tmp_path / "run" / "results.csv").step.unique().tolist() == [4]
 
 
+def test_the_last_step_is_validated_where_it_does_not_end_an_epoch(tmp_path, quick, capsys):
+    train_run(quick(steps=3), tmp_path / "run")  # epochs of two steps
+    assert pd.read_csv(tmp_path / "run" / "results.csv").step.unique().tolist() == [3]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("step")] == ["2", "3"]
+    train_run(quick(steps=4), tmp_path / "run", resume=True)
+    assert pd.read_csv(tmp_path / "run" / "results.csv").step.unique().tolist() == [4]
+
+
 def test_nothing_to_resume_is_an_error_and_leaves_no_folder(tmp_path, quick):
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         train_run(quick(), tmp_path / "run", resume=True)
@@ -75,9 +84,14 @@ def test_fine_tuning_starts_from_the_weights_and_leaves_the_frozen_parts(tmp_pat
 def test_a_loaded_network_may_grow_and_move_to_another_rate(tmp_path, quick):
     path = save_model(train_run(quick(), tmp_path / "first"), tmp_path / "first.safetensors")
     first = load_model(path)
-    changes = {"init": str(path), "blocks": 4, "sample_rate": 16000, "resample": True, "model": {}}
+    changes = {
+        "init": str(path), "blocks": 4, "hidden": 20, "stride": first.config["stride"], "sample_rate": 16000,
+        "resample": True, "model": {},
+    }  # fmt: skip
     second = train_run(quick(**changes), tmp_path / "second")
     assert second.config["n_repeats"] == 4 > first.config["n_repeats"]
+    assert second.config["hid_size"] == 20 > first.config["hid_size"]
+    assert second.config["stride"] == first.config["stride"]  # at the new rate it was twice as much
     assert (second.sample_rate, second.config["kernel_size"]) == (16000, 2 * first.config["kernel_size"])
     assert Settings.read(tmp_path / "second" / "config.yaml").blocks == 4
     rows = pd.read_csv(tmp_path / "second" / "results.csv")

@@ -48,6 +48,8 @@ def test_changes_of_the_model_are_added_to_it():
         ({"minutes": "3"}, "minutes is '3': expected float or null"),
         ({"freeze": "encoder"}, "freeze is 'encoder': expected list"),
         ({"blocks": 6}, "init names none: give model.n_repeats"),
+        ({"hidden": 128}, "init names none: give model.hid_size"),
+        ({"stride": 8}, "init names none: give model.stride"),
         ({"sample_rate": 16000}, "init names none: give model.sample_rate"),
         ({"init": "a.ckpt", "model": {"n_repeats": 2}}, "a checkpoint brings its own network"),
     ],
