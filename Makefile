@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training)
+LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training 10_experiments)
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: lab test test-all test-asteroid bench bench-diagnosis lint notebooks clean
@@ -10,7 +10,7 @@ ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server)
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/00_start_here.ipynb
 
-# Notebooks 05 and 07 train for minutes: make test runs them small, make test-all as committed too.
+# Notebooks 05, 07 and 10 train for minutes: make test runs them small, make test-all as committed too.
 test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), real browser runs
 	$(BIN)/pytest -m "not slow" $(ARGS)
 	$(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks

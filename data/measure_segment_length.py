@@ -20,7 +20,7 @@ from dprnn_lab.speech import SAMPLE_RATE, SpeechCorpus, data_folder
 
 PIT = PITLossWrapper(pairwise_neg_sisdr)
 MODEL = data_folder() / "model"
-MODELS = ("small-step61746.ckpt", "small.safetensors", "medium.safetensors")
+MODELS = ("small-step61746.ckpt", "small.safetensors", "large.safetensors")
 PAIRS = [("carlo", "june"), ("allison", "ivrvoice")]
 TOTAL = 96  # seconds
 LENGTHS = (1, 2, 3, 4, 6, 8, 16, 32)  # seconds; all divide TOTAL

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr
+from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr, save_model
 from dprnn_lab.evaluation import compare, evaluate, summarise
 from dprnn_lab.mixing import PAIR_KINDS, FixedMixtures
 from dprnn_lab.speech import data_folder
@@ -14,9 +14,9 @@ from dprnn_lab.training import Settings
 from dprnn_lab.training.run import make_model
 
 FOLDER = data_folder() / "model"
-MODELS = ("small", "medium")
+MODELS = ("small", "large")
 ROWS = {
-    "medium": "medium", "small": "small", "the mixture itself": "mixture", "NMF (told who speaks)": "nmf",
+    "large": "large", "small": "small", "the mixture itself": "mixture", "NMF (told who speaks)": "nmf",
     "ideal ratio mask": "irm", "ideal binary mask": "ibm",
 }  # fmt: skip
 
@@ -51,15 +51,16 @@ def test_the_models_score_what_was_written_down(name, scores):
 @pytest.mark.parametrize("kind", ["man-woman", "woman-woman"])
 def test_the_larger_one_is_the_better_one_on_the_voices_it_knows(kind, scores):
     both = scores[scores["kind"] == kind].groupby("system")
-    difference = compare(both.get_group("small"), both.get_group("medium")).iloc[-1]
+    difference = compare(both.get_group("small"), both.get_group("large")).iloc[-1]
     assert difference["low"] > 0
 
 
-def test_medium_does_not_mind_the_length():
-    """Pieces of one second against the whole: small loses several dB on these."""
+@pytest.mark.parametrize("name", MODELS)
+def test_the_models_do_not_mind_the_length(name):
+    """Pieces of one second against the whole."""
     mixtures = FixedMixtures("test", kind="man-woman", limit=4)
     whole, pieces = [], []
-    model = load_model(FOLDER / "medium.safetensors")
+    model = load_model(FOLDER / f"{name}.safetensors")
     for mixture, sources, _ in mixtures:
         whole.append(si_sdr_of(model, mixture, sources))
         pieces += [
@@ -73,14 +74,24 @@ def si_sdr_of(model, mixture, sources):
     return -float(PITLossWrapper(pairwise_neg_sisdr)(model(mixture)[None], sources[None]))
 
 
-def test_the_recipe_of_medium_makes_its_network():
-    settings = Settings.read(FOLDER / "medium.yaml")
-    assert settings.init == "data/model/small.safetensors"  # from the repository's root
-    model = make_model(settings.changed(init=str(FOLDER / "small.safetensors")))
-    assert dict(model.config) == dict(load_model(FOLDER / "medium.safetensors").config)
+def test_the_recipe_of_large_makes_its_network(tmp_path):
+    one, two = (Settings.read(FOLDER / f"large-part-{part}.yaml") for part in (1, 2))
+    assert one.init == "runs/small/model.safetensors"  # from the repository's root
+    grown = save_model(
+        make_model(one.changed(init=str(FOLDER / "small.safetensors"))), tmp_path / "1.safetensors"
+    )
+    assert two.init == "runs/large-1/model.safetensors"
+    model = make_model(two.changed(init=str(grown)))
+    assert dict(model.config) == dict(load_model(FOLDER / "large.safetensors").config)
 
 
 @pytest.mark.parametrize("part", [2, 3])
 def test_the_recipes_of_small_are_its_network(part):
     settings = Settings.read(FOLDER / f"small-part-{part}.yaml")
     assert settings.model.items() <= load_model(FOLDER / "small.safetensors").config.items()
+
+
+def test_the_last_part_of_small_changes_no_network():
+    settings = Settings.read(FOLDER / "small-part-5.yaml")
+    model = make_model(settings.changed(init=str(FOLDER / "small-step61746.ckpt")))
+    assert dict(model.config) == dict(load_model(FOLDER / "small.safetensors").config)

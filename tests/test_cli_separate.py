@@ -64,7 +64,7 @@ def test_the_commands_window_is_the_packages():
 def test_without_a_model_it_says_which_it_takes(talk):
     result = run(talk)
     assert result.exit_code == 0, result.output
-    assert "using the medium model that comes with dprnn-lab" in result.stderr
+    assert "using the large model that comes with dprnn-lab" in result.stderr
 
 
 def test_what_is_wrong_is_one_line_and_the_status_1(model, talk, tmp_path):

@@ -17,7 +17,7 @@ def separate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A checkpoint or hub id.", show_default="the bundled medium model, 8 kHz, two voices"
+            help="A checkpoint or hub id.", show_default="the bundled large model, 8 kHz, two voices"
         ),
     ] = None,
     out: Annotated[
@@ -74,9 +74,9 @@ def separate(
         stop(f"{missing[0]}: no such file or folder")
     try:
         if model is None:
-            model = str(data_folder() / "model" / "medium.safetensors")
+            model = str(data_folder() / "model" / "large.safetensors")
             typer.echo(
-                "No --model given: using the medium model that comes with dprnn-lab, trained on a few voices at "
+                "No --model given: using the large model that comes with dprnn-lab, trained on a few voices at "
                 "8 kHz, for two speakers at once. Expect less of it on other voices.",
                 err=True,
             )

@@ -1,4 +1,7 @@
-"""Sweeps: one parameterised notebook, run once for every combination of settings and seeds, and the report of it."""
+"""Sweeps: one parameterised notebook, run once for every combination of settings and seeds, and the report of it.
+
+Notebook: 10_experiments
+"""
 
 from .plan import Run, plan
 from .report import draw_parameter, write_report

@@ -1,4 +1,7 @@
-"""Why a run failed: the cell, its text and the message, read from the notebook that it left."""
+"""Why a run failed: the cell, its text and the message, read from the notebook that it left.
+
+Notebook: 10_experiments
+"""
 
 import json
 from pathlib import Path

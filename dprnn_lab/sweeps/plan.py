@@ -1,4 +1,7 @@
-"""What a sweep will run: every combination of a grid, checked against the notebook before anything runs."""
+"""What a sweep will run: every combination of a grid, checked against the notebook before anything runs.
+
+Notebook: 10_experiments
+"""
 
 import difflib
 import hashlib

@@ -1,4 +1,7 @@
-"""The report of a sweep: a table of settings, a picture per varied parameter, the notebooks, and what failed."""
+"""The report of a sweep: a table of settings, a picture per varied parameter, the notebooks, and what failed.
+
+Notebook: 10_experiments
+"""
 
 import base64
 import html

@@ -1,4 +1,7 @@
-"""Running a sweep: papermill in several processes, each run on disk as it ends, taken up again after a stop."""
+"""Running a sweep: papermill in several processes, each run on disk as it ends, taken up again after a stop.
+
+Notebook: 10_experiments
+"""
 
 import json
 import os

@@ -2,6 +2,8 @@
 
 The seed is the unit of repetition. A run on a hundred test mixtures is still *one* run: another seed would have
 trained another network.
+
+Notebook: 10_experiments
 """
 
 from collections.abc import Sequence

@@ -28,6 +28,14 @@ SMALL = {
     "07_failures_in_training": {"steps": 60, "probe_steps": 10, "mixtures_per_kind": 2, "seed": 3},
     "08_evaluation": {"mixtures_per_kind": 3, "slow_per_kind": 1, "seed": 3},
     "09_long_audio": {"longest": 4, "talk_seconds": 40.0, "talks": 1, "mixtures": 3, "seed": 3},
+    "10_experiments": {
+        "seeds": 2,
+        "steps": 6,
+        "chunk_sizes": [8, 32],
+        "mixtures": 1,
+        "trials": 100,
+        "seed": 3,
+    },
 }
 
 

@@ -7,10 +7,8 @@ import random
 
 import torch
 
-from ...checkpoint import load_model
 from ...loss import si_sdr
 from ...separation import scale_to_mixture
-from ...speech import data_folder
 from ..case import Case
 from ..evidence import best_order
 
@@ -47,16 +45,6 @@ def swapped_without_model(case: Case, rng: random.Random) -> Case:
     return broken.change(model=None, checkpoint=None, references=case.references)
 
 
-def _trained_on_a_second(case: Case) -> Case:
-    """The case with the network as it was before its last training, whose segments were of one second.
-
-    The bundled one, which ended with segments of four, makes copies of a window of a quarter of a second: another
-    failure, and a worse one.
-    """
-    path = next((data_folder() / "model").glob("small-step*.ckpt"))
-    return case.change(model=load_model(path), checkpoint=path).served()
-
-
 @torch.no_grad()
 def _separate_windows(case: Case, seconds: float) -> torch.Tensor:
     """Each window by itself, in the order of the whole, scaled to the mixture."""
@@ -71,7 +59,6 @@ def _separate_windows(case: Case, seconds: float) -> torch.Tensor:
 
 def _joined(seconds: float, normalised: bool):
     def fault(case: Case, rng: random.Random) -> Case:
-        case = _trained_on_a_second(case)
         estimates = _separate_windows(case, seconds)
         if normalised:
             for window in _windows(case, seconds):
