@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+WORKERS ?= 2
 LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training 10_experiments)
+# WORKERS processes share the tests, each with one thread: more threads than cores make each of them slower.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: lab test test-all test-asteroid bench bench-diagnosis lint notebooks clean
@@ -12,12 +15,12 @@ lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a s
 
 # Notebooks 05, 07 and 10 train for minutes: make test runs them small, make test-all as committed too.
 test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), real browser runs
-	$(BIN)/pytest -m "not slow" $(ARGS)
-	$(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
+	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
+	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
 test-all: lint  ## the same and the slow proofs
-	$(BIN)/pytest $(ARGS)
-	$(BIN)/pytest --nbval-lax --nbval-cell-timeout=1800 notebooks
+	$(PYTEST) --dist worksteal $(ARGS)
+	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
 
 test-asteroid: $(VENV)-asteroid/ready  ## compare with the real Asteroid, in an environment of its own
 	$(VENV)-asteroid/bin/python -m pytest -m asteroid tests/asteroid

@@ -397,12 +397,15 @@ def test_the_command_says_what_is_wrong_in_one_line(notebook, tmp_path, grid, me
 
 def test_the_readme_has_the_differences_of_the_recorded_experiments():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    names = ("chunk", "pit", "size-steps", "size-time")
+    names = ("chunk", "pit", "pit-trained", "size-steps", "size-time")
     recorded = {n: pd.read_csv(data_folder() / "curves" / "experiments" / f"{n}.csv") for n in names}
     orders = dict(list(recorded["pit"].groupby("order")))
+    pairs = dict(list(recorded["pit-trained"].groupby("pairs")))
     for label, runs, parameter, before, after in [
         ("PIT left out, speakers in random order", orders["random"], "pit", True, False),
         ("PIT left out, the man always first", orders["sorted"], "pit", True, False),
+        ("small goes on for 100 steps without PIT, man-woman", pairs["man-woman"], "pit", True, False),
+        ("the same, woman-woman", pairs["woman-woman"], "pit", True, False),
         ("chunks of 2 frames", recorded["chunk"], "chunk_size", 22, 2),
         ("chunks of 250 frames", recorded["chunk"], "chunk_size", 22, 250),
         *(
