@@ -25,7 +25,7 @@ def with_keys(names):
 # 06.1
 
 
-@pytest.mark.parametrize("mistake", sorted(nb06._STRIP_SLIPS) - {"others dropped"})
+@pytest.mark.parametrize("mistake", sorted(nb06._STRIP_SLIPS.keys() - {"others dropped"}))
 def test_strip_slips(mistake, fails_with):
     slip, hint = nb06._STRIP_SLIPS[mistake]
     fails_with(nb06.strip_prefix, mistake, with_keys(slip), hint)
