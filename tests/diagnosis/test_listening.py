@@ -4,7 +4,7 @@ import torch
 
 from dprnn_lab.asteroid import to_asteroid
 from dprnn_lab.diagnosis import diagnose, rebuild
-from dprnn_lab.diagnosis.checks import config
+from dprnn_lab.diagnosis.checks import config, recording
 
 
 def test_one_voice_alone_is_a_warning_at_most_when_nobody_counts(talk):
@@ -18,8 +18,6 @@ def test_one_voice_alone_is_a_warning_at_most_when_nobody_counts(talk):
 
 
 def test_one_voice_is_suspected_by_a_faint_output_and_pauses(talk, monkeypatch):
-    from dprnn_lab.diagnosis.checks import recording
-
     case = talk(0, 4.0)
     evidence = diagnose(case.model, case.truth[0], 8000)["sources-count"].evidence
     assert evidence["loud_to_quiet_db"] > recording.PAUSES_DB
@@ -35,7 +33,7 @@ def test_a_model_at_another_rate_has_no_bundled_mixtures_to_compare_with(talk):
     report = diagnose(other, noise, 16000)
     assert report.evidence.control is None
     assert report["domain-mismatch"].state in ("warn", "ok", "undecided")
-    assert report.evidence.heard.score < 7
+    assert report.evidence.heard.score < recording.LOW_WITH_SIGN
 
 
 def test_settings_that_nobody_knows_and_listening_does_not_decide(talk, tmp_path, monkeypatch):
