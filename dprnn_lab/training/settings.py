@@ -33,9 +33,7 @@ class Settings:
     init: str | None = None  # a checkpoint whose weights the run starts from (fine-tuning)
     blocks: int | None = None  # dual-path blocks, more than init has; the new ones begin without effect
     hidden: int | None = None  # hidden units, more than init has; the new ones begin without effect
-    stride: int | None = (
-        None  # samples, a whole part of init's; it separates badly at first, and far from chance
-    )
+    stride: int | None = None  # samples, a whole part of init's; bad at first, and far better than chance
     sample_rate: float | None = None  # Hz, another one than init's: its filters are resampled
     freeze: list[str] = field(default_factory=list)  # parts that stay as they are, such as encoder
 
