@@ -139,15 +139,20 @@ def refine(model: DPRNNTasNet, stride: int) -> DPRNNTasNet:
     times = config["stride"] // stride
     config |= {"stride": stride} | {name: config[name] * times for name in ("chunk_size", "hop_size")}
     finer = DPRNNTasNet(**config)
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    state["decoder.filters"] /= times  # so many times more frames overlap
-    for name, rnn in model.named_modules():
+    finer.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        finer.decoder.filters /= times  # so many times more frames overlap
+    for name, rnn in finer.named_modules():
         if isinstance(rnn, torch.nn.RNNBase) and ".intra." in name:
-            for key in (f"{name}.{key}" for key in rnn.state_dict() if key.startswith("bias_ih")):
-                for gate, sign in MEMORY_GATES[rnn.mode.split("_")[0]].items():
-                    # A gate that forgets little then forgets a part of that at each step.
-                    state[key][gate * rnn.hidden_size : (gate + 1) * rnn.hidden_size] += sign * math.log(
-                        times
-                    )
-    finer.load_state_dict(state)
+            _remember_longer(rnn, times)
     return finer.train(model.training)
+
+
+@torch.no_grad()
+def _remember_longer(rnn: torch.nn.RNNBase, times: int) -> None:
+    """Move the gates of an RNN, in place, so that it forgets at each step a part of what it forgot."""
+    for name, bias in rnn.named_parameters():
+        if name.startswith("bias_ih"):
+            gates = bias.unflatten(0, (-1, rnn.hidden_size))
+            for gate, sign in MEMORY_GATES[rnn.mode.split("_")[0]].items():
+                gates[gate] += sign * math.log(times)  # of an open gate the rest to 1 becomes that part

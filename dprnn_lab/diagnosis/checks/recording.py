@@ -6,7 +6,6 @@ Notebook: 06_failures_at_inference
 import torch
 
 from ..evidence import Evidence
-from .config import SOUND
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["domain_mismatch", "sources_count"]
@@ -76,7 +75,7 @@ def domain_mismatch(e: Evidence):
     if other:
         return undecided(f"{other} comes first", f"the result after {other} was mended")
     here = e.heard.score
-    if here >= max(SOUND, LOW_WITH_SIGN):
+    if here >= LOW_WITH_SIGN:
         return fine(
             f"the model finds its estimates of this recording again ({here:.1f} dB)",
             {"score_db": number(here)},
