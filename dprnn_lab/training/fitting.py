@@ -19,7 +19,7 @@ from ..model import DPRNNTasNet
 from .averaging import moving_average
 from .data import MixingData
 from .module import SeparationModule
-from .stopping import StopAfterStep, TrueSteps
+from .stopping import StopAfterStep, TrueSteps, ValidateLastStep
 from .watching import Listener, Watch, print_line
 
 # Lightning advertises other products at every start; what matters to a run is said by the listeners.
@@ -100,7 +100,7 @@ def train(
     stop = StopAfterStep()
     # Buffers are copied, not averaged: batch norms count their batches in whole numbers.
     average = WeightAveraging(use_buffers=False, avg_fn=moving_average(ema))
-    callbacks = [average, *_keepers(run), TrueSteps(), stop]
+    callbacks = [average, *_keepers(run), TrueSteps(), ValidateLastStep(), stop]
     if stop_after is not None:
         callbacks.append(EarlyStopping("valid_loss", patience=stop_after, verbose=False))
     if progress:

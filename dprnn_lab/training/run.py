@@ -28,6 +28,8 @@ from .watching import Listener, print_line
 
 __all__ = ["train_run"]
 
+NETWORK = ("model", "init", "blocks", "hidden", "stride", "sample_rate")  # settings that make the network
+
 
 def train_run(
     settings: Settings,
@@ -42,13 +44,15 @@ def train_run(
     (SI-SDRi by pair kind on the validation mixtures, with 95 % intervals).
 
     Args:
-        resume: go on from ``run/checkpoints/last.ckpt``. The settings are then those of the whole run: steps that
-            are over are not made again, whatever they say.
+        resume: go on from ``run/checkpoints/last.ckpt``, which holds the network, too: a checkpoint that the run was
+            begun from is no longer needed. The settings are then those of the whole run: steps that are over are
+            not made again, whatever they say.
 
     Raises:
         FileExistsError: the folder holds a run, and ``resume`` is False.
         FileNotFoundError: nothing to resume.
-        ValueError, TypeError: settings that do not fit each other or the data.
+        ValueError, TypeError: settings that do not fit each other or the data, or a resumed run that is to get
+            another network.
     """
     run = Path(run)
     last = run / "checkpoints" / "last.ckpt"
@@ -56,10 +60,14 @@ def train_run(
         raise FileNotFoundError(f"{last} does not exist: nothing to resume")
     if last.is_file() and not resume:
         raise FileExistsError(f"{run} holds a run already: resume it, or name another folder")
+    if resume:
+        _refuse_another_network(settings, run)
     if settings.devices * settings.num_nodes > 1 and settings.accelerator == "cpu":
         torch.set_num_threads(1)  # the processes share the cores
     torch.manual_seed(settings.seed)
-    model = make_model(settings)
+    model = load_model(last) if resume else make_model(settings)
+    if settings.freeze:
+        freeze(model, settings.freeze)
     data = make_data(settings, model.sample_rate)
     settings.write(run / "config.yaml")
     write_whole(run / "environment.json", json.dumps(_environment(), indent=2).encode())
@@ -77,7 +85,7 @@ def train_run(
 
 
 def make_model(settings: Settings) -> DPRNNTasNet:
-    """The network of the settings: new with random weights, or from a checkpoint, changed as they say; frozen parts."""
+    """The network of the settings: new with random weights, or from a checkpoint, changed as they say."""
     model = load_model(settings.init) if settings.init else DPRNNTasNet(**SMALL | settings.model)
     if settings.sample_rate is not None:
         model = at_sample_rate(model, settings.sample_rate)
@@ -87,9 +95,22 @@ def make_model(settings: Settings) -> DPRNNTasNet:
         model = widen(model, settings.hidden)
     if settings.blocks is not None:
         model = deepen(model, settings.blocks)
-    if settings.freeze:
-        freeze(model, settings.freeze)
     return model
+
+
+def _refuse_another_network(settings: Settings, run: Path) -> None:
+    """A run keeps the network that it was begun with."""
+    path = run / "config.yaml"
+    if not path.is_file():
+        return
+    begun = Settings.read(path)
+    for name in NETWORK:
+        asked, had = getattr(settings, name), getattr(begun, name)
+        if asked != had:
+            raise ValueError(
+                f"{name} is {asked!r}, and {run} was begun with {had!r}: a resumed run keeps its network; leave that "
+                f"out, or begin another run with init {run / 'model.safetensors'}"
+            )
 
 
 def _write_results(run: Path) -> None:

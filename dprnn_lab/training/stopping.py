@@ -1,4 +1,4 @@
-"""Stopping a run by hand so that nothing is lost, and counting its steps truly when it goes on.
+"""How a run ends, by hand or at its last step, so that nothing is lost; and its steps counted truly when it goes on.
 
 Notebook: 05_training
 """
@@ -9,14 +9,14 @@ import threading
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-__all__ = ["StopAfterStep", "TrueSteps"]
+__all__ = ["StopAfterStep", "TrueSteps", "ValidateLastStep"]
 
 
 class StopAfterStep(Callback):
     """The first interrupt (Ctrl-C, or the stop button of JupyterLab) ends the run after the step at work.
 
-    It is saved then like a run that is over, and goes on from there. A second interrupt breaks off at once. However it
-    ends, what the run has reached is validated, unless ``valid_every`` leaves the epoch out.
+    It is validated and saved then like a run that is over, and goes on from there. A second interrupt breaks off at
+    once.
     """
 
     def __init__(self):
@@ -37,9 +37,7 @@ class StopAfterStep(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
         # Asked of all processes at once: they must not stop at different steps and wait for each other for ever.
-        asked = trainer.strategy.reduce_boolean_decision(self.stopped, all=False)
-        # Of its own accord Lightning ends a run whose last step falls within an epoch without a validation.
-        if asked or trainer.global_step >= trainer.max_steps:
+        if trainer.strategy.reduce_boolean_decision(self.stopped, all=False):
             trainer.should_stop = True
 
     def on_fit_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -52,6 +50,16 @@ class StopAfterStep(Callback):
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
+
+
+class ValidateLastStep(Callback):
+    """What a run has reached is validated where its last step falls within an epoch, too, unless ``valid_every`` leaves
+    that epoch out; Lightning (2.6) by itself ends it without.
+    """
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
+        if trainer.global_step >= trainer.max_steps:
+            trainer.should_stop = True
 
 
 class TrueSteps(Callback):

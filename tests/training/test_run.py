@@ -96,6 +96,18 @@ def test_a_loaded_network_may_grow_and_move_to_another_rate(tmp_path, quick):
     assert Settings.read(tmp_path / "second" / "config.yaml").blocks == 4
     rows = pd.read_csv(tmp_path / "second" / "results.csv")
     assert rows["mixtures"].sum() == 6
+    path.unlink()  # a run that goes on has its network in its own checkpoint
+    third = train_run(quick(**changes, steps=4), tmp_path / "second", resume=True)
+    assert (third.config, third.sample_rate) == (second.config, second.sample_rate)
+
+
+def test_a_resumed_run_keeps_its_network(tmp_path, quick):
+    settings = quick()
+    train_run(settings, tmp_path / "run")
+    other = settings.changed(model={"hid_size": 20})
+    with pytest.raises(ValueError, match=r"model is .*'hid_size': 20.* begun with .* init .*model\.safetensors"):
+        train_run(other, tmp_path / "run", resume=True)
+    assert Settings.read(tmp_path / "run" / "config.yaml") == settings
 
 
 def test_early_stopping_gives_the_best_model_and_not_the_last(tmp_path, quick):
