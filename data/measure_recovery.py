@@ -31,7 +31,9 @@ def main() -> None:
     model = load_model(parser.parse_args().model)
     rows, behind = [], []
     for kind, sets in SETS.items():
-        mixtures = torch.stack([mixture[START : START + LENGTH] for mixture, _, _ in FixedMixtures(kind=kind)])
+        mixtures = torch.stack(
+            [mixture[START : START + LENGTH] for mixture, _, _ in FixedMixtures(kind=kind)]
+        )
         for batch in mixtures[: 8 * sets].split(8):
             found = recover_config(model.state_dict(), batch)
             rows += [
