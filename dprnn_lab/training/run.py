@@ -109,7 +109,7 @@ def _refuse_another_network(settings: Settings, run: Path) -> None:
         if asked != had:
             raise ValueError(
                 f"{name} is {asked!r}, and {run} was begun with {had!r}: a resumed run keeps its network; leave that "
-                f"out, or begin another run with init {run / 'model.safetensors'}"
+                f"out, or begin another run, where init {run / 'checkpoints' / 'last.ckpt'} starts from these weights"
             )
 
 
