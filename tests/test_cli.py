@@ -7,6 +7,7 @@ from dprnn_lab.checkpoint import read_info
 from dprnn_lab.evaluation import evaluate
 from dprnn_lab.mixing import FixedMixtures
 from dprnn_lab.speech import data_folder
+from dprnn_lab.training import Settings
 
 SMALL = {"bn-chan": 4, "hid-size": 3, "n-filters": 4, "n-repeats": 1, "chunk-size": 20, "kernel-size": 32}
 SHORT = {"epoch-size": 4, "batch": 2, "seconds": 0.1, "warmup": 1}
@@ -121,3 +122,14 @@ def test_train_says_that_there_is_nothing_to_resume(tmp_path):
     assert result.exit_code == 1
     assert "nothing to resume" in result.output
     assert len(result.output.splitlines()) == 1
+
+
+def test_train_takes_back_what_a_file_of_settings_says(tmp_path, monkeypatch):
+    monkeypatch.setattr("dprnn_lab.mixing.FixedMixtures.__len__", lambda self: 2)
+    config = tmp_path / "grow.yaml"
+    config.write_text("init: somewhere.safetensors\nblocks: 6\nflip: false\n")
+    words = ["--set", "init=null", "--set", "blocks=null", "--set", "flip=true"]
+    result = run("train", tmp_path / "run", "--config", config, "--steps", 1, *words, *QUICK)
+    assert result.exit_code == 0, result.output
+    kept = Settings.read(tmp_path / "run" / "config.yaml")
+    assert (kept.init, kept.blocks, kept.flip) == (None, None, True)
