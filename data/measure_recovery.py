@@ -31,10 +31,9 @@ def main() -> None:
     model = load_model(parser.parse_args().model)
     rows, behind = [], []
     for kind, sets in SETS.items():
-        mixtures = torch.stack(
-            [mixture[START : START + LENGTH] for mixture, _, _ in FixedMixtures(kind=kind)]
-        )
-        for batch in mixtures[: 8 * sets].split(8):
+        examples = FixedMixtures(kind=kind, limit=8 * sets)
+        mixtures = torch.stack([mixture[START : START + LENGTH] for mixture, _, _ in examples])
+        for batch in mixtures.split(8):
             found = recover_config(model.state_dict(), batch)
             rows += [
                 {"argument": name, "margin": found.margin(name), "decided": found.decided(name)}
