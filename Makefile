@@ -29,7 +29,7 @@ bench: $(VENV)-asteroid/bench  ## time and memory beside the real Asteroid; writ
 	$(VENV)-asteroid/bin/python tests/benchmarks/run.py $(ARGS)
 
 bench-diagnosis: $(VENV)/ready  ## measure how far the diagnosis can be trusted; writes tests/diagnosis/README.md
-	$(BIN)/python -m dprnn_lab.diagnosis.bench $(ARGS)
+	$(BIN)/python -m dprnn_lab.faults.bench $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dprnn_lab.mixing import MixtureSpec
-from dprnn_lab.speech import SAMPLE_RATE, UNSEEN_SPEAKER, SpeechCorpus
+from dprnn_lab.audio import SAMPLE_RATE
+from dprnn_lab.datasets.corpus import UNSEEN_SPEAKER, SpeechCorpus
+from dprnn_lab.datasets.mixing import MixtureSpec
 
 SAMPLES = 4 * SAMPLE_RATE
 LEVEL_DB = 2.5

@@ -8,10 +8,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr, separate
+from dprnn_lab.datasets.mixing import FixedMixtures
+from dprnn_lab.files import data_folder
 from dprnn_lab.loss import si_sdr
-from dprnn_lab.mixing import FixedMixtures
-from dprnn_lab.show import draw_spectrogram, png
-from dprnn_lab.speech import data_folder
+from dprnn_lab.plots import draw_spectrogram, png
 
 mixture, sources, spec = FixedMixtures("test", kind="man-woman")[34]
 estimates = separate(load_model(data_folder() / "model" / "small.safetensors"), mixture)

@@ -2,7 +2,7 @@
 
     python data/measure_recovery.py [MODEL]
 
-The weights are taken without their configuration; :func:`dprnn_lab.checkpoint.recover_config` ranks the usual values of
+The weights are taken without their configuration; :func:`dprnn_lab.diagnosis.recover_config` ranks the usual values of
 each argument on eight fixed test mixtures of 2 s, five times on those of a man and a woman and twice on those of two
 women. What is printed is how often the value of the training came first, how far the first value was before the
 second, and how often that decided; then, for every value, how far its score was under the first on the average. A
@@ -16,9 +16,10 @@ import pandas as pd
 import torch
 
 from dprnn_lab import load_model
-from dprnn_lab.checkpoint import recover_config
-from dprnn_lab.mixing import FixedMixtures
-from dprnn_lab.speech import SAMPLE_RATE, data_folder
+from dprnn_lab.audio import SAMPLE_RATE
+from dprnn_lab.datasets.mixing import FixedMixtures
+from dprnn_lab.diagnosis import recover_config
+from dprnn_lab.files import data_folder
 
 MODEL = data_folder() / "model" / "small.safetensors"
 SETS = {"man-woman": 5, "woman-woman": 2}  # of eight mixtures

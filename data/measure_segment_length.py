@@ -14,9 +14,11 @@ import pandas as pd
 import torch
 
 from dprnn_lab import load_model
+from dprnn_lab.audio import SAMPLE_RATE
+from dprnn_lab.datasets.corpus import SpeechCorpus
+from dprnn_lab.datasets.mixing import mix
+from dprnn_lab.files import data_folder
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr
-from dprnn_lab.mixing import mix
-from dprnn_lab.speech import SAMPLE_RATE, SpeechCorpus, data_folder
 
 PIT = PITLossWrapper(pairwise_neg_sisdr)
 MODEL = data_folder() / "model"

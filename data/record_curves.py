@@ -15,11 +15,12 @@ import time
 
 import torch
 
+from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
+from dprnn_lab.datasets.mixing import FixedMixtures
+from dprnn_lab.files import data_folder
 from dprnn_lab.loss import PITLossWrapper, multisrc_neg_sisdr, pairwise_neg_sisdr, si_sdr
-from dprnn_lab.mixing import DynamicMixing, FixedMixtures
 from dprnn_lab.model import DPRNNTasNet
-from dprnn_lab.optimizer import MuonAdam
-from dprnn_lab.speech import data_folder
+from dprnn_lab.training.muon import MuonAdam
 
 STEPS, EVERY, VALID_EVERY, BATCH = 600, 25, 100, 4
 SMALL = {"kernel_size": 64, "stride": 32, "chunk_size": 32, "n_repeats": 2, "bn_chan": 32, "hid_size": 64}

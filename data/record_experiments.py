@@ -11,8 +11,7 @@ same command goes on where an earlier one was stopped.
 import argparse
 from pathlib import Path
 
-from dprnn_lab.files import write_whole
-from dprnn_lab.speech import data_folder
+from dprnn_lab.files import data_folder, write_whole
 from dprnn_lab.sweeps import sweep, write_report
 
 SIZES = [16, 32, 64, 128]

@@ -16,12 +16,13 @@ import time
 import pandas as pd
 import torch
 
-from dprnn_lab.files import write_whole
+from dprnn_lab.audio import SAMPLE_RATE
+from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
+from dprnn_lab.datasets.mixing import FixedMixtures
+from dprnn_lab.files import data_folder, write_whole
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
-from dprnn_lab.mixing import DynamicMixing, FixedMixtures
 from dprnn_lab.model import DPRNNTasNet
-from dprnn_lab.optimizer import MuonAdam
-from dprnn_lab.speech import SAMPLE_RATE, data_folder
+from dprnn_lab.training.muon import MuonAdam
 
 PIT = PITLossWrapper(pairwise_neg_sisdr)
 SMALL = {"kernel_size": 64, "stride": 32, "chunk_size": 32, "n_repeats": 2, "bn_chan": 32, "hid_size": 64}

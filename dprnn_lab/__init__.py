@@ -3,7 +3,7 @@
 from .checkpoint import CheckpointError, load_model, save_model
 from .loss import PITLossWrapper, pairwise_neg_sisdr
 from .model import DPRNNTasNet
-from .separation import separate
+from .separation.in_memory import separate
 
 __version__ = "0.1.0"
 __all__ = [

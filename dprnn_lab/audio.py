@@ -19,9 +19,11 @@ import soundfile
 import torch
 
 __all__ = [
+    "SAMPLE_RATE",
     "AudioError",
     "as_samples",
     "check_finite",
+    "check_suits",
     "peak",
     "read_audio",
     "read_mono",
@@ -32,6 +34,8 @@ __all__ = [
     "write_audio",
 ]
 
+SAMPLE_RATE = 8000  # Hz, of the bundled speech and models
+LOSSLESS_ENDINGS = {".wav", ".flac"}
 MONO_MODES = ("mean", "left", "right")
 LARGEST_FILTER = (
     10_000_000  # taps over all phases: from 44 100 to 8 000 Hz 35 thousand, from 44 101 350 million
@@ -230,4 +234,20 @@ def check_finite(samples: torch.Tensor, name: str) -> None:
         raise AudioError(
             f"{name}: {bad} of {samples.numel()} samples are NaN or infinite; find out what produced them, or "
             "replace them with torch.nan_to_num"
+        )
+
+
+def check_suits(
+    name: str, channels: int, rate: float, model_rate: float, mono: str | None, resample: bool
+) -> None:
+    """Raise an AudioError that names the option, where channels or rate would have to be changed unasked."""
+    if channels > 1 and mono is None:
+        raise AudioError(
+            f"{name} has {channels} channels, the model takes one: choose mono='mean', 'left' or 'right' "
+            "(--mono)"
+        )
+    if rate != model_rate and not resample:
+        raise AudioError(
+            f"{name} is at {rate} Hz, the model was trained at {model_rate} Hz: pass "
+            "resample=True (--resample) to convert it"
         )

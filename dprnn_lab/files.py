@@ -8,7 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
-__all__ = ["claim", "write_whole"]
+__all__ = ["claim", "data_folder", "write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> Path:
@@ -35,3 +35,18 @@ def claim(folder: Path, settings: dict) -> list[str]:
         return []
     before = json.loads(file.read_text(encoding="utf-8"))
     return [key for key in settings if before.get(key) != settings[key]]
+
+
+def data_folder() -> Path:
+    """The repository's ``data`` folder, or the one named by the environment variable DPRNN_LAB_DATA.
+
+    Raises:
+        FileNotFoundError: it is not where it should be.
+    """
+    folder = Path(os.environ.get("DPRNN_LAB_DATA") or Path(__file__).resolve().parents[1] / "data")
+    if not (folder / "speech" / "metadata.csv").is_file():
+        raise FileNotFoundError(
+            f"no corpus at {folder}: speech/metadata.csv is missing. Work in a clone of the repository "
+            "(pip install -e .), or set DPRNN_LAB_DATA to its data folder"
+        )
+    return folder

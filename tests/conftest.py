@@ -1,9 +1,10 @@
-"""What many tests share: fixed random numbers, and a model whose forward pass takes milliseconds."""
+"""What many tests share: fixed random numbers, a model whose forward pass takes milliseconds, healthy cases."""
 
 import pytest
 import torch
 
 from dprnn_lab import DPRNNTasNet
+from dprnn_lab.faults import healthy_case, healthy_training
 
 TINY = {"bn_chan": 6, "hid_size": 4, "chunk_size": 10, "n_repeats": 2, "n_filters": 5}
 
@@ -20,5 +21,44 @@ def tiny():
 
     def make(**options) -> DPRNNTasNet:
         return DPRNNTasNet(**{**TINY, **options}).eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def talk():
+    """Maker of the bundled model on three seconds of a test mixture, made once for each seed: ``talk(1)``.
+
+    A test must not change what it gets; faults make copies.
+    """
+    made = {}
+
+    def make(seed=0, seconds=3.0):
+        if (seed, seconds) not in made:
+            made[seed, seconds] = healthy_case(seed, seconds=seconds)
+        return made[seed, seconds].change()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def training():
+    """A training in which nothing is wrong."""
+    case = healthy_training(0)
+    return lambda: case.change()
+
+
+@pytest.fixture
+def broken(talk, training, tmp_path):
+    """A case with one failure: ``broken("polarity")``, ``broken("level", "offset", seed=2)``."""
+    from dprnn_lab.diagnosis import CATALOGUE
+    from dprnn_lab.faults import inject
+
+    on_speech = ("eval-mode", "chunk-size", "dead-output")
+
+    def make(failure, variant=None, seed=0, strength=0.5, seconds=3.0):
+        learns = CATALOGUE[failure].group == "E" and (failure not in on_speech or variant == "curve")
+        case = training() if learns else talk(seed, seconds)
+        return inject(failure, case.change(folder=tmp_path), seed, strength, variant)
 
     return make

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from dprnn_lab.speech import SpeechCorpus
+from dprnn_lab.datasets.corpus import SpeechCorpus
 
 RATE = 8000
 NOISE = np.random.default_rng(0)

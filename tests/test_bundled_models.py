@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr, save_model
+from dprnn_lab.datasets.mixing import PAIR_KINDS, FixedMixtures
 from dprnn_lab.evaluation import compare, evaluate, summarise
-from dprnn_lab.mixing import PAIR_KINDS, FixedMixtures
-from dprnn_lab.speech import data_folder
+from dprnn_lab.files import data_folder
 from dprnn_lab.training import Settings
 from dprnn_lab.training.run import make_model
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ..asteroid import from_asteroid, to_asteroid
+from .asteroid import from_asteroid, to_asteroid
 from .errors import CheckpointError
 
 __all__ = ["Named", "rename"]

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from .errors import CheckpointError
-from .native import FORMAT
+from .saving import FORMAT
 from .unpickling import safe_load
 
 __all__ = ["Contents", "read_file"]

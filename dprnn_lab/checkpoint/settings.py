@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from ..model import DPRNNTasNet
-from ..model.constrained_filterbank import bank_sizes, stft_window
-from ..model.options import canonical
+from ..model.config import canonical
+from ..model.parametric import bank_sizes, stft_window
 from .errors import CheckpointError
 from .infer import ONLY_SINC, infer
 from .reading import Contents, plain

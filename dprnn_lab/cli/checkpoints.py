@@ -92,7 +92,7 @@ def export(
     dprnn-lab export best_model.pth model.onnx --seconds 4
     """
     from ..checkpoint import CheckpointError, load_model
-    from ..export import ExportError, export_onnx
+    from ..separation.onnx_export import ExportError, export_onnx
 
     if out.exists() and not force:
         stop(f"{out}: exists already; give another name, or --force to overwrite it")

@@ -66,8 +66,8 @@ def separate(
     others; the exit status is 1 then.
     """
     from ..checkpoint import CheckpointError, load_model
-    from ..file_separation import separate_files
-    from ..speech import data_folder
+    from ..files import data_folder
+    from ..separation.file_to_file import separate_files
 
     missing = [path for path in sources if not path.exists()]
     if missing:

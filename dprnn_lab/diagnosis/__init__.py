@@ -1,33 +1,29 @@
-"""Why does it not separate? Failures reproduced on purpose, found by measuring, and mended.
+"""Why does it not separate? Checks of what the user has, and the list of failures that they look for.
 
-* :func:`diagnose` asks every check of what the user brought and returns a :class:`Report`.
-* :func:`inject` breaks a healthy :class:`Case` in one of the ways of the :data:`CATALOGUE`.
-* :func:`checklist` is the same catalogue on one page, to print.
+* :func:`diagnose` runs every check on the input that it has and returns a :class:`Report`.
+* :func:`checklist` is the :data:`CATALOGUE` of failures on one page, to print.
+
+:mod:`dprnn_lab.faults` makes each failure on purpose.
 
 Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
 
-from .case import Case, healthy_case, healthy_training
-from .catalogue import CATALOGUE, GROUPS, Entry
+from .catalogue import CATALOGUE, GROUPS, Entry, Finding
 from .checklist import checklist
 from .checks.config import rebuild
 from .engine import diagnose
-from .faults import FAULTS, inject
-from .finding import Finding
+from .recovery import Recovery, recover_config
 from .report import Report
 
 __all__ = [
     "CATALOGUE",
-    "FAULTS",
     "GROUPS",
-    "Case",
     "Entry",
     "Finding",
+    "Recovery",
     "Report",
     "checklist",
     "diagnose",
-    "healthy_case",
-    "healthy_training",
-    "inject",
     "rebuild",
+    "recover_config",
 ]

@@ -5,10 +5,9 @@ Notebook: 06_failures_at_inference
 
 from dataclasses import replace
 
-from .catalogue import CATALOGUE
+from .catalogue import CATALOGUE, STATES, Finding
 from .checks import CHECKS
 from .evidence import Evidence
-from .finding import STATES, Finding
 from .report import Report
 
 __all__ = ["diagnose"]

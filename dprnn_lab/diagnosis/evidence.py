@@ -12,15 +12,15 @@ from torch import nn
 
 from ..checkpoint import CheckpointError, load_model
 from ..checkpoint.settings import DEFAULTS
+from ..datasets.mixing import FixedMixtures
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, reorder, si_sdr
-from ..mixing import FixedMixtures
 from ..model import DPRNNTasNet
-from ..remix import Remix, remix
-from .file import CheckpointFile, examine
-from .finding import Finding
-from .parameters import Layer, layers
+from .catalogue import Finding
+from .checkpoint_file import CheckpointFile, examine
+from .initial_weights import Layer, layers
+from .mixture import NOTHING, Sound, as_signals, read_sound
+from .remix_consistency import Remix, remix
 from .score_table import last_validation, read_scores
-from .sound import NOTHING, Sound, as_signals, read_sound
 from .training_evidence import read_batch, read_data, read_run
 
 __all__ = ["Control", "Evidence", "best_order"]

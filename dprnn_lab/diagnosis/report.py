@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .catalogue import Finding
 from .evidence import Evidence
-from .finding import Finding
+from .report_html import render
 
 __all__ = ["Report"]
 
@@ -138,9 +139,7 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from .report_html import render
-
-        return render(self)
+        return render(self.summary(), self.findings, self.evidence)
 
 
 def _plain(value):

@@ -5,15 +5,16 @@ Notebook: 06_failures_at_inference
 
 import base64
 import io
+from collections.abc import Sequence
 from html import escape
 
 import soundfile
 import torch
 from matplotlib.figure import Figure
 
-from ..show import COLOURS, draw_spectrogram, png
-from .finding import Finding
-from .report import Report
+from ..plots import COLOURS, draw_spectrogram, png
+from .catalogue import Finding
+from .evidence import Evidence
 from .score_table import NAMES
 
 __all__ = ["render"]
@@ -23,20 +24,20 @@ _WORDS = {"fail": "failure", "warn": "warning", "ok": "in order", "undecided": "
 CLIP = 4.0  # seconds of sound in a notebook
 
 
-def render(report: Report) -> str:
+def render(summary: str, findings: Sequence[Finding], evidence: Evidence) -> str:
     """HTML without scripts or links to other files."""
     parts = [
         "<div style='font-family:sans-serif;max-width:60em'>",
-        f"<p><strong>{escape(report.summary())}</strong></p>",
+        f"<p><strong>{escape(summary)}</strong></p>",
         "<table style='border-collapse:collapse;width:100%;table-layout:auto;text-align:left'><thead><tr>"
         "<th scope='col'>state</th><th scope='col'>failure</th><th scope='col'>finding and remedy</th>"
         "</tr></thead><tbody>",
-        *(_row(f) for f in report.findings if f.bad),
-        *(_short(report, state) for state in ("ok", "undecided")),
+        *(_row(f) for f in findings if f.bad),
+        *(_short(findings, state) for state in ("ok", "undecided")),
         "</tbody></table>",
-        _sounds(report),
-        _curve(report),
-        _histogram(report),
+        _sounds(evidence),
+        _curve(evidence),
+        _histogram(evidence),
         "</div>",
     ]
     return "".join(parts)
@@ -56,8 +57,8 @@ def _row(finding: Finding) -> str:
     )
 
 
-def _short(report: Report, state: str) -> str:
-    names = [f.id for f in report.findings if f.state == state]
+def _short(findings: Sequence[Finding], state: str) -> str:
+    names = [f.id for f in findings if f.state == state]
     if not names:
         return ""
     return (
@@ -67,9 +68,8 @@ def _short(report: Report, state: str) -> str:
     )
 
 
-def _sounds(report: Report) -> str:
+def _sounds(evidence: Evidence) -> str:
     """Mixture and outputs as spectrograms and players."""
-    evidence = report.evidence
     sounds = {}
     if evidence.clean is not None:
         sounds["mixture"] = evidence.clean
@@ -104,9 +104,9 @@ def _player(samples: torch.Tensor, rate: int, name: str) -> str:
     return f"<audio controls aria-label='{escape(name)}' style='width:100%' src='data:audio/wav;base64,{data}'></audio>"
 
 
-def _curve(report: Report) -> str:
+def _curve(evidence: Evidence) -> str:
     """The run's losses."""
-    run = report.evidence.run
+    run = evidence.run
     if run is None:
         return ""
     figure = Figure(figsize=(5, 2.2), layout="constrained")
@@ -124,9 +124,9 @@ def _curve(report: Report) -> str:
     return _picture(figure, "loss over steps")
 
 
-def _histogram(report: Report) -> str:
+def _histogram(evidence: Evidence) -> str:
     """The scores of single examples, a colour for each kind; the dashed line is the mean that hides them."""
-    scores = report.evidence.scores
+    scores = evidence.scores
     if scores is None:
         return ""
     figure = Figure(figsize=(5, 2.2), layout="constrained")

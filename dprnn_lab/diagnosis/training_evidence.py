@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from ..audio import AudioError, read_audio
-from .sound import as_signals, as_tensor
+from .mixture import as_signals, as_tensor
 
 __all__ = ["Example", "Run", "read_batch", "read_data", "read_run"]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from ..speech import SpeechCorpus
+from ..datasets.corpus import SpeechCorpus
 
 __all__ = ["BASELINES", "ideal_binary_mask", "ideal_ratio_mask", "mixture_copies", "NMF"]
 

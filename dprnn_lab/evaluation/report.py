@@ -12,7 +12,7 @@ import pandas as pd
 from torch.utils.data import Dataset
 
 from ..files import write_whole
-from .costs import COST_SECONDS, system_costs
+from .forward_cost import COST_SECONDS, system_costs
 from .statistics import compare, worst
 from .systems import make_system
 from .table import separate_with, summarise
@@ -146,7 +146,7 @@ def _histogram(table: pd.DataFrame) -> str:
     """SI-SDRi of the first system, a panel per kind: a mean hides two heaps."""
     from matplotlib.figure import Figure
 
-    from ..show import COLOURS, png
+    from ..plots import COLOURS, png
 
     first = table[table["system"] == table["system"].iloc[0]]
     kinds = list(first["kind"].unique())
@@ -169,8 +169,8 @@ def _histogram(table: pd.DataFrame) -> str:
 
 
 def _players(table: pd.DataFrame, systems: Mapping[str, str], mixtures: Dataset, count: int) -> str:
-    from ..separation import scale_to_mixture
-    from ..show import player
+    from ..plots import player
+    from ..separation.in_memory import scale_to_mixture
 
     name = table["system"].iloc[0]
     system = make_system(systems[name])

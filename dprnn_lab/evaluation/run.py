@@ -17,9 +17,9 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from ..datasets import DiskMixtures
+from ..datasets.disk_mixtures import DiskMixtures
+from ..datasets.mixing import FixedMixtures
 from ..files import claim, write_whole
-from ..mixing import FixedMixtures
 from .scores import check_metrics
 from .systems import fingerprint, make_system
 from .table import mixture_scores, score_item

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pandas as pd
 import torch
 
-from ..long_audio import run_model
+from ..separation.windows import run_model
 from .scores import score, score_mixture
 from .statistics import bootstrap_mean
 

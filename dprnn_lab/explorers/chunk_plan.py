@@ -18,7 +18,7 @@ from matplotlib.ticker import NullFormatter
 
 from ..model.dual_path import best_chunk_size, chunk_count
 from ..model.filterbank import frame_count
-from ..show import COLOURS
+from ..plots import COLOURS
 
 __all__ = [
     "ChunkPlan",

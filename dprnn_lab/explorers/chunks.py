@@ -1,7 +1,7 @@
 """The chunk explorer: turn chunk size, hop, duration, kernel and stride, and see what both RNNs see.
 
 The arithmetic follows the sliders (:mod:`.chunk_plan`); time and memory wait for a button, for each is a
-forward pass in a process of its own (:mod:`dprnn_lab.forward_cost`).
+forward pass in a process of its own (:mod:`dprnn_lab.evaluation.forward_cost`).
 
 Notebook: 02_dual_path
 """
@@ -13,7 +13,7 @@ from html import escape
 import ipywidgets as widgets
 import torch
 
-from ..forward_cost import ForwardCost, measure_forward
+from ..evaluation.forward_cost import ForwardCost, measure_forward
 from .chunk_plan import ChunkPlan, describe, draw_plan, plan_chunks
 
 __all__ = ["ChunkExplorer"]

@@ -15,10 +15,10 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from ..diagnosis import CATALOGUE, FAULTS, GROUPS
-from ..diagnosis.faults import has_strength
-from ..mixing import PAIR_KINDS
-from ..show import draw_spectrogram, player_html, png, spectrogram_db
+from ..datasets.mixing import PAIR_KINDS
+from ..diagnosis import CATALOGUE, GROUPS
+from ..faults import FAULTS, has_strength
+from ..plots import draw_spectrogram, player_html, png, spectrogram_db
 from .controls import paired
 from .fault_run import FaultRun, Outcome, choose_hidden, run_fault
 

@@ -11,11 +11,11 @@ import torch
 
 from ..audio import read_audio
 from ..checkpoint import load_model
-from ..diagnosis import CATALOGUE, FAULTS, Case, Report, healthy_case, healthy_training, inject
+from ..diagnosis import CATALOGUE, Report
 from ..diagnosis.evidence import best_order
-from ..diagnosis.faults import has_strength
-from ..diagnosis.sound import NOTHING
+from ..diagnosis.mixture import NOTHING
 from ..diagnosis.training_evidence import read_data, read_run
+from ..faults import FAULTS, Case, has_strength, healthy_case, healthy_training, inject
 from ..loss import si_sdr
 
 __all__ = ["FaultRun", "Outcome", "choose_hidden", "improvement", "outcome", "run_fault"]

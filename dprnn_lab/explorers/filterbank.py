@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from ..audio import rms_db
 from ..model import DPRNNTasNet
-from ..show import COLOURS, draw_spectrogram, player, spectrogram_db
+from ..plots import COLOURS, draw_spectrogram, player, spectrogram_db
 
 __all__ = ["BandView", "FilterbankExplorer", "centre_frequencies", "draw", "keep_band"]
 

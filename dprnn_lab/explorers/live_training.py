@@ -15,7 +15,7 @@ from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..show import COLOURS, player_html, png
+from ..plots import COLOURS, player_html, png
 from ..training import EpochRecord, print_line
 
 __all__ = ["LiveTraining", "draw", "sentence"]

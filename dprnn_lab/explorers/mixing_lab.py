@@ -12,9 +12,9 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from ..augmentation import MADE, Rooms
-from ..show import draw_spectrogram, player_html, png, spectrogram_db
-from ..speech import SAMPLE_RATE
+from ..audio import SAMPLE_RATE
+from ..datasets.augmentation import MADE, Rooms
+from ..plots import draw_spectrogram, player_html, png, spectrogram_db
 from .controls import paired
 from .mixing_recipe import DRY, SPEEDS, Mixed, Recipe, describe, gains, make_mixture
 

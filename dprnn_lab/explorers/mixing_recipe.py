@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..augmentation import Noise, Rooms, add_noise, reverberate
+from ..audio import SAMPLE_RATE
+from ..datasets.augmentation import Noise, Rooms, add_noise, reverberate
+from ..datasets.dynamic_mixing import change_speed
+from ..datasets.mixing import mix
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
-from ..mixing import change_speed, mix
-from ..separation import separate
-from ..speech import SAMPLE_RATE
+from ..separation.in_memory import separate
 
 __all__ = ["DRY", "SPEEDS", "Mixed", "Recipe", "describe", "gains", "make_mixture"]
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from ..show import COLOURS, player
-from ..speech import SAMPLE_RATE
+from ..audio import SAMPLE_RATE
+from ..plots import COLOURS, player
 from .controls import paired
 from .permutation_path import (
     COLLAPSED,

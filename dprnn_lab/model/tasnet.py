@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .constrained_filterbank import BANK_OPTIONS, make_decoder, make_encoder
-from .options import settle_options
+from .config import settle_options
+from .parametric import BANK_OPTIONS, make_decoder, make_encoder
 from .separator import ENCODER_ACTIVATIONS, DualPathSeparator
 
 __all__ = ["DPRNNTasNet"]

@@ -70,7 +70,7 @@ def plan(notebook: str | Path, grid: Mapping[str, Sequence], seeds: int | Sequen
         FileNotFoundError, ValueError: no such notebook; a parameter that it does not have; no values, a value
             twice, or one that is no plain value; no seeds.
 
-    >>> from dprnn_lab.speech import data_folder
+    >>> from dprnn_lab.datasets.corpus import data_folder
     >>> template = data_folder().parent / "notebooks" / "experiments" / "one_run.ipynb"
     >>> [run.name for run in plan(template, {"chunk_size": [8, 32]}, seeds=2)]
     ['chunk_size=8,seed=0', 'chunk_size=8,seed=1', 'chunk_size=32,seed=0', 'chunk_size=32,seed=1']

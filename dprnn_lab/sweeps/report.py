@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 
 from ..evaluation.report import html_page, markdown_table
 from ..files import write_whole
-from ..show import COLOURS, png
+from ..plots import COLOURS, png
 from .plan import SEED
 from .summary import reported, summarise_runs
 

@@ -6,11 +6,11 @@ below it that takes a model and data that you made. What happens in a step is in
 Notebook: 05_training
 """
 
-from .data import MixingData
+from .callbacks import EpochRecord, print_line
+from .datamodule import MixingData
 from .fitting import train
 from .module import SeparationModule
 from .run import train_run
 from .settings import Settings
-from .watching import EpochRecord, print_line
 
 __all__ = ["EpochRecord", "MixingData", "SeparationModule", "Settings", "print_line", "train", "train_run"]

@@ -16,11 +16,9 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from ..checkpoint import load_model, save_model
 from ..model import DPRNNTasNet
-from .averaging import moving_average
-from .data import MixingData
+from .callbacks import Listener, StopAfterStep, TrueSteps, ValidateLastStep, Watch, moving_average, print_line
+from .datamodule import MixingData
 from .module import SeparationModule
-from .stopping import StopAfterStep, TrueSteps, ValidateLastStep
-from .watching import Listener, Watch, print_line
 
 # Lightning advertises other products at every start; what matters to a run is said by the listeners.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -10,7 +10,7 @@ import torch
 
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from ..model import DPRNNTasNet
-from ..optimizer import MuonAdam
+from .muon import MuonAdam
 
 __all__ = ["OPTIMIZERS", "SeparationModule", "freeze", "silent_share"]
 

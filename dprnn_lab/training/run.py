@@ -17,14 +17,13 @@ import torch
 
 from ..checkpoint import load_model
 from ..files import write_whole
-from ..growing import deepen, refine, widen
 from ..model import DPRNNTasNet
-from ..sample_rate import at_sample_rate
+from ..model.growing import at_sample_rate, deepen, refine, widen
+from .callbacks import Listener, print_line
+from .datasets import make_data
 from .fitting import train
 from .module import freeze
 from .settings import SMALL, Settings
-from .sources import make_data
-from .watching import Listener, print_line
 
 __all__ = ["train_run"]
 

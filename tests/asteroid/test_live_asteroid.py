@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from dprnn_lab import DPRNNTasNet, loss
-from dprnn_lab.asteroid import from_asteroid, to_asteroid
-from dprnn_lab.mixing import FixedMixtures
+from dprnn_lab.checkpoint.asteroid import from_asteroid, to_asteroid
+from dprnn_lab.datasets.mixing import FixedMixtures
 
 pytestmark = pytest.mark.asteroid
 models = pytest.importorskip("asteroid.models")

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from dprnn_lab import DPRNNTasNet, load_model, save_model, separate
 from dprnn_lab.checkpoint import save_asteroid
-from dprnn_lab.mixing import FixedMixtures
+from dprnn_lab.datasets.mixing import FixedMixtures
 
 pytestmark = pytest.mark.asteroid
 models = pytest.importorskip("asteroid.models")

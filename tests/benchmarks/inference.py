@@ -7,8 +7,8 @@ import torch
 from models import SIZES, check_equal, pair, speech
 from timing import Result, interleave
 
-from dprnn_lab.export import ExportError, export_onnx
-from dprnn_lab.forward_cost import forward_work
+from dprnn_lab.evaluation.forward_cost import forward_work
+from dprnn_lab.separation.onnx_export import ExportError, export_onnx
 
 
 def bench(threads: int, turns: int, clock: str, seconds: float, peak_gflops: float) -> list[Result]:

@@ -4,8 +4,8 @@ import torch
 from asteroid.models import DPRNNTasNet as AsteroidDPRNNTasNet
 
 from dprnn_lab import DPRNNTasNet
-from dprnn_lab.asteroid import from_asteroid
-from dprnn_lab.mixing import FixedMixtures
+from dprnn_lab.checkpoint.asteroid import from_asteroid
+from dprnn_lab.datasets.mixing import FixedMixtures
 
 __all__ = ["SIZES", "RATE", "check_equal", "pair", "speech"]
 

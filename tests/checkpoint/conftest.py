@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from dprnn_lab.asteroid import to_asteroid
+from dprnn_lab.checkpoint.asteroid import to_asteroid
 
 # No value is the default, so that a value that was lost shows.
 OPTIONS = {

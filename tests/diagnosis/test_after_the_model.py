@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from dprnn_lab.diagnosis import diagnose, inject
+from dprnn_lab.diagnosis import diagnose
+from dprnn_lab.faults import inject
 
 
 def test_outputs_alike_after_the_model_are_told_from_those_of_the_model(broken):

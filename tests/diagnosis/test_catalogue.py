@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dprnn_lab.diagnosis import CATALOGUE, FAULTS, GROUPS, checklist
+from dprnn_lab.diagnosis import CATALOGUE, GROUPS, checklist
 from dprnn_lab.diagnosis.checks import CHECKS
+from dprnn_lab.faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from dprnn_lab.asteroid import to_asteroid
+from dprnn_lab.checkpoint.asteroid import to_asteroid
 from dprnn_lab.diagnosis import diagnose, rebuild
 from dprnn_lab.diagnosis.checks import config, recording
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dprnn_lab.diagnosis import CATALOGUE, FAULTS, healthy_case
+from dprnn_lab.diagnosis import CATALOGUE
+from dprnn_lab.faults import FAULTS, healthy_case
 
 # Every variant of what is quick; of what needs a trained model's ear one or two, the rest in make bench-diagnosis.
 QUICK = {
@@ -75,7 +76,7 @@ def test_nor_when_less_is_brought(talk, without):
 
 
 def test_a_model_that_hardly_separates_anything_is_not_blamed_on_the_recording():
-    from dprnn_lab.diagnosis.bench import WIDE
+    from dprnn_lab.faults.bench import WIDE
 
     # Two women score 2.6 dB with it, and the bundled mixtures no more than 3.4.
     report = healthy_case(0, "woman-woman", model=WIDE, seconds=2.0).diagnose()

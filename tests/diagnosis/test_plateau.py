@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from dprnn_lab.diagnosis import diagnose
-from dprnn_lab.diagnosis.faults.curves import recorded_curve
-from dprnn_lab.diagnosis.faults.scores import healthy_scores, leaking_scores
 from dprnn_lab.diagnosis.score_table import read_scores, two_heaps
+from dprnn_lab.faults.curves import recorded_curve
+from dprnn_lab.faults.scores import healthy_scores, leaking_scores
 
 
 def reading(**evidence):

@@ -7,9 +7,9 @@ from dprnn_lab import DPRNNTasNet, load_model, separate
 from dprnn_lab.audio import read_audio, resample, to_mono
 from dprnn_lab.diagnosis import CATALOGUE, rebuild
 from dprnn_lab.evaluation import evaluate
+from dprnn_lab.files import data_folder
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, reorder, si_sdr, snr
-from dprnn_lab.separation import scale_to_mixture
-from dprnn_lab.speech import data_folder
+from dprnn_lab.separation.in_memory import scale_to_mixture
 
 SMALL = data_folder() / "model" / "small.safetensors"
 TOOLS = [

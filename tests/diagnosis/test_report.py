@@ -6,14 +6,14 @@ import re
 import pytest
 
 from dprnn_lab.diagnosis import CATALOGUE, Finding, Report
+from dprnn_lab.diagnosis.catalogue import STATES
 from dprnn_lab.diagnosis.engine import _sorted
 from dprnn_lab.diagnosis.evidence import Evidence
-from dprnn_lab.diagnosis.finding import STATES
 
 
 @pytest.fixture(scope="module")
 def reports(talk, training, tmp_path_factory):
-    from dprnn_lab.diagnosis import inject
+    from dprnn_lab.faults import inject
 
     case = talk(0).change(folder=tmp_path_factory.mktemp("report"))
     return {

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from dprnn_lab.audio import write_audio
-from dprnn_lab.diagnosis import diagnose, inject
+from dprnn_lab.datasets.mixing import FixedMixtures
+from dprnn_lab.diagnosis import diagnose
 from dprnn_lab.diagnosis.checks.curves import healthy_band, jump
-from dprnn_lab.diagnosis.faults.curves import recorded_curve
 from dprnn_lab.diagnosis.training_evidence import read_data, read_run
-from dprnn_lab.mixing import FixedMixtures
-from dprnn_lab.speech import data_folder
+from dprnn_lab.faults import inject
+from dprnn_lab.faults.curves import recorded_curve
+from dprnn_lab.files import data_folder
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.evaluation import BASELINES, evaluate, summarise
 from dprnn_lab.evaluation.baselines import NMF, ideal_binary_mask, ideal_ratio_mask, mixture_copies
-from dprnn_lab.mixing import FixedMixtures
 
 
 @pytest.fixture(scope="module")

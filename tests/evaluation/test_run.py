@@ -15,10 +15,10 @@ import torch
 from torchaudio.models import conv_tasnet_base
 
 from dprnn_lab import save_model
+from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.evaluation import evaluate, evaluate_to, open_mixtures, run, write_report
 from dprnn_lab.evaluation.report import markdown_report, markdown_table
 from dprnn_lab.evaluation.systems import fingerprint, make_system, name_of
-from dprnn_lab.mixing import FixedMixtures
 
 SYSTEMS = {"mixture": "mixture", "irm": "irm"}
 
@@ -95,7 +95,7 @@ def test_what_the_mixture_scores_by_itself_is_computed_once_for_all_systems(few,
 
 def test_a_killed_process_loses_nothing_that_it_wrote(tmp_path):
     code = (
-        "from dprnn_lab.evaluation import evaluate_to; from dprnn_lab.mixing import FixedMixtures;"
+        "from dprnn_lab.evaluation import evaluate_to; from dprnn_lab.datasets.mixing import FixedMixtures;"
         f"evaluate_to({str(tmp_path)!r}, {{'ibm': 'ibm'}}, FixedMixtures('test'), progress=False)"
     )
     file = tmp_path / "rows.jsonl"

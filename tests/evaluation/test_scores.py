@@ -7,9 +7,9 @@ import warnings
 import pytest
 import torch
 
+from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.evaluation import scores
 from dprnn_lab.evaluation.scores import score
-from dprnn_lab.mixing import FixedMixtures
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from dprnn_lab.exercises import WRONG
+from exercises import WRONG
 
 
 @pytest.fixture

@@ -4,18 +4,18 @@ import importlib
 import re
 from pathlib import Path
 
+import exercises
 import pytest
 import torch
+from exercises import CANT_CHECK, NOT_ATTEMPTED, RIGHT, Exercise
 
-import dprnn_lab.exercises
 import dprnn_lab.loss
-from dprnn_lab.exercises import CANT_CHECK, NOT_ATTEMPTED, RIGHT, Exercise
 
-MODULES = sorted(p.stem for p in Path(dprnn_lab.exercises.__file__).parent.glob("nb[0-9]*.py"))
+MODULES = sorted(p.stem for p in Path(exercises.__file__).parent.glob("nb[0-9]*.py"))
 ALL = {
     exercise.id: exercise
     for name in MODULES
-    for exercise in vars(importlib.import_module(f"dprnn_lab.exercises.{name}")).values()
+    for exercise in vars(importlib.import_module(f"exercises.{name}")).values()
     if isinstance(exercise, Exercise)
 }
 every_exercise = pytest.mark.parametrize("exercise", ALL.values(), ids=ALL.keys())

@@ -1,6 +1,5 @@
 import pytest
-
-from dprnn_lab.exercises import CANT_CHECK, NOT_ATTEMPTED, RIGHT, WRONG, Exercise, Mistake, exercise, outcomes
+from exercises import CANT_CHECK, NOT_ATTEMPTED, RIGHT, WRONG, Exercise, Mistake, exercise, outcomes
 
 
 @pytest.fixture

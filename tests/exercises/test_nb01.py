@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from exercises import WRONG, nb01
 from torch.nn import functional as F
-
-from dprnn_lab.exercises import WRONG, nb01
 
 ALL = {name: getattr(nb01, name) for name in nb01.__all__}
 

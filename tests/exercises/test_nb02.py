@@ -5,9 +5,9 @@ import re
 
 import pytest
 import torch
+from exercises import RIGHT, WRONG, judging, nb02
 from torch.nn import functional as F
 
-from dprnn_lab.exercises import RIGHT, WRONG, judging, nb02
 from dprnn_lab.model.dual_path import chunk_count, overlap_add, segment
 
 ALL = {name: getattr(nb02, name) for name in nb02.__all__}

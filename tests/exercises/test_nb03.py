@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from exercises import CANT_CHECK, RIGHT, WRONG, nb03
 
-from dprnn_lab.exercises import CANT_CHECK, RIGHT, WRONG, nb03
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 
 ALL = {name: getattr(nb03, name) for name in nb03.__all__}

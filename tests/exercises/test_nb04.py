@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-
-from dprnn_lab.exercises import RIGHT, nb04
+from exercises import RIGHT, nb04
 
 
 @pytest.mark.parametrize("mistake", nb04._MIX_SLIPS)

@@ -12,15 +12,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from exercises import CANT_CHECK, RIGHT, nb05
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import BatchSampler, DistributedSampler
 
-from dprnn_lab.exercises import CANT_CHECK, RIGHT, nb05
 from dprnn_lab.model import DPRNNTasNet
 from dprnn_lab.training import SeparationModule
-from dprnn_lab.training.averaging import moving_average
+from dprnn_lab.training.callbacks import moving_average
 
 ALL = [getattr(nb05, name) for name in nb05.__all__]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from exercises import CANT_CHECK, RIGHT, nb06
 
 from dprnn_lab.checkpoint.names import rename
-from dprnn_lab.exercises import CANT_CHECK, RIGHT, nb06
-from dprnn_lab.separation import scale_to_mixture
+from dprnn_lab.separation.in_memory import scale_to_mixture
 
 ALL = [getattr(nb06, name) for name in nb06.__all__]
 SLIPS = (nb06._STRIP_SLIPS, nb06._SHARE_SLIPS, nb06._FIT_SLIPS, nb06._RATE_SLIPS)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from dprnn_lab.exercises import RIGHT, nb07
+from exercises import RIGHT, nb07
 
 ALL = {name: getattr(nb07, name) for name in nb07.__all__}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from exercises import CANT_CHECK, RIGHT, nb08
 from scipy import stats
 
 from dprnn_lab.evaluation import bootstrap_mean, compare
-from dprnn_lab.exercises import CANT_CHECK, RIGHT, nb08
 
 ALL = {name: getattr(nb08, name) for name in nb08.__all__}
 SLIPS = {

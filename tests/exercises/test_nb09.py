@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exercises import CANT_CHECK, RIGHT, nb09
 
-from dprnn_lab.exercises import CANT_CHECK, RIGHT, nb09
-from dprnn_lab.long_audio import overlap_add, plan_windows
-from dprnn_lab.speaker_tracking import track_speakers
+from dprnn_lab.separation.speaker_tracking import track_speakers
+from dprnn_lab.separation.windows import overlap_add, plan_windows
 
 ALL = [getattr(nb09, name) for name in nb09.__all__]
 

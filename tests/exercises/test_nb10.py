@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exercises import RIGHT, nb10
 from scipy import stats
 
 from dprnn_lab.evaluation.statistics import student_mean
-from dprnn_lab.exercises import RIGHT, nb10
 
 
 @pytest.mark.parametrize("mistake", nb10._PAIR_SLIPS)

@@ -7,21 +7,10 @@ import pytest
 import torch
 
 from dprnn_lab import DPRNNTasNet
+from dprnn_lab.evaluation.forward_cost import ForwardCost, forward_work, measure_forward, peak_of_events
 from dprnn_lab.explorers import chunks
-from dprnn_lab.explorers.chunk_plan import (
-    describe,
-    draw_plan,
-    frame_indices,
-    longest_path,
-    plan_chunks,
-)
+from dprnn_lab.explorers.chunk_plan import describe, draw_plan, frame_indices, longest_path, plan_chunks
 from dprnn_lab.explorers.chunks import ChunkExplorer
-from dprnn_lab.forward_cost import (
-    ForwardCost,
-    forward_work,
-    measure_forward,
-    peak_of_events,
-)
 from dprnn_lab.model.dual_path import segment
 
 CONFIG = DPRNNTasNet(

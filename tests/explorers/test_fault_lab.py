@@ -4,11 +4,11 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from dprnn_lab.diagnosis import CATALOGUE, FAULTS, Case
-from dprnn_lab.diagnosis.faults import has_strength
+from dprnn_lab.diagnosis import CATALOGUE
 from dprnn_lab.explorers import fault_lab
 from dprnn_lab.explorers.fault_lab import FaultLab, draw_run
 from dprnn_lab.explorers.fault_run import choose_hidden, improvement, outcome, run_fault
+from dprnn_lab.faults import FAULTS, Case, has_strength
 
 
 @pytest.fixture
@@ -329,7 +329,7 @@ def test_an_error_is_told_and_nothing_old_is_left(lab, monkeypatch):
 
 def test_a_trained_model_of_ones_own(swapped):
     from dprnn_lab import load_model
-    from dprnn_lab.speech import data_folder
+    from dprnn_lab.files import data_folder
 
     model = load_model(data_folder() / "model" / "small.safetensors")
     run = run_fault("order-arbitrary", "flipped", model=model)

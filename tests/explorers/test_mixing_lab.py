@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dprnn_lab.audio import rms_db
-from dprnn_lab.augmentation import Rooms
+from dprnn_lab.datasets.augmentation import Rooms
 from dprnn_lab.explorers.mixing_lab import MixingLab, draw_mixed, draw_recipes
 from dprnn_lab.explorers.mixing_recipe import Recipe, describe, gains, make_mixture
 from dprnn_lab.loss import si_sdr

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dprnn_lab.model.projection import RNNProjection
+from dprnn_lab.model.dual_path import RNNProjection
 
 # (sequences, steps): enough for the convolution, exactly enough, too few of either, one.
 SHAPES = [(22, 100), (16, 16), (15, 40), (40, 15), (1, 200), (200, 1), (1, 1)]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dprnn_lab.training.averaging import moving_average
+from dprnn_lab.training.callbacks import moving_average
 
 
 def test_the_average_forgets_the_random_start_and_then_has_the_memory_asked_for():

@@ -6,7 +6,8 @@ import torch
 
 from dprnn_lab import load_model
 from dprnn_lab.checkpoint import read_info
-from dprnn_lab.mixing import DynamicMixing, mix
+from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
+from dprnn_lab.datasets.mixing import mix
 from dprnn_lab.training import MixingData, SeparationModule, train
 
 SEXES = {"ada": "f", "bea": "f", "carl": "m"}

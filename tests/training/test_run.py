@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from dprnn_lab import load_model, save_model
-from dprnn_lab.mixing import FixedMixtures
+from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.training import Settings, train_run
 
 
 @pytest.fixture(autouse=True)
 def few_validation_mixtures(monkeypatch):
     monkeypatch.setattr(
-        "dprnn_lab.training.sources.FixedMixtures", lambda name, **rate: FixedMixtures(name, limit=2, **rate)
+        "dprnn_lab.training.datasets.FixedMixtures", lambda name, **rate: FixedMixtures(name, limit=2, **rate)
     )
 
 

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from dprnn_lab.speech import data_folder
+from dprnn_lab.files import data_folder
 from dprnn_lab.training import SeparationModule, Settings
 from dprnn_lab.training.run import make_model
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from dprnn_lab.mixing import DynamicMixing
+from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
 from dprnn_lab.training import MixingData, train
 
 SEXES = {"ada": "f", "carl": "m"}

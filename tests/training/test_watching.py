@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 import torch
 
-from dprnn_lab.mixing import DynamicMixing, mix
+from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
+from dprnn_lab.datasets.mixing import mix
 from dprnn_lab.training import MixingData, print_line, train
 
 SEXES = {"ada": "f", "bea": "f", "carl": "m"}

@@ -14,9 +14,9 @@ from . import (
     plateau,
     recording,
     seams,
-    treatments,
     weights,
 )
+from . import what_if as treatments
 
 __all__ = ["CHECKS"]
 

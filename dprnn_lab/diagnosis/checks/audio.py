@@ -8,7 +8,7 @@ import torch
 from ...audio import rms_db
 from ...model.filterbank import frame_count
 from ..evidence import Evidence
-from ..sound import FULL_SCALE, NOTHING
+from ..mixture import FULL_SCALE, NOTHING
 from .verdict import check, fail, fine, number, on_samples, undecided, warn
 
 __all__ = ["channels", "length", "level", "not_finite", "silence"]

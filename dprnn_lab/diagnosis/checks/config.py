@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from ...checkpoint import CheckpointError, recover_config, save_model
+from ...checkpoint import CheckpointError, save_model
 from ...model import DPRNNTasNet
 from ..evidence import Evidence
+from ..recovery import recover_config
 from .verdict import check, fail, fine, number, undecided
 
 __all__ = ["SOUND", "config_shape", "config_silent", "rebuild"]

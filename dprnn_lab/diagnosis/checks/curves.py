@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from ...speech import data_folder
+from ...files import data_folder
 from ..evidence import Evidence
 from .verdict import check, fail, fine, number, undecided, warn
 

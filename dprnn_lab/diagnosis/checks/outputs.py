@@ -6,7 +6,7 @@ Notebook: 06_failures_at_inference
 import torch
 
 from ...loss import si_sdr
-from ...separation import scale_to_mixture
+from ...separation.in_memory import scale_to_mixture
 from ..evidence import Evidence, best_order
 from .verdict import check, fail, fine, number, undecided, warn
 

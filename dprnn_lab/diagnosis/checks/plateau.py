@@ -7,8 +7,8 @@ import math
 
 import pandas as pd
 
+from ..catalogue import STATES, Finding
 from ..evidence import Evidence
-from ..finding import STATES, Finding
 from ..score_table import NAMES, ExampleScores, two_heaps
 from .verdict import check, fail, fine, number, undecided, warn
 

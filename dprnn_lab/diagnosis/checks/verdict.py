@@ -6,7 +6,7 @@ Notebook: 06_failures_at_inference
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..finding import Finding
+from ..catalogue import Finding
 
 __all__ = ["check", "fail", "fine", "number", "on_samples", "undecided", "warn"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ...asteroid import from_asteroid
+from ...checkpoint.asteroid import from_asteroid
 from ...loss import si_sdr
 from ..evidence import Evidence, best_order
 from .verdict import check, fail, fine, number, undecided, warn

@@ -1,0 +1,81 @@
+"""Save a model: our safetensors (the whole configuration in its metadata), or a package that Asteroid loads.
+
+A safetensors file holds tensors and text, never code, so opening one can't run anything. The package holds nothing but
+dictionaries, texts, numbers and tensors, so any safe reader opens it.
+
+Notebook: 06_failures_at_inference
+"""
+
+import io
+import json
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+
+from ..files import write_whole
+from ..model import DPRNNTasNet
+from .asteroid import to_asteroid
+from .errors import CheckpointError
+
+__all__ = ["ENDINGS", "FORMAT", "save_asteroid", "save_model"]
+
+FORMAT = "dprnn-lab/1"
+
+
+def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | None = None) -> Path:
+    """Write weights, configuration and training facts to a ``.safetensors`` file.
+
+    The file appears whole or not at all: it is written under another name beside its place, then renamed.
+
+    Args:
+        training: facts to keep with the weights, anything that JSON can hold (steps, data, command).
+
+    Raises:
+        CheckpointError: the path does not end in ``.safetensors``.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"{path}: our format is safetensors; end the name with .safetensors")
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(model.config),
+        "training": json.dumps(training or {}),
+    }
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    return write_whole(path, save(tensors, metadata))  # save_file would make the file private
+
+
+ENDINGS = (".pth", ".pt", ".bin")
+
+
+def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | None = None) -> Path:
+    """Write an Asteroid package: a dictionary of ``model_name, model_args, state_dict, infos``.
+
+    It holds nothing but dictionaries, texts, numbers and tensors, so any safe reader opens it. The file
+    appears whole or not at all.
+
+    Args:
+        infos: facts to keep with the weights, anything that JSON can hold.
+
+    Raises:
+        CheckpointError: the path does not end in ``.pth``, ``.pt`` or ``.bin``.
+    """
+    path = Path(path)
+    if path.suffix not in ENDINGS:
+        raise CheckpointError(f"{path}: Asteroid's packages end in {', '.join(ENDINGS)}")
+    config, features = dict(model.config), model.encoder.filters.shape[0]
+    if config["fb_name"] != "param_sinc":
+        del config["min_low_hz"], config["min_band_hz"]
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    package = {
+        "model_name": "DPRNNTasNet",
+        "model_args": {**config, "in_chan": features, "out_chan": config["out_chan"] or features},
+        "state_dict": OrderedDict(to_asteroid(state)),
+        "infos": dict(infos or {}),
+    }
+    buffer = io.BytesIO()
+    torch.save(package, buffer)
+    return write_whole(path, buffer.getvalue())

@@ -1,0 +1,270 @@
+"""Noise and reverberation for dynamic mixing: what a recording has and clean mixtures lack.
+
+Noise is added to the mixture and the sources stay clean, mixture = sources + noise, as in WHAM! (Wichern et al., 2019,
+arXiv 1907.01160); the network has to leave it out. Reverberation is different: the *reverberant* sources are the
+targets, as in the separation task of WHAMR! (Maciejewski et al., 2020, arXiv 1910.10279), and they still sum to the
+mixture. To take the room away as well is another task, and one model should not be asked for both unawares.
+
+Notebook: 04_data
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchaudio.functional
+
+from ..audio import LOSSLESS_ENDINGS, SAMPLE_RATE, AudioError, check_format, opened, read_mono
+
+__all__ = ["Noise", "Rooms", "add_noise", "reverberate"]
+
+PEAK = 0.9  # of a mixture, so that writing it as PCM does not clip
+MADE = ("white", "pink", "babble")
+TALKERS = 8  # segments of speech in babble: more than anybody can follow
+
+
+class Noise:
+    """Where noise comes from, and how loud it is.
+
+    Args:
+        source: "white" (equal power at every frequency), "pink" (equal power in every octave), "babble" (eight
+            segments of the voices that are mixed, at once), or a folder of .wav and .flac files, folders within it
+            included.
+        snr_db: lowest and highest level of the louder source over the noise, in dB; drawn uniformly.
+        share: of the mixtures that get noise, 0 to 1; the others stay clean.
+        sample_rate: Hz, that noise files must have.
+        resample: convert noise files at another rate.
+
+    Raises:
+        ValueError: an unknown source, a range or a share that is none.
+        FileNotFoundError: a folder without audio files.
+        AudioError: a noise file that can't be used.
+    """
+
+    def __init__(
+        self,
+        source: str | Path = "babble",
+        snr_db: tuple[float, float] = (0.0, 20.0),
+        share: float = 1.0,
+        sample_rate: float = SAMPLE_RATE,
+        *,
+        resample: bool = False,
+    ):
+        self.source, self.snr_db, self.share = source, check_range("snr_db", snr_db), check_share(share)
+        self.sample_rate, self.resample = sample_rate, resample
+        self.files: list[Path] = []
+        if source in MADE:
+            return
+        folder = Path(source)
+        if not folder.is_dir():
+            raise ValueError(
+                f"noise is {str(source)!r}: choose {', '.join(MADE)}, or give a folder of noise files that exists"
+            )
+        self.files = sorted(
+            f for f in folder.rglob("*") if f.suffix.lower() in LOSSLESS_ENDINGS and f.is_file()
+        )
+        if not self.files:
+            raise FileNotFoundError(f"{folder} holds no .wav or .flac file: give a folder with noise in it")
+        for file in self.files:
+            with opened(file) as audio:
+                check_format(file, audio.channels, audio.samplerate, sample_rate, resample)
+
+    def draw(
+        self, samples: int, rng: np.random.Generator, voices: Mapping[str, torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """Noise ``[T]`` at no particular level.
+
+        Args:
+            samples: T.
+            rng: of everything random here.
+            voices: speaker to waveform, for babble.
+        """
+        if self.source == "white":
+            return torch.from_numpy(rng.standard_normal(samples, dtype=np.float32))
+        if self.source == "pink":
+            spectrum = np.fft.rfft(rng.standard_normal(samples))
+            spectrum[0] = 0
+            spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
+            return torch.from_numpy(np.fft.irfft(spectrum, samples).astype(np.float32))
+        if self.source == "babble":
+            return _babble(samples, rng, voices)
+        file = self.files[rng.integers(len(self.files))]
+        noise = _read(file, self.sample_rate, self.resample)
+        noise = noise.repeat(-(-samples // len(noise)))  # a short recording goes round and round
+        for _ in range(10):
+            start = int(rng.integers(len(noise) - samples + 1))
+            if noise[start : start + samples].any():
+                return noise[start : start + samples]
+        raise AudioError(
+            f"{file}: ten places of {samples} samples in it are silent; take it out of the noise"
+        )
+
+
+def _babble(
+    samples: int, rng: np.random.Generator, voices: Mapping[str, torch.Tensor] | None
+) -> torch.Tensor:
+    if not voices:
+        raise ValueError(
+            "babble is made of voices, and there are none: give voices, or choose white or pink noise"
+        )
+    names = sorted(voices)
+    total = torch.zeros(samples)
+    for _ in range(TALKERS):
+        voice = voices[names[rng.integers(len(names))]]
+        start = int(rng.integers(len(voice) - samples + 1))
+        talker = voice[start : start + samples]
+        total += talker / talker.square().mean().sqrt().clamp(min=1e-4)
+    return total
+
+
+@lru_cache(maxsize=64)
+def _read(file: Path, sample_rate: float, resample: bool) -> torch.Tensor:
+    return read_mono(file, sample_rate, resample=resample)
+
+
+def add_noise(sources: torch.Tensor, noise: torch.Tensor, snr_db: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add noise under a mixture.
+
+    Args:
+        sources: ``[S, T]``.
+        noise: ``[T]``, at any level.
+        snr_db: of the loudest source over the noise (RMS), in dB.
+
+    Returns:
+        The noisy mixture ``[T]`` and the clean sources ``[S, T]``, both turned down together where the mixture would
+        clip; their difference is the noise.
+
+    Raises:
+        ValueError: shapes that don't fit, or noise without a level.
+    """
+    if sources.dim() != 2 or noise.shape != sources.shape[1:]:
+        raise ValueError(
+            f"sources have shape {list(sources.shape)} and noise {list(noise.shape)}, expected [S, T] and [T]"
+        )
+    level = noise.square().mean().sqrt()
+    if not level.isfinite() or level == 0:
+        raise ValueError(f"the noise is silent or not finite (RMS {float(level):g}): its level can't be set")
+    loudest = sources.square().mean(-1).max().sqrt()
+    mixture = sources.sum(0) + noise * (loudest / level * 10 ** (-snr_db / 20))
+    peak = max(mixture.abs().max(), sources.abs().max())
+    gain = min(1.0, PEAK / float(peak)) if peak > 0 else 1.0
+    return mixture * gain, sources * gain
+
+
+class Rooms:
+    """A few simulated rooms with a microphone and two speakers in each; every mixture is set in one of them.
+
+    The impulse responses are made once, by pyroomacoustics' image source method (Scheibler et al., 2018,
+    arXiv 1710.04196; Allen and Berkley, 1979), which takes seconds, and half a minute where they ring for a second;
+    a room for every mixture would take longer than the training.
+
+    Args:
+        rt60: shortest and longest reverberation time in seconds, from which the walls' absorption follows by Sabine's
+            formula. Sabine thought of sound that comes from everywhere; box-shaped rooms with hard walls ring longer.
+        count: rooms.
+        share: of the mixtures that are set in a room, 0 to 1; the others stay dry.
+        sample_rate: Hz, of the voices.
+        seed: of sizes, positions and reverberation times.
+
+    Attributes:
+        responses: for each room two impulse responses ``[T]``. The direct sound, of amplitude about 1, arrives at
+            sample ``delay`` of each.
+        times: for each room the reverberation time measured in its responses, in seconds.
+
+    Raises:
+        ImportError: pyroomacoustics is not installed.
+        ValueError: a range, count or share that is none.
+    """
+
+    def __init__(
+        self,
+        rt60: tuple[float, float] = (0.2, 0.5),
+        count: int = 16,
+        share: float = 1.0,
+        sample_rate: float = SAMPLE_RATE,
+        seed: int = 0,
+    ):
+        low, high = check_range("rt60", rt60)
+        if low < 0.15 or high > 1.0:
+            raise ValueError(
+                f"rt60 is {rt60}: give reverberation times from 0.15 s (a furnished room) to 1.0 s (a bare hall)"
+            )
+        if count < 1:
+            raise ValueError(f"count is {count}: give one room at the least")
+        self.rt60, self.share, self.sample_rate = (low, high), check_share(share), sample_rate
+        rng = np.random.default_rng(seed)
+        rooms = [_simulate(rng, low, high, sample_rate) for _ in range(count)]
+        self.times, self.responses = (list(column) for column in zip(*rooms, strict=True))
+        self.delay = DELAY
+
+    def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """The two impulse responses of one of the rooms, either speaker in either place."""
+        pair = self.responses[rng.integers(len(self.responses))]
+        first = int(rng.integers(2))
+        return pair[first], pair[1 - first]
+
+
+DELAY = 40  # samples: half of pyroomacoustics' filter for fractional delays, which begins before the sound arrives
+
+
+def _simulate(rng: np.random.Generator, low: float, high: float, sample_rate: float):
+    """One room: its measured reverberation time and two responses."""
+    try:
+        import pyroomacoustics as pra
+    except ImportError as error:
+        raise ImportError(
+            'rooms are simulated by pyroomacoustics, which is not installed: pip install "dprnn-lab[augment]", or '
+            "pip install pyroomacoustics"
+        ) from error
+    time = float(rng.uniform(low, high))
+    size = rng.uniform((3.0, 3.0, 2.4), (7.0, 6.0, 3.2))
+    absorption, order = pra.inverse_sabine(time, size)
+    room = pra.ShoeBox(size, fs=sample_rate, materials=pra.Material(absorption), max_order=order)
+    microphone = np.append(size[:2] / 2 + rng.uniform(-0.3, 0.3, 2), 1.2)
+    distances = rng.uniform(0.4, 1.0, 2)
+    angle = rng.uniform(0, 2 * np.pi)
+    # Two people beside or opposite each other, from 60 degrees apart to 180.
+    angles = angle, angle + rng.uniform(np.pi / 3, np.pi)
+    for distance, angle in zip(distances, angles, strict=True):
+        room.add_source(microphone + distance * np.array([np.cos(angle), np.sin(angle), rng.uniform(0, 0.3)]))
+    room.add_microphone(microphone)
+    room.compute_rir()
+    responses = []
+    for source, response in zip(room.sources, room.rir[0], strict=True):
+        distance = float(np.linalg.norm(source.position - microphone))
+        arrival = round(distance / room.c * sample_rate)
+        # The direct sound has an amplitude of 1 / distance.
+        responses.append(torch.from_numpy((response[arrival:] * distance).astype(np.float32)))
+    measured = np.mean([pra.measure_rt60(response, sample_rate) for response in room.rir[0]])
+    return float(measured), tuple(responses)
+
+
+def reverberate(samples: torch.Tensor, response: torch.Tensor, delay: int = DELAY) -> torch.Tensor:
+    """Set ``[T]`` in a room: convolved with its response, as long as before, the direct sound where the dry one was."""
+    whole = torchaudio.functional.fftconvolve(samples, response)
+    return whole[delay : delay + len(samples)]
+
+
+def check_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
+    """The two ends of a range.
+
+    Raises:
+        ValueError: not two numbers in ascending order.
+    """
+    ends = tuple(values) if isinstance(values, (tuple, list)) else (values,)
+    if len(ends) != 2 or not all(np.isfinite(ends)) or ends[0] > ends[1]:
+        raise ValueError(f"{name} is {values!r}: give the lowest and the highest value, as (low, high)")
+    return float(ends[0]), float(ends[1])
+
+
+def check_share(share: float) -> float:
+    """A share from 0 to 1.
+
+    Raises:
+        ValueError: another number.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share!r}: give a share from 0 to 1")
+    return float(share)

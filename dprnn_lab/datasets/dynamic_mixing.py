@@ -1,0 +1,261 @@
+"""Endless new mixtures for training, and one epoch of them kept for validation.
+
+Notebook: 04_data
+"""
+
+import copy
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from torchaudio.transforms import Resample
+
+from ..audio import SAMPLE_RATE, resample
+from .augmentation import Noise, Rooms, add_noise, reverberate
+from .corpus import UNSEEN_SPEAKER, SpeechCorpus
+from .mixing import mix, pairs_by_kind
+from .segment_lengths import SegmentLengths
+
+__all__ = ["DynamicMixing", "FrozenMixture", "FrozenMixtures", "change_speed", "segment_length"]
+
+
+@lru_cache
+def _speed_changer(percent: int) -> Resample:
+    return Resample(percent, 100)
+
+
+class DynamicMixing(Dataset):
+    """Endless new mixtures: each epoch pairs other segments, speakers, levels and speeds.
+
+    Item ``i`` of an epoch depends on (seed, epoch, i) alone. Workers and ranks read disjoint items, so they
+    draw disjoint mixtures, and a resumed run continues with the mixtures it would have seen.
+
+    Args:
+        voices: speaker to waveform ``[T]`` (:meth:`SpeechCorpus.voices`), or to what can be cut like one
+            (:class:`FolderVoice <dprnn_lab.datasets.speaker_folders.FolderVoice>`).
+        sexes: speaker to "f", "m" or None where it is not known; None: no sex is known, and every pair is "any".
+        samples: T, length of a mixture; of several, every ``per_step`` mixtures in a row draw one
+            (:class:`SegmentLengths <dprnn_lab.datasets.segment_lengths.SegmentLengths>`).
+        size: mixtures per epoch.
+        kinds: weight of each pair kind, as ``{"man-woman": 1.0}``, or a curriculum: a list of
+            ``(first epoch, weights)`` in ascending order. None: man-woman and woman-woman alike or, where a sex is
+            not known, every pair alike.
+        pair_weights: ``{("ivrvoice", "june"): 4.0}`` draws that pair four times as often as the others of its kind.
+        level_db: the first source is uniformly -level_db to +level_db over the second.
+        speed_percent: speeds are drawn from 100 - speed_percent to 100 + speed_percent in steps of 5 %.
+        flip: turn each source upside down (times -1) half of the time. Nobody hears the difference, and a network
+            that has seen both separates a recording with inverted polarity as well.
+        unseen: speakers whose pairs with the others are of the kind "seen-unseen", so that fine-tuning can weigh
+            them.
+        noise: added to the mixtures; the sources stay clean, and the mixture is their sum and the noise.
+        rooms: where the mixtures are set; the sources are the reverberant ones, and sum to the mixture.
+        per_step: mixtures that are equally long, where there are several lengths.
+        seed: of everything random here.
+
+    Shape:
+        - item: mixture ``[T]``, sources ``[2, T]``
+    """
+
+    def __init__(
+        self,
+        voices: dict[str, torch.Tensor],
+        sexes: Mapping[str, str | None] | None,
+        samples: int | Sequence[int] = SAMPLE_RATE,
+        size: int = 1000,
+        kinds: dict[str, float] | Sequence[tuple[int, dict[str, float]]] | None = None,
+        pair_weights: Mapping[tuple[str, str], float] | None = None,
+        level_db: float = 2.5,
+        speed_percent: int = 0,
+        flip: bool = False,
+        unseen: Collection[str] = (),
+        noise: Noise | None = None,
+        rooms: Rooms | None = None,
+        per_step: int = 1,
+        seed: int = 0,
+    ):
+        self.voices, self.size = voices, size
+        self.lengths = SegmentLengths(samples, per_step, seed)
+        self.level_db, self.speed_percent, self.flip, self.seed = level_db, speed_percent, flip, seed
+        self.noise, self.rooms = noise, rooms
+        self.epoch = 0
+        names = sorted(voices)
+        sexes = dict.fromkeys(names) if sexes is None else sexes
+        unknown = [n for n in names if n not in sexes]
+        if unknown:
+            raise ValueError(f"the voices {unknown} are not in sexes: give 'f', 'm' or None for each")
+        self.pairs = pairs_by_kind({n: sexes[n] for n in names}, unseen)
+        if kinds is None and "any" in self.pairs:
+            kinds = {kind: float(len(pairs)) for kind, pairs in self.pairs.items()}
+        elif kinds is None:
+            kinds = {"man-woman": 0.5, "woman-woman": 0.5}
+        self.curriculum = [(0, kinds)] if isinstance(kinds, dict) else list(kinds)
+        if not self.curriculum or self.curriculum[0][0] > 0:
+            raise ValueError(f"kinds are {kinds}: a curriculum needs weights from epoch 0 on")
+        for _, weights in self.curriculum:
+            if min(weights.values(), default=0) < 0 or sum(weights.values()) <= 0:
+                raise ValueError(f"kinds are {kinds}: weights must be 0 or more, and one above 0")
+        wanted = {k for _, weights in self.curriculum for k, w in weights.items() if w > 0}
+        if wanted - self.pairs.keys():
+            raise ValueError(
+                f"no pair of kind {sorted(wanted - self.pairs.keys())} among the voices {names}: "
+                f"there are {sorted(self.pairs)}"
+            )
+        self._pair_shares = self._shares(pair_weights or {})
+        longest = segment_length(self.lengths.longest, speed_percent)
+        short = [n for n in names if len(voices[n]) < longest]
+        if short:
+            raise ValueError(f"voices {short} are shorter than one segment of {longest} samples")
+        self._floor = {n: _rms(v) / 4 for n, v in voices.items()}  # -12 dB
+
+    @classmethod
+    def from_corpus(
+        cls,
+        split: str | Sequence[str] = "train",
+        speakers: list[str] | None = None,
+        folder: Path | None = None,
+        sample_rate: float = SAMPLE_RATE,
+        **options,
+    ) -> "DynamicMixing":
+        """Mix the bundled corpus, or another one of its layout; at another rate (Hz) the voices are resampled.
+
+        Pairs with :data:`UNSEEN_SPEAKER` are "seen-unseen". Fine-tuning to her, with half of the mixtures as before::
+
+            DynamicMixing.from_corpus(
+                ["train", "adapt"], kinds={"man-woman": 0.25, "woman-woman": 0.25, "seen-unseen": 0.5}
+            )
+        """
+        corpus = SpeechCorpus(split, speakers, folder=folder)
+        voices = {name: resample(v, SAMPLE_RATE, sample_rate) for name, v in corpus.voices().items()}
+        return cls(voices, corpus.speakers, **{"unseen": {UNSEEN_SPEAKER}, **options})
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose mixtures the items are."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if not 0 <= index < self.size:
+            raise IndexError(index)
+        rng = self._rng(index)
+        samples = self.lengths.of(self.epoch, index)
+        first, second = (self._segment(name, samples, rng) for name in self._pair(rng))
+        level_db = rng.uniform(-self.level_db, self.level_db)
+        if self.flip:  # drawn last, so that a run without it keeps the mixtures that it always had
+            first, second = (source * float(rng.choice((-1, 1))) for source in (first, second))
+        # Drawn from streams of their own, so that the same voices are heard with noise, in a room and without.
+        noise_rng, room_rng = rng.spawn(2)
+        if self.rooms and room_rng.random() < self.rooms.share:
+            responses = self.rooms.draw(room_rng)
+            first, second = map(reverberate, (first, second), responses)
+        mixture, sources = mix(first, second, level_db)
+        if self.noise and noise_rng.random() < self.noise.share:
+            noise = self.noise.draw(samples, noise_rng, self.voices)
+            mixture, sources = add_noise(sources, noise, noise_rng.uniform(*self.noise.snr_db))
+        return mixture, sources
+
+    def kind(self, index: int) -> str:
+        """The pair kind of an item, without making it."""
+        return self._kind(self._rng(index))
+
+    def speakers(self, index: int) -> tuple[str, str]:
+        """Who speaks in an item, in the order of its sources, without making it."""
+        first, second = self._pair(self._rng(index))
+        return str(first), str(second)
+
+    def _pair(self, rng: np.random.Generator) -> np.ndarray:
+        """Two speakers in random order."""
+        kind = self._kind(rng)
+        pairs, shares = self.pairs[kind], self._pair_shares.get(kind)
+        pair = pairs[rng.integers(len(pairs)) if shares is None else rng.choice(len(pairs), p=shares)]
+        return rng.permutation(pair)
+
+    def _shares(self, weights: Mapping[tuple[str, str], float]) -> dict[str, np.ndarray]:
+        """Pair kind to the share of each of its pairs; a kind without weights has them alike and is left out."""
+        left = {tuple(sorted(pair)): weight for pair, weight in weights.items()}
+        shares = {}
+        for kind, pairs in self.pairs.items():
+            if any(tuple(sorted(pair)) in left for pair in pairs):
+                drawn = np.array([left.pop(tuple(sorted(pair)), 1.0) for pair in pairs], dtype=float)
+                if drawn.min() < 0 or not 0 < drawn.sum() < np.inf:
+                    raise ValueError(
+                        f"pair_weights of {kind} are {drawn.tolist()}: each must be 0 or more, one above 0"
+                    )
+                shares[kind] = drawn / drawn.sum()
+        if left:
+            raise ValueError(
+                f"pair_weights name {'+'.join(next(iter(left)))}: there is no such pair of two of {sorted(self.voices)}"
+            )
+        return shares
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, self.epoch, index))
+
+    def _kind(self, rng: np.random.Generator) -> str:  # the first that is drawn of an item
+        weights = [w for first, w in self.curriculum if first <= self.epoch][-1]
+        total = sum(weights.values())
+        return str(rng.choice(list(weights), p=[w / total for w in weights.values()]))
+
+    def _segment(self, speaker: str, samples: int, rng: np.random.Generator) -> torch.Tensor:
+        """A segment with speech in it: at most 12 dB under the voice's level, or the loudest of ten."""
+        voice = self.voices[speaker]
+        steps = self.speed_percent // 5
+        speed = 100 + 5 * int(rng.integers(-steps, steps + 1))
+        length = samples * speed // 100 + 1
+        tried = []
+        for _ in range(10):
+            start = int(rng.integers(len(voice) - length + 1))
+            tried.append(voice[start : start + length])
+            if tried[-1].square().mean().sqrt() >= self._floor[speaker]:
+                break
+        segment = max(tried, key=lambda s: s.square().mean())
+        return change_speed(segment, speed)[:samples]
+
+
+def change_speed(samples: torch.Tensor, percent: int) -> torch.Tensor:
+    """Play ``[T]`` at so many per cent of its speed, as a tape would be: pitch and formants move with it.
+
+    At 110 % the result has 100 samples for every 110; at 100 % it is the same tensor.
+    """
+    return samples if percent == 100 else _speed_changer(percent)(samples)
+
+
+def segment_length(samples: int, speed_percent: int = 0) -> int:
+    """Samples of a voice that a mixture of ``samples`` may need: more where it is played faster."""
+    return samples * (100 + speed_percent) // 100 + 1
+
+
+def _rms(voice: torch.Tensor) -> torch.Tensor:
+    return voice.square().mean().sqrt() if isinstance(voice, torch.Tensor) else voice.rms()
+
+
+@dataclass(frozen=True)
+class FrozenMixture:
+    """Which of the :class:`FrozenMixtures` an item is."""
+
+    id: str
+    kind: str
+
+
+class FrozenMixtures(Dataset):
+    """The mixtures of the first epoch of a :class:`DynamicMixing`, for validation: the same every time.
+
+    Item ``i`` is ``(mixture [T], sources [2, T], FrozenMixture)``.
+    """
+
+    def __init__(self, mixing: DynamicMixing):
+        self.mixing = copy.copy(mixing)  # whoever trains with the other one moves its epoch on
+        self.mixing.set_epoch(0)
+        kinds = [self.mixing.kind(i) for i in range(len(mixing))]
+        self.specs = [FrozenMixture(f"{kind}-{i:03d}", kind) for i, kind in enumerate(kinds)]
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, FrozenMixture]:
+        return *self.mixing[index], self.specs[index]

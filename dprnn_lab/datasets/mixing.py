@@ -1,0 +1,181 @@
+"""Making mixtures: two sources at a level, on the fly for training or from a fixed list for evaluation.
+
+In every mixture the sources sum exactly to the mixture: levels are set first, the sum is taken last.
+
+Notebook: 04_data
+"""
+
+import csv
+import itertools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch.utils.data import Dataset
+
+from ..audio import SAMPLE_RATE, read_audio, resample
+from ..files import data_folder
+from .augmentation import PEAK
+
+__all__ = [
+    "FixedMixtures",
+    "MixtureSpec",
+    "PAIR_KINDS",
+    "mix",
+    "pair_kind",
+    "pairs_by_kind",
+]
+
+PAIR_KINDS = ("man-woman", "woman-woman", "seen-unseen")  # of the bundled test mixtures
+
+
+def pair_kind(first_sex: str | None, second_sex: str | None) -> str:
+    """ "man-woman", "woman-woman" or "man-man"; "any" where a sex is not known (None).
+
+    >>> pair_kind("f", "m")
+    'man-woman'
+    """
+    if not {first_sex, second_sex} <= {"f", "m", None}:
+        raise ValueError(
+            f"the sexes are {first_sex!r} and {second_sex!r}: each must be 'f' or 'm', or None where not known"
+        )
+    if None in (first_sex, second_sex):
+        return "any"
+    return {"ff": "woman-woman", "mm": "man-man"}.get(first_sex + second_sex, "man-woman")
+
+
+def pairs_by_kind(
+    sexes: Mapping[str, str | None], unseen: Collection[str] = ()
+) -> dict[str, list[tuple[str, str]]]:
+    """Every pair of different speakers under its kind.
+
+    Args:
+        sexes: speaker to "f", "m" or None.
+        unseen: speakers whose pairs with all others are "seen-unseen", whatever their sexes.
+
+    >>> pairs_by_kind({"ada": "f", "bea": "f", "carl": "m"}, unseen={"bea"})
+    {'seen-unseen': [('ada', 'bea'), ('bea', 'carl')], 'man-woman': [('ada', 'carl')]}
+    """
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for a, b in itertools.combinations(sorted(sexes), 2):
+        kind = "seen-unseen" if (a in unseen) != (b in unseen) else pair_kind(sexes[a], sexes[b])
+        pairs.setdefault(kind, []).append((a, b))
+    return pairs
+
+
+RMS = 0.05  # of the louder source before the peak is looked at: -26 dBFS, a usual speech level
+
+
+def mix(
+    first: torch.Tensor, second: torch.Tensor, level_db: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mix two sources so that the first is ``level_db`` dB over the second (RMS).
+
+    Shape:
+        - first, second: ``[T]``
+        - output: mixture ``[T]``, sources ``[2, T]`` with ``sources.sum(0)`` equal to the mixture
+
+    Raises:
+        ValueError: different lengths, or a source that is silent or not finite: its level can't be set.
+
+    >>> mixture, sources = mix(torch.randn(8000), torch.randn(8000), level_db=2.5)
+    >>> torch.equal(mixture, sources.sum(0))
+    True
+    """
+    if first.shape != second.shape or first.dim() != 1 or not len(first):
+        raise ValueError(
+            f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]"
+        )
+    rms = torch.stack((first, second)).square().mean(-1).sqrt()
+    if not rms.isfinite().all() or rms.min() < 1e-5:
+        raise ValueError(
+            f"a source is silent or not finite (RMS {rms.tolist()}): its level can't be set, choose another segment"
+        )
+    gains = RMS / rms * torch.tensor([10 ** (level_db / 40), 10 ** (-level_db / 40)])
+    sources = torch.stack((first, second)) * gains.unsqueeze(-1)
+    sources = under_peak(sources)
+    return sources.sum(0), sources
+
+
+def under_peak(sources: torch.Tensor) -> torch.Tensor:
+    """Sources ``[S, T]``, turned down together where one of them or their sum is over :data:`PEAK`."""
+    loudest = max(sources.sum(0).abs().max(), sources.abs().max())
+    return sources * (PEAK / loudest) if loudest > PEAK else sources
+
+
+@dataclass(frozen=True)
+class MixtureSpec:
+    """One row of a mixture list: which samples of which utterances, at which level."""
+
+    id: str
+    kind: str
+    first: str  # file, relative to the corpus folder
+    first_offset: int  # samples
+    second: str
+    second_offset: int
+    level_db: float  # of the first over the second
+    samples: int
+    sample_rate: float = SAMPLE_RATE  # Hz, of the item; offsets and samples count at the recordings' own
+
+
+class FixedMixtures(Dataset):
+    """The mixtures of a list such as ``data/mixtures/test.csv``: the same for every number in the course.
+
+    Item ``i`` is ``(mixture [T], sources [2, T], spec)``.
+
+    Args:
+        name: "test" or "valid", or the path of a CSV file.
+        kind: only this pair kind.
+        limit: only the first so many *of each kind*.
+        sample_rate: Hz that the sources are resampled to, for a model at another rate; nothing is over 4 kHz in them.
+
+    Raises:
+        FileNotFoundError, ValueError: no such list, no mixture of that kind.
+    """
+
+    def __init__(
+        self,
+        name: str | Path = "test",
+        kind: str | None = None,
+        limit: int | None = None,
+        sample_rate: float = SAMPLE_RATE,
+    ):
+        path = Path(name) if Path(name).suffix else data_folder() / "mixtures" / f"{name}.csv"
+        if not path.is_file():
+            raise FileNotFoundError(f"no mixture list {path}: use 'test', 'valid' or the path of a CSV file")
+        with path.open(newline="", encoding="utf-8") as file:
+            specs = [replace(_parse_spec(row), sample_rate=sample_rate) for row in csv.DictReader(file)]
+        kinds = list(dict.fromkeys(s.kind for s in specs))
+        if kind is not None and kind not in kinds:
+            raise ValueError(f"kind is {kind!r}: {path.name} has {', '.join(kinds)}")
+        kinds = [kind] if kind else kinds
+        self.specs = [s for k in kinds for s in [s for s in specs if s.kind == k][:limit]]
+        self.folder = data_folder() / "speech"
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, MixtureSpec]:
+        spec = self.specs[index]
+        first = _read(self.folder / spec.first)[spec.first_offset :][: spec.samples]
+        second = _read(self.folder / spec.second)[spec.second_offset :][: spec.samples]
+        mixture, sources = mix(first, second, spec.level_db)
+        if spec.sample_rate != SAMPLE_RATE:
+            sources = resample(sources, SAMPLE_RATE, spec.sample_rate)
+            mixture = sources.sum(0)
+        return mixture, sources, spec
+
+
+def _parse_spec(row: dict) -> MixtureSpec:
+    columns = [name for name in MixtureSpec.__dataclass_fields__ if name != "sample_rate"]
+    if sorted(row) != sorted(columns):
+        raise ValueError(f"a mixture list has the columns {', '.join(row)}, expected {', '.join(columns)}")
+    integers = {k: int(row[k]) for k in ("first_offset", "second_offset", "samples")}
+    return MixtureSpec(**{**row, **integers, "level_db": float(row["level_db"])})
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path) -> torch.Tensor:
+    return read_audio(path)[0][0]

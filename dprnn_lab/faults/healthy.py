@@ -1,0 +1,78 @@
+"""Cases in which nothing is wrong, for faults to change.
+
+Notebook: 06_failures_at_inference
+"""
+
+import os
+from pathlib import Path
+
+from torch import nn
+
+from ..audio import SAMPLE_RATE
+from ..checkpoint import load_model
+from ..datasets.mixing import FixedMixtures, mix
+from ..files import data_folder
+from ..model import DPRNNTasNet
+from .case import Case
+
+__all__ = ["healthy_case", "healthy_training"]
+
+
+def healthy_case(
+    seed: int = 0,
+    kind: str = "man-woman",
+    model: str | os.PathLike | DPRNNTasNet | None = None,
+    folder: str | os.PathLike | None = None,
+    seconds: float = 4.0,
+    level_db: float | None = None,
+) -> Case:
+    """A trained model on a mixture of the test list, with references and estimates: nothing is wrong.
+
+    Args:
+        seed: which mixture of the kind, modulo their number.
+        kind: "man-woman", "woman-woman" or "seen-unseen".
+        model: a file or a model; the bundled one when None.
+        folder: where faults may write files; a temporary one when None.
+        seconds: length, at most 4.
+        level_db: mix anew with the first voice so much over the second; as in the list when None.
+    """
+    mixtures = FixedMixtures("test", kind=kind)
+    mixture, sources, spec = mixtures[seed % len(mixtures)]
+    if level_db is not None:
+        mixture, sources = mix(sources[0], sources[1], level_db)
+    samples = int(seconds * SAMPLE_RATE)
+    path = None
+    if not isinstance(model, nn.Module):
+        path = Path(model) if model is not None else data_folder() / "model" / "small.safetensors"
+        model = load_model(path)
+    case = Case(
+        model=model,
+        checkpoint=path,
+        mixture=mixture[:samples].clone(),
+        references=sources[:, :samples].clone(),
+        truth=sources[:, :samples].clone(),
+        voices=(Path(spec.first).parts[0], Path(spec.second).parts[0]),
+        folder=None if folder is None else Path(folder),
+    )
+    return case.served()
+
+
+def healthy_training(seed: int = 0) -> Case:
+    """A training in which nothing is wrong: a run's curve, a batch, the loss, lists of training and test, scores.
+
+    Args:
+        seed: of the batch, lists and scores; chooses among the three recorded healthy runs.
+    """
+    from ..loss import PITLossWrapper, pairwise_neg_sisdr
+    from .curves import recorded_curve
+    from .data import healthy_batch, healthy_lists
+    from .scores import healthy_scores
+
+    return Case(
+        config=dict(chunk_size=32, kernel_size=64, stride=32),
+        run=recorded_curve(f"healthy-{seed % 3}"),
+        batch=healthy_batch(seed),
+        loss=PITLossWrapper(pairwise_neg_sisdr),
+        data=healthy_lists(seed),
+        scores=healthy_scores(seed),
+    )

@@ -1,0 +1,132 @@
+"""Group E on purpose: losses that are no permutation-invariant training, and models not as they are trained.
+
+Notebook: 07_failures_in_training
+"""
+
+import random
+
+import torch
+from torch import nn
+
+from ..diagnosis.checks.config import rebuild
+from ..loss import multisrc_mse, multisrc_neg_sisdr, multisrc_neg_snr, pairwise_neg_sisdr, singlesrc_neg_sisdr
+from ..model import DPRNNTasNet
+from .case import Case
+
+__all__ = ["FAULTS"]
+
+
+def fixed_order(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """Estimate 0 against source 0, estimate 1 against source 1."""
+    return multisrc_neg_sisdr(estimates, sources).mean()
+
+
+def first_only(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """One source after the other, in order, by a loop."""
+    return sum(singlesrc_neg_sisdr(estimates[:, i], sources[:, i]).mean() for i in range(2)) / 2
+
+
+def best_target(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The minimum over targets for each estimate: both may take the same."""
+    return pairwise_neg_sisdr(estimates, sources).min(-1).values.mean()
+
+
+def best_estimate(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The minimum over estimates for each target: one estimate may serve both."""
+    return pairwise_neg_sisdr(estimates, sources).min(1).values.mean()
+
+
+def mean_first(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The batch averaged, then the minimum over permutations."""
+    matrix = pairwise_neg_sisdr(estimates, sources).mean(0)
+    return torch.minimum(matrix.diagonal().mean(), matrix.flip(0).diagonal().mean())
+
+
+def lowest_of_all(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The lowest entry of the matrix, for each example."""
+    return pairwise_neg_sisdr(estimates, sources).flatten(1).min(-1).values.mean()
+
+
+def transposed(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """Estimates taken for [B, T, S]."""
+    return pairwise_neg_sisdr(estimates.transpose(1, 2), sources).mean()
+
+
+def _loss(function):
+    def fault(case: Case, rng: random.Random) -> Case:
+        return case.change(loss=function)
+
+    fault.__doc__ = function.__doc__
+    return fault
+
+
+def _fixed(form):
+    return lambda estimates, sources: form(estimates, sources).mean()
+
+
+@torch.no_grad()
+def dead(case: Case, rng: random.Random) -> Case:
+    """A model one of whose outputs is silent: its features are zero, and ReLU masks make nothing of them."""
+    model = rebuild(case.model, mask_act="relu")
+    width = model.config["bn_chan"]
+    first = rng.randrange(2) * width
+    # A dual-path block's features of this source vanish; what is left are the biases of the gated output.
+    model.separator.source_split.weight[first : first + width] *= 1e-7
+    model.separator.source_split.bias[first : first + width] = 0
+    model.separator.output_tanh.bias.zero_()
+    return case.change(model=model, checkpoint=None).served()
+
+
+class _Dropped(nn.Module):
+    """An encoder activation of a user's own, with dropout."""
+
+    def __init__(self, share: float):
+        super().__init__()
+        self.dropout = nn.Dropout(share)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dropout(x)
+
+
+def dropout(case: Case, rng: random.Random, strength: float) -> Case:
+    """Dropout after the encoder, and ``model.eval()`` forgotten."""
+    model = rebuild(case.model)
+    model.encoder_act = _Dropped(0.05 + 0.4 * strength)
+    return case.change(model=model.train(), checkpoint=None)
+
+
+def dropout_in_rnn(case: Case, rng: random.Random, strength: float) -> Case:
+    """Dropout on the features before the mask, and ``model.eval()`` forgotten."""
+    model = rebuild(case.model)
+    model.separator.source_act = nn.Sequential(model.separator.source_act, nn.Dropout(0.05 + 0.4 * strength))
+    return case.change(model=model.train(), checkpoint=None)
+
+
+def _chunk(size: int):
+    def fault(case: Case, rng: random.Random) -> Case:
+        """A configuration that is about to be trained."""
+        config = dict(case.model.config) if isinstance(case.model, DPRNNTasNet) else dict(case.config)
+        config |= {"chunk_size": size, "hop_size": None}
+        return case.change(model=None, checkpoint=None, config=config, estimates=None)
+
+    return fault
+
+
+FAULTS = {
+    "no-pit": {
+        "fixed-order": _loss(fixed_order),
+        "loop": _loss(first_only),
+        "mse": _loss(_fixed(multisrc_mse)),
+        "snr": _loss(_fixed(multisrc_neg_snr)),
+    },
+    "pit-wrong-axis": {
+        "best-target": _loss(best_target),
+        "best-estimate": _loss(best_estimate),
+        "mean-first": _loss(mean_first),
+        "lowest-of-all": _loss(lowest_of_all),
+        "transposed": _loss(transposed),
+    },
+    "eval-mode": {"dropout": dropout, "dropout-in-separator": dropout_in_rnn},
+    "chunk-size": {"4000": _chunk(4000), "2": _chunk(2), "2000": _chunk(2000), "1": _chunk(1)},
+    "dead-output": {"zero-features": dead},
+}

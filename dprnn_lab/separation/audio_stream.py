@@ -1,0 +1,80 @@
+"""A long audio file in pieces: any part of it as mono samples at the rate asked for.
+
+Notebook: 09_long_audio
+"""
+
+import math
+import os
+
+import torch
+
+from .. import audio
+from ..audio import AudioError, check_finite, check_suits, opened, rate_ratio, to_mono
+
+__all__ = ["AudioStream"]
+
+
+class AudioStream:
+    """The samples of a file, read where they are needed.
+
+    Each piece is what mixing down and resampling the whole file would give there (to rounding): the resampler is
+    handed as many samples before and after as its filter reaches.
+
+    Args:
+        path: a file of any format that soundfile can seek in.
+        sample_rate: Hz, of the samples wanted.
+        mono, resample: as for :func:`separate <dprnn_lab.separate>`.
+
+    Attributes:
+        samples: T, at ``sample_rate``.
+        path: the file.
+
+    Raises:
+        AudioError: not readable, or it does not suit (:func:`check_suits`); when reading, samples that are not
+            finite, or a file that ends before its header says.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, sample_rate: float, *, mono: str | None = None, resample: bool = False
+    ):
+        self.path, self.mono = path, mono
+        with opened(path) as file:
+            self.frames, self.rate, channels = file.frames, file.samplerate, file.channels
+            seekable = file.seekable()
+        if not self.frames:
+            raise AudioError(f"{path}: the file holds no samples; record or export it again")
+        if not seekable:
+            raise AudioError(f"{path}: parts of this format can't be read; convert it to WAV or FLAC first")
+        check_suits(str(path), channels, self.rate, sample_rate, mono, resample)
+        if channels > 1:
+            to_mono(torch.zeros(channels, 1), mono)  # an unknown mode is named before any work is done
+        # So many samples of the file become so many of ours.
+        self.step, self.made = (1, 1) if self.rate == sample_rate else rate_ratio(self.rate, sample_rate)
+        self.samples = -(-self.frames * self.made // self.step)
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        """Samples ``start`` to ``stop`` as float32 ``[stop - start]``."""
+        if self.step == self.made:
+            return self._source(start, stop)
+        # torchaudio's filter has six zero crossings on each side. Whole steps keep its phases in place.
+        reach = 1 + math.ceil((7 * self.step / min(self.step, self.made) + self.step) / self.step)
+        first = start // self.made - reach
+        last = -(-stop // self.made) + reach
+        pieces = self._source(max(first * self.step, 0), min(last * self.step, self.frames))
+        before = max(-first * self.step, 0)
+        after = max(last * self.step - self.frames, 0)
+        padded = torch.nn.functional.pad(pieces, (before, after))
+        return audio.resample(padded, self.step, self.made)[start - first * self.made :][: stop - start]
+
+    def _source(self, start: int, stop: int) -> torch.Tensor:
+        """Part of the file at its own rate, mono."""
+        with opened(self.path) as file:
+            file.seek(start)
+            samples = torch.from_numpy(file.read(stop - start, dtype="float32", always_2d=True).T)
+        if samples.shape[1] < stop - start:
+            raise AudioError(
+                f"{self.path}: ends after {start + samples.shape[1]} of {self.frames} samples: it was cut off; "
+                "copy or record it again"
+            )
+        check_finite(samples, str(self.path))
+        return samples[0] if len(samples) == 1 else to_mono(samples, self.mono)

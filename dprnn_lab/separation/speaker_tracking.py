@@ -1,0 +1,232 @@
+"""Which output of each window is which speaker.
+
+PIT training leaves the order of the outputs free, so every window of a long recording may have its own. Three
+ways to join them:
+
+* ``"none"``: take the order as it comes.
+* ``"overlap"``: walk from window to window and take the order in which the estimates correlate most where both
+  windows overlap, as Asteroid's ``LambdaOverlapAdd(reorder_chunks=True)`` does. One wrong seam turns all that
+  follows, and it is wrong where there is little to hear in the overlap, or a single voice that the network
+  shares out among its outputs at will.
+* ``"profiles"``: ours. Evidence of two kinds, for the seams of which we are sure first.
+
+The overlap's evidence counts as far as several voices are heard at once: there the network must keep them
+apart, and does. The other evidence is what the voices are like. Each output keeps a profile of the frames in
+which it is the loudest: the Gaussian of their MFCCs, as a sum that can be added to another's. Whether two
+profiles are of one speaker is a likelihood ratio: how much worse one Gaussian explains both than one each
+(Gish, Siu and Rohlicek, "Segregation of speakers for speech recognition and speaker identification", ICASSP
+1991). Frames count only within a second and a half of a place where several voices are heard at once.
+
+The surest seam is closed first. The profiles on its two sides become one, so the doubtful seams are decided
+last, with all the speech on their left and right as evidence, also with what is said minutes later.
+
+Notebook: 09_long_audio
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .windows import Window
+
+__all__ = ["METHODS", "Tracking", "track_speakers"]
+
+METHODS = ("profiles", "overlap", "none")
+BLOCK = 0.25  # seconds; several voices in one block count as heard at once
+FRAMES = 20  # MFCC frames per block
+NEAR = 6  # blocks on each side of such a block in which frames count
+TOGETHER = 0.25  # of _together, from which on several voices are heard at once
+DOMINANT_DB = 6.0  # an output counts as the loudest of a frame with so much over the others
+FLOOR_DB = 35.0  # frames so far under the loudest are pauses
+PRIOR = 50  # frames of the recording's own covariance that steady a profile of few frames
+OVERLAP_WEIGHT = 800.0  # units of log likelihood per second of overlap in which all agrees
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """The result: an order per window, and how sure each seam was.
+
+    ``orders[k][j]`` is the output of window k that holds speaker j; ``margins[k]`` is what the chosen order of
+    windows k and k + 1 had over the next best: log likelihood for "profiles", correlation (0 to 2) for "overlap".
+    """
+
+    orders: list[tuple[int, ...]]
+    margins: list[float]
+
+
+def track_speakers(
+    estimates: Iterable[torch.Tensor], plan: Sequence[Window], sample_rate: float, method: str = "profiles"
+) -> Tracking:
+    """Find the order of the speakers in every window.
+
+    Args:
+        estimates: ``[S, window]`` of each window in turn, finite; gone through once, two are held at a time.
+        plan: the windows (:func:`plan_windows <dprnn_lab.separation.windows.plan_windows>`).
+        sample_rate: Hz.
+        method: "profiles", "overlap" or "none", see above.
+
+    Raises:
+        ValueError: another method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"tracking is {method!r}: choose one of {', '.join(METHODS)}")
+    profiles, seams, sources, previous = [], [], 1, None
+    measure = _Measure(sample_rate)
+    for k, current in enumerate(estimates):
+        sources = len(current)
+        if method == "none" or sources == 1:
+            break
+        if method == "profiles":
+            profiles.append(measure.profiles(current))
+        if previous is not None:
+            shared = plan[k - 1][1] - plan[k][0]
+            compare = measure.agreement if method == "profiles" else _correlation
+            seams.append(compare(previous[:, -shared:], current[:, :shared]))
+        previous = current
+    if not seams:
+        return Tracking([tuple(range(sources))] * len(plan), [0.0] * (len(plan) - 1))
+    return _surest_first(profiles, seams) if method == "profiles" else _in_turn(seams)
+
+
+def _in_turn(seams: list[np.ndarray]) -> Tracking:
+    """Every window in the order that suits the one before it best."""
+    orders, margins = [tuple(range(len(seams[0])))], []
+    for seam in seams:
+        order, margin = _best_order(seam[list(orders[-1])])
+        orders.append(order)
+        margins.append(margin)
+    return Tracking(orders, margins)
+
+
+def _surest_first(profiles: list, seams: list[np.ndarray]) -> Tracking:
+    """Close one seam after the other, the surest first, adding up the profiles on its sides."""
+    typical = _covariance(sum(profile for window in profiles for profile in window))
+    groups = [(list(window), [tuple(range(len(window)))]) for window in profiles]  # profiles, orders
+    first = list(range(len(groups)))  # window at which each group begins
+    margins = [0.0] * len(seams)
+
+    def weigh(left: int) -> tuple[tuple[int, ...], float]:
+        """The order for the group at the right of a seam, and the margin."""
+        (ours, orders), (theirs, others) = groups[left], groups[left + 1]
+        seam = seams[first[left + 1] - 1]
+        likelihood = np.array([[_same_speaker(a, b, typical) for b in theirs] for a in ours])
+        return _best_order(likelihood + OVERLAP_WEIGHT * seam[np.ix_(orders[-1], others[0])])
+
+    choices = [weigh(left) for left in range(len(groups) - 1)]
+    while choices:
+        left = max(range(len(choices)), key=lambda i: choices[i][1])
+        order, margins[first[left + 1] - 1] = choices.pop(left)
+        theirs, others = groups.pop(left + 1)
+        first.pop(left + 1)
+        ours, orders = groups[left]
+        orders += [tuple(other[j] for j in order) for other in others]
+        groups[left] = [a + theirs[j] for a, j in zip(ours, order, strict=True)], orders
+        for seam in (left - 1, left):
+            if 0 <= seam < len(choices):
+                choices[seam] = weigh(seam)
+    return Tracking(groups[0][1], margins)
+
+
+def _best_order(scores: np.ndarray) -> tuple[tuple[int, ...], float]:
+    """The permutation with the largest sum of ``scores[i, order[i]]``, and its margin over the next best."""
+    rows = range(len(scores))
+    ranked = sorted(
+        itertools.permutations(rows), key=lambda order: scores[rows, order].sum(), reverse=True
+    )  # stable: with no evidence at all the order stays as it is
+    best, second = (scores[rows, order].sum() for order in ranked[:2])
+    return ranked[0], float(best - second)
+
+
+def _correlation(ending: torch.Tensor, beginning: torch.Tensor) -> np.ndarray:
+    """``[S, S]`` inner products of what two windows make of their overlap, over its energy."""
+    a, b = (x - x.mean(-1, keepdim=True) for x in (ending, beginning))
+    return (a @ b.T / (a.norm() * b.norm()).clamp(min=1e-9)).double().numpy()
+
+
+def _covariance(profile: np.ndarray) -> np.ndarray:
+    """Covariance from the sums of 1, x and x xᵀ over frames, which is what a profile is."""
+    count = max(profile[0, 0], 1.0)
+    mean = profile[0, 1:] / count
+    return profile[1:, 1:] / count - np.outer(mean, mean) + 1e-3 * np.eye(len(mean))
+
+
+def _surprise(profile: np.ndarray, typical: np.ndarray) -> float:
+    """Twice the negative log likelihood of a profile's frames under their own Gaussian, but for a constant."""
+    count = profile[0, 0]
+    steadied = (count * _covariance(profile) + PRIOR * typical) / (count + PRIOR)
+    return count * np.linalg.slogdet(steadied)[1]
+
+
+def _same_speaker(a: np.ndarray, b: np.ndarray, typical: np.ndarray) -> float:
+    """Log likelihood ratio: one Gaussian for both profiles against one for each."""
+    return -0.5 * (_surprise(a + b, typical) - _surprise(a, typical) - _surprise(b, typical))
+
+
+class _Measure:
+    """What is measured in a window, at one sample rate."""
+
+    def __init__(self, sample_rate: float):
+        import torchaudio.transforms  # a tenth of a second, for those who need it
+
+        self.hop = max(1, round(BLOCK / FRAMES * sample_rate))
+        self.block = self.hop * FRAMES
+        size = 2 ** round(np.log2(0.032 * sample_rate))
+        self.mfcc = torchaudio.transforms.MFCC(
+            int(sample_rate),
+            n_mfcc=14,
+            melkwargs={
+                "n_fft": size, "hop_length": self.hop, "n_mels": 30, "f_min": 60.0, "f_max": 0.475 * sample_rate
+            },
+        )  # fmt: skip
+        self.pool = size
+
+    def blocks(self, estimates: torch.Tensor) -> torch.Tensor:
+        """``[S, T]`` to ``[S, blocks, block]``; a rest at the end is left out."""
+        whole = estimates.shape[-1] // self.block * self.block
+        return estimates[:, :whole].unflatten(-1, (-1, self.block))
+
+    def profiles(self, estimates: torch.Tensor) -> list[np.ndarray]:
+        """For each output the sums of 1, x and x xᵀ over the frames x in which it is the loudest."""
+        blocks = self.blocks(estimates)
+        frames = blocks.shape[1] * FRAMES
+        if not frames:
+            return [np.zeros((14, 14)) for _ in estimates]
+        x = self.mfcc(estimates)[:, 1:, :frames]  # the first coefficient is the level
+        energy = F.avg_pool1d(estimates.square(), self.pool, self.hop, self.pool // 2)[:, :frames]
+        level = 10 * torch.log10(energy + 1e-8 * energy.max().clamp(min=1e-9))
+        loudest, second = level.topk(2, dim=0).values
+        counts = (level == loudest) & (loudest > second + DOMINANT_DB) & (loudest > level.max() - FLOOR_DB)
+        several = (_together(blocks) > TOGETHER).float()
+        near = F.max_pool1d(several[None], 2 * NEAR + 1, 1, NEAR)[0].repeat_interleave(FRAMES) > 0
+        sums = []
+        for i, output in enumerate(x):
+            chosen = F.pad(output[:, counts[i] & near], (0, 0, 1, 0), value=1.0).double()
+            sums.append((chosen @ chosen.T).numpy())
+        return sums
+
+    def agreement(self, ending: torch.Tensor, beginning: torch.Tensor) -> np.ndarray:
+        """``[S, S]`` correlation of two windows' estimates over the overlap, in seconds of several voices."""
+        a, b = self.blocks(ending), self.blocks(beginning)
+        if not a.shape[1]:
+            return np.zeros((len(ending), len(ending)))
+        energy = (a.square().sum((0, 2)) * b.square().sum((0, 2))).sqrt()
+        weight = (_together(a) * _together(b)).sqrt() * (energy > 0.01 * energy.max())
+        products = torch.einsum("ikn,jkn->ijk", a, b) / energy.clamp(min=1e-9)
+        return BLOCK * (products * weight).sum(-1).double().numpy()
+
+
+def _together(blocks: torch.Tensor) -> torch.Tensor:
+    """How far several voices are heard at once in each block, 0 to 1.
+
+    It is the second loudest output's share of the loudest, less what the two have in common: a single voice
+    that the network shares out among its outputs is louder in one, or sounds in both.
+    """
+    energy = blocks.square().sum(-1)
+    top, which = energy.topk(2, dim=0)
+    pair = blocks.gather(0, which.unsqueeze(-1).expand(-1, -1, blocks.shape[-1]))
+    alike = (pair[0] * pair[1]).sum(-1).abs() / top.prod(0).sqrt().clamp(min=1e-12)
+    return top[1] / top[0].clamp(min=1e-12) * (1 - alike).clamp(min=0).square()

@@ -1,0 +1,200 @@
+"""What happens around the steps of a run: how it stops, the moving average of its weights, its records.
+
+Notebook: 05_training
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightning as L
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from ..files import write_whole
+
+__all__ = [
+    "EpochRecord",
+    "Listener",
+    "StopAfterStep",
+    "TrueSteps",
+    "ValidateLastStep",
+    "Watch",
+    "moving_average",
+    "print_line",
+]
+
+
+def moving_average(decay: float) -> Callable:
+    """For Lightning's WeightAveraging: its memory grows with the run, so that it forgets the random start."""
+
+    def average(averaged: torch.Tensor, current: torch.Tensor, updates: torch.Tensor) -> torch.Tensor:
+        share = max(1 - decay, 9 / (10 + float(updates)))
+        return averaged.lerp(current, share)
+
+    return average
+
+
+class StopAfterStep(Callback):
+    """The first interrupt (Ctrl-C, or the stop button of JupyterLab) ends the run after the step at work.
+
+    It is validated and saved then like a run that is over, and goes on from there. A second interrupt breaks off at
+    once.
+    """
+
+    def __init__(self):
+        self.stopped = False
+        self._before = None
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # only the main thread of a program may say what a signal does
+
+        def stop(signum, frame):
+            self.stopped = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if trainer.is_global_zero:
+                print("stopping after this step; interrupt again to break off", flush=True)
+
+        self._before = signal.signal(signal.SIGINT, stop)
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
+        # Asked of all processes at once: they must not stop at different steps and wait for each other for ever.
+        if trainer.strategy.reduce_boolean_decision(self.stopped, all=False):
+            trainer.should_stop = True
+
+    def on_fit_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._restore()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+
+class ValidateLastStep(Callback):
+    """What a run has reached is validated where its last step falls within an epoch, too, unless ``valid_every`` leaves
+    that epoch out; Lightning (2.6) by itself ends it without.
+    """
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
+        if trainer.global_step >= trainer.max_steps:
+            trainer.should_stop = True
+
+
+class TrueSteps(Callback):
+    """Rows of the curve bear the optimiser's step; Lightning (2.6) counts one too many after a resume."""
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch that ended with a validation has shown; losses and SI-SDR in dB."""
+
+    step: int
+    epoch: int
+    minutes: float  # since this sitting began
+    train_loss: float  # mean over the epoch's mixtures
+    valid_loss: float
+    grad_norm: float  # mean over the epoch, before clipping
+    learning_rate: float
+    examples_per_second: float  # of training, validations left out
+    silent_share: float  # of the training sources: 0 to 1
+    correlation: float  # absolute, between the two outputs, mean over the validation mixtures
+    examples: pd.DataFrame  # a row per validation mixture: id, kind, si_sdr, si_sdr_in, si_sdri, correlation
+    sounds: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+    """Id to (mixture ``[T]``, sources ``[S, T]``, estimates ``[S, T]``): one mixture of each of two kinds."""
+
+    def by_kind(self, column: str = "si_sdri") -> dict[str, float]:
+        """The mean of a column of ``examples`` by pair kind."""
+        return self.examples.groupby("kind", sort=False)[column].mean().to_dict()
+
+
+Listener = Callable[[EpochRecord], None]
+
+
+def print_line(record: EpochRecord) -> None:
+    """One line of text, for logs and terminals."""
+    kinds = "  ".join(f"{kind} {gain:.2f}" for kind, gain in record.by_kind().items())
+    print(
+        f"step {record.step}  {record.minutes:.1f} min  loss {record.train_loss:.2f} (valid {record.valid_loss:.2f})  "
+        f"SI-SDRi {kinds}  alike {record.correlation:.2f}  gradient {record.grad_norm:.1f}  "
+        f"{record.examples_per_second:.0f} mixtures/s",
+        flush=True,
+    )
+
+
+class Watch(Callback):
+    """Make the records, hand them to the listeners, and keep each validation as a table in the run's folder.
+
+    Args:
+        run: the run's folder; the tables are ``validation/step0000300.csv`` in it.
+        listeners: called on the first process only. They follow the run and can't stop it.
+    """
+
+    def __init__(self, run: Path, listeners: Sequence[Listener] = (print_line,)):
+        self.folder, self.listeners = run / "validation", listeners
+        self.started = self.epoch_started = self.last_step = 0.0
+        self.seen = 0
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.started = time.monotonic()
+        # To hear the run improve: the first validation mixture of each of the first two kinds.
+        first: dict[str, str] = {}
+        for spec in _specs(trainer.datamodule.valid):
+            first.setdefault(spec.kind, spec.id)
+        module.listened = set(list(first.values())[:2])
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        for file in self.folder.glob("step*.csv") if trainer.is_global_zero else ():
+            if int(file.stem.removeprefix("step")) > trainer.global_step:
+                file.unlink()  # of steps that a resumed run takes again
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.seen = 0
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
+        if not self.seen:  # a run resumed within an epoch gets no start of it
+            self.epoch_started = time.monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, outputs, batch, *_) -> None:
+        self.seen += len(batch[0]) * trainer.world_size
+        self.last_step = time.monotonic()  # the validation comes after it, within the epoch
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if not self.seen:
+            return  # Lightning ends an epoch again that was over when the run was resumed
+        speed = self.seen / max(1e-9, self.last_step - self.epoch_started)
+        module.log("examples_per_second", speed)
+        if (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch or not trainer.is_global_zero:
+            return
+        values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not module.scores or "train_loss" not in values:
+            return  # stopped before its first validation
+        examples = pd.DataFrame(module.scores)
+        write_whole(
+            self.folder / f"step{trainer.global_step:07d}.csv",
+            examples.round(4).to_csv(index=False, lineterminator="\n").encode(),
+        )
+        record = EpochRecord(
+            step=trainer.global_step, epoch=trainer.current_epoch, minutes=(time.monotonic() - self.started) / 60,
+            train_loss=values["train_loss"], valid_loss=values["valid_loss"], grad_norm=values["grad_norm"],
+            learning_rate=trainer.optimizers[0].param_groups[0]["lr"], examples_per_second=speed,
+            silent_share=values["silent_share"], correlation=values["output_correlation"],
+            examples=examples, sounds=dict(module.heard),
+        )  # fmt: skip
+        for listener in self.listeners:
+            listener(record)
+
+
+def _specs(valid) -> list:
+    return valid.specs if hasattr(valid, "specs") else [item[2] for item in valid]

@@ -1,0 +1,135 @@
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from dprnn_lab import cli, load_model, save_model
+from dprnn_lab.checkpoint import read_info
+from dprnn_lab.datasets.mixing import FixedMixtures
+from dprnn_lab.evaluation import evaluate
+from dprnn_lab.files import data_folder
+from dprnn_lab.training import Settings
+
+SMALL = {"bn-chan": 4, "hid-size": 3, "n-filters": 4, "n-repeats": 1, "chunk-size": 20, "kernel-size": 32}
+SHORT = {"epoch-size": 4, "batch": 2, "seconds": 0.1, "warmup": 1}
+QUICK = [argument for name, value in (SMALL | SHORT).items() for argument in (f"--{name}", value)]
+
+
+def run(*arguments):
+    # A wide terminal: messages in a frame are not broken into lines.
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments], env={"COLUMNS": "1000", "TERM": "dumb"})
+
+
+@pytest.fixture
+def model(tiny, tmp_path):
+    return save_model(tiny(n_repeats=1), tmp_path / "model.safetensors")
+
+
+@pytest.fixture
+def mixtures(tmp_path):
+    """A list of the first three of the test mixtures, shortened to half a second."""
+    lines = (data_folder() / "mixtures" / "test.csv").read_text().splitlines()
+    path = tmp_path / "three.csv"
+    path.write_text("\n".join(line.replace(",32000", ",4000") for line in lines[:4]) + "\n")
+    return path
+
+
+def test_help_names_the_commands():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "train" in result.output
+    assert "evaluate" in result.output
+
+
+@pytest.mark.parametrize("command", [cli.train, cli.evaluate, cli.sweep])
+def test_help_lists_every_option_with_a_text(command):
+    result = run(command.__name__, "--help")
+    assert result.exit_code == 0
+    for name, annotation in command.__annotations__.items():
+        if name != "return":
+            (option,) = annotation.__metadata__
+            assert option.help in result.output
+            given = [n for n in (option.default, *(option.param_decls or ())) if str(n).startswith("--")]
+            assert all(shown in result.output.lower() for shown in given or [name.replace("_", "-")])
+
+
+def test_evaluate_prints_a_row_per_kind(model, mixtures):
+    result = run("evaluate", "--model", model, "--data", mixtures)
+    assert result.exit_code == 0, result.output
+    expected = evaluate(load_model(model), FixedMixtures(mixtures))
+    system, kind, count, mean = result.output.splitlines()[1].split()[:4]
+    assert (system, kind, count) == ("model", "man-woman", "3")
+    assert float(mean) == pytest.approx(expected.si_sdri.mean(), abs=0.006)
+
+
+def test_evaluate_writes_a_folder_with_baselines_scores_and_report(model, mixtures, tmp_path):
+    out = tmp_path / "results"
+    arguments = ("evaluate", "--model", model, "--baselines", "--data", mixtures, "--metrics", "si_sdr, bss")
+    result = run(*arguments, "--out", out)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(out / "scores.csv")
+    assert table.system.unique().tolist() == ["model", "mixture", "irm", "ibm", "nmf"]
+    assert {"sir", "sar"} <= set(table.columns)
+    assert "Is model better than irm?" in (out / "report.md").read_text()
+    assert "<audio" in (out / "report.html").read_text()
+    again = run(*arguments[:-2], "--out", out)
+    assert again.exit_code == 1
+    assert "other metrics: choose another folder" in again.output
+
+
+def test_evaluate_at_the_rate_of_the_model(tiny, mixtures, tmp_path):
+    fast = save_model(tiny(n_repeats=1, sample_rate=16000), tmp_path / "fast.safetensors")
+    wrong = run("evaluate", "--model", fast, "--data", mixtures)
+    assert wrong.exit_code == 1
+    assert "fast is a model for 16000 Hz and the mixtures are at 8000 Hz" in " ".join(wrong.output.split())
+    right = run("evaluate", "--model", fast, "--data", mixtures, "--sample-rate", 16000)
+    assert right.exit_code == 0, right.output
+
+
+def test_evaluate_says_what_is_wrong(model, tmp_path):
+    page = tmp_path / "page.safetensors"
+    page.write_text("<html>")
+    for arguments, message in [
+        (("--model", tmp_path / "none.safetensors"), "no such file"),
+        (("--model", page), "not a whole safetensors file"),
+        (("--model", model, "--data", "dev"), "no mixture list"),
+        (("--model", model, "--data", tmp_path), "expected mix, mix_clean or mix_both"),
+        (("--model", model, "--metrics", "sdr"), "choose of si_sdr, bss"),
+        (("--model", model, "--model", model), "two models have one name"),
+        ((), "nothing to evaluate"),
+    ]:
+        result = run("evaluate", *arguments)
+        assert result.exit_code == 1
+        assert message in result.output
+        assert len(result.output.splitlines()) == 1
+
+
+def test_train_makes_a_model_and_goes_on_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("dprnn_lab.datasets.mixing.FixedMixtures.__len__", lambda self: 2)
+    folder = tmp_path / "run"
+    result = run("train", folder, "--steps", 2, *QUICK)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("step 2")
+    assert read_info(folder / "model.safetensors")["training"]["steps"] == 2
+    result = run("train", folder, "--steps", 4, "--resume", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert read_info(folder / "model.safetensors")["training"]["steps"] == 4
+    config = load_model(folder / "model.safetensors").config
+    assert (config["kernel_size"], config["stride"], config["bn_chan"]) == (32, 16, 4)
+
+
+def test_train_says_that_there_is_nothing_to_resume(tmp_path):
+    result = run("train", tmp_path / "run", "--resume", *QUICK)
+    assert result.exit_code == 1
+    assert "nothing to resume" in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_train_takes_back_what_a_file_of_settings_says(tmp_path, monkeypatch):
+    monkeypatch.setattr("dprnn_lab.datasets.mixing.FixedMixtures.__len__", lambda self: 2)
+    config = tmp_path / "grow.yaml"
+    config.write_text("init: somewhere.safetensors\nblocks: 6\nflip: false\n")
+    words = ["--set", "init=null", "--set", "blocks=null", "--set", "flip=true"]
+    result = run("train", tmp_path / "run", "--config", config, "--steps", 1, *words, *QUICK)
+    assert result.exit_code == 0, result.output
+    kept = Settings.read(tmp_path / "run" / "config.yaml")
+    assert (kept.init, kept.blocks, kept.flip) == (None, None, True)

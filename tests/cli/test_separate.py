@@ -1,0 +1,163 @@
+import inspect
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from dprnn_lab import cli, load_model, save_model, separate
+from dprnn_lab.audio import read_audio, write_audio
+from dprnn_lab.separation.file_to_file import separate_file
+from dprnn_lab.separation.windows import WINDOW_SECONDS
+
+
+def run(*arguments):
+    environment = {"COLUMNS": "1000", "TERM": "dumb"}
+    return CliRunner().invoke(cli.app, ["separate", *map(str, arguments)], env=environment)
+
+
+@pytest.fixture
+def model(tiny, tmp_path):
+    return save_model(tiny(n_repeats=1), tmp_path / "weights" / "model.safetensors")
+
+
+@pytest.fixture
+def talk(tmp_path):
+    return write_audio(tmp_path / "talk.flac", 0.1 * torch.randn(20000), 8000)
+
+
+def test_a_file_becomes_a_file_per_speaker_beside_it(model, talk):
+    result = run(talk, "--model", model)
+    assert result.exit_code == 0, result.output
+    assert "talk.flac: 2.5 s in 1 window(s) -> " in result.stdout
+    expected = separate(load_model(model), talk)
+    for name, estimate in zip(("talk_s1.wav", "talk_s2.wav"), expected, strict=True):
+        written, rate = read_audio(talk.with_name(name))
+        torch.testing.assert_close(written[0], estimate, atol=1 / 2**15, rtol=0)
+        assert rate == 8000
+
+
+def test_options_reach_the_work(model, tmp_path, talk):
+    stereo = write_audio(tmp_path / "stereo.wav", 0.1 * torch.randn(2, 48000), 16000)
+    options = ["--window", 1, "--scale", "peak", "--tracking", "overlap", "--float"]
+    result = run(
+        stereo, "--model", model, "--out", tmp_path / "out", "--resample", "--mono", "left", *options
+    )
+    assert result.exit_code == 0, result.output
+    assert "3.0 s in 4 window(s)" in result.output
+    expected = separate(
+        load_model(model), stereo, resample=True, mono="left", window=1, scale="peak", tracking="overlap"
+    )
+    torch.testing.assert_close(
+        read_audio(tmp_path / "out" / "stereo_s1.wav")[0][0], expected[0], atol=1e-6, rtol=1e-5
+    )
+
+
+def test_the_commands_window_is_the_packages():
+    """The command spells it out, so that its help does not wait for PyTorch."""
+    assert inspect.signature(cli.separate).parameters["window"].default == WINDOW_SECONDS
+
+
+def test_without_a_model_it_says_which_it_takes(talk):
+    result = run(talk)
+    assert result.exit_code == 0, result.output
+    assert "using the large model that comes with dprnn-lab" in result.stderr
+
+
+def test_what_is_wrong_is_one_line_and_the_status_1(model, talk, tmp_path):
+    fast = write_audio(tmp_path / "fast.wav", torch.randn(9000) / 10, 16000)
+    page = tmp_path / "page.safetensors"
+    page.write_text("<html>")
+    run(talk, "--model", model)
+    for arguments, message in [
+        ((talk, "--model", model), "talk_s1.wav: exists already; use force (--force)"),
+        ((fast, "--model", model), "pass resample=True (--resample)"),
+        ((talk, "--model", page), "not a whole safetensors file"),
+        ((tmp_path / "none.wav", "--model", model), "none.wav: no such file or folder"),
+        ((tmp_path / "weights", "--model", model), "no audio files in"),
+        ((fast, "--model", model, "--scale", "loud"), "scale is 'loud'"),
+        ((fast, "--model", model, "--resample", "--window", 0.1), "window is 0.1"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code == 1, arguments
+        assert len(result.stderr.splitlines()) == 1
+        assert result.stderr.startswith("dprnn-lab: ")
+        assert message in result.stderr
+
+
+def test_force_overwrites(model, talk):
+    run(talk, "--model", model)
+    written = talk.with_name("talk_s1.wav")
+    before = written.read_bytes()
+    written.write_text("")
+    assert run(talk, "--model", model, "--force").exit_code == 0
+    assert written.read_bytes() == before
+
+
+def test_a_folder_with_a_bad_file_is_done_but_for_that(model, tmp_path):
+    for name in ("a.wav", "deep/c.wav"):
+        write_audio(tmp_path / "in" / name, 0.1 * torch.randn(9000), 8000)
+    (tmp_path / "in" / "b.wav").write_text("not audio")
+    result = run(tmp_path / "in", "--model", model, "--out", tmp_path / "out", "--recursive")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert "b.wav: not readable as audio" in lines[0]
+    assert lines[1] == "dprnn-lab: 2 separated, 1 failed"
+    written = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.wav"))
+    assert written == ["a_s1.wav", "a_s2.wav", "deep/c_s1.wav", "deep/c_s2.wav"]
+
+
+def test_an_interruption_says_how_to_go_on(model, talk, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dprnn_lab.separation.file_to_file.separate_file", interrupted)
+    result = run(talk, "--model", model)
+    assert result.exit_code == 130
+    assert "give the same command again to go on" in result.stderr
+
+
+def test_a_run_that_goes_on_says_so(model, talk):
+    def stop(done, total):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        separate_file(load_model(model), talk, window=1, progress=stop)
+    result = run(talk, "--model", model, "--window", 1)
+    assert re.search(r"talk\.flac: continued after window 1 of 3", result.stdout)
+
+
+def test_help_teaches():
+    text = run("--help").stdout
+    for example in ("dprnn-lab separate talk.flac", "--out voices", "--resample --mono mean"):
+        assert example in text
+    for option in ("--model", "--recursive", "--scale", "--window", "--tracking", "--float", "--force"):
+        assert option in text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pseudo-terminal")
+def test_a_terminal_gets_a_progress_bar(model, talk):
+    import pty
+
+    command = [
+        sys.executable,
+        "-m",
+        "dprnn_lab.cli",
+        "separate",
+        talk,
+        "--model",
+        model,
+        "--window",
+        "1",
+        "--force",
+    ]
+    master, slave = pty.openpty()
+    subprocess.run(command, stdout=subprocess.PIPE, stderr=slave, check=True)
+    os.close(slave)
+    shown = os.read(master, 100_000).decode()
+    os.close(master)
+    assert "talk.flac" in shown
+    assert "100%" in shown

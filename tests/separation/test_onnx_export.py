@@ -1,0 +1,120 @@
+import json
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from dprnn_lab import DPRNNTasNet, cli, save_model
+from dprnn_lab.separation.onnx_export import ExportError, export_onnx
+
+NEEDED = ("onnx", "onnxruntime", "onnxscript")
+
+
+@pytest.fixture
+def onnxruntime():
+    for name in NEEDED:
+        pytest.importorskip(name, reason=f'{name} is not installed: pip install "dprnn-lab[onnx]"')
+    return sys.modules["onnxruntime"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(
+        cli.app, ["export", *map(str, arguments)], env={"COLUMNS": "1000", "TERM": "dumb"}
+    )
+
+
+# What an export gives
+
+
+def test_the_file_runs_in_onnx_runtime_to_the_same_numbers(onnxruntime, tiny, tmp_path):
+    model = tiny(n_src=3).train()  # an export looks at the model as it is in use, whatever state it is in
+    path = tmp_path / "new" / "model.onnx"
+    difference = export_onnx(model, path, samples=1003, batch=2)
+    assert 0 < difference < 1e-4
+    assert model.training
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+
+    session = onnxruntime.InferenceSession(path)
+    mixture = torch.randn(2, 1003)
+    (estimates,) = session.run(["estimates"], {"mixture": mixture.numpy()})
+    expected = model.eval()(mixture).detach()
+    assert estimates.shape == (2, 3, 1003)
+    assert (torch.from_numpy(estimates) - expected).abs().max() < 1e-4 * expected.abs().max()
+
+    facts = session.get_modelmeta().custom_metadata_map
+    assert DPRNNTasNet(**json.loads(facts["config"])).config == model.config
+    assert (facts["sample_rate"], facts["batch"], facts["samples"]) == ("8000", "2", "1003")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rnn_type": "GRU", "bidirectional": False, "num_layers": 2, "use_mulcat": True},
+        {"norm_type": "cLN", "mask_act": "relu", "encoder_activation": "relu"},
+        {"norm_type": "fgLN", "chunk_size": 12, "hop_size": 5, "rnn_type": "RNN"},
+        {"fb_name": "stft", "n_filters": 16, "norm_type": "bN", "mask_act": "prelu"},
+        {"kernel_size": 2, "stride": 1, "mask_act": "softmax", "n_src": 1},
+    ],
+    ids=str,
+)
+def test_every_kind_of_model(onnxruntime, tiny, tmp_path, options):
+    assert export_onnx(tiny(**options), tmp_path / "model.onnx", samples=640) < 1e-4
+
+
+def test_other_numbers_than_pytorchs_are_not_written(onnxruntime, tiny, tmp_path):
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ExportError, match=r"differ by \d\.\de-\d\d of the peak, more than 0\.0e\+00"):
+        export_onnx(tiny(n_repeats=1), path, samples=400, tolerance=0.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command(onnxruntime, tiny, tmp_path):
+    model, out = save_model(tiny(n_repeats=1), tmp_path / "model.safetensors"), tmp_path / "model.onnx"
+    result = run(model, out, "--seconds", 0.1)
+    assert result.exit_code == 0, result.output
+    assert "mixture [1, 800] at 8000 Hz -> estimates [1, 2, 800]" in result.output
+    shape = onnxruntime.InferenceSession(out).get_inputs()[0].shape
+    assert shape == [1, 800]
+
+
+# What it refuses; none of this needs the packages
+
+
+def test_a_missing_package_is_named_with_the_remedy(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ExportError, match=r'onnx is not installed: pip install "dprnn-lab\[onnx\]"'):
+        export_onnx(tiny(), tmp_path / "model.onnx", samples=800)
+    result = run(save_model(tiny(), tmp_path / "model.safetensors"), tmp_path / "model.onnx")
+    assert result.exit_code == 1
+    assert "pip install" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "message"),
+    [
+        ("model.pt", {"samples": 800}, r"model\.pt: end the name with \.onnx"),
+        ("model.onnx", {"samples": 0}, "samples is 0: it must be a whole number of 1 or more"),
+        ("model.onnx", {"samples": 0.5}, r"samples is 0\.5"),
+        ("model.onnx", {"samples": 800, "batch": True}, "batch is True"),
+    ],
+)
+def test_wrong_arguments(tiny, tmp_path, name, sizes, message):
+    with pytest.raises(ExportError, match=message):
+        export_onnx(tiny(), tmp_path / name, **sizes)
+
+
+def test_the_command_says_what_is_wrong(tiny, tmp_path):
+    model = save_model(tiny(), tmp_path / "model.safetensors")
+    for arguments, message in [
+        ((tmp_path / "none.safetensors", tmp_path / "a.onnx"), "no such file"),
+        ((model, model), "exists already"),
+        ((model, tmp_path / "a.txt"), "end the name with .onnx"),
+        ((model, tmp_path / "a.onnx", "--seconds", 0), "samples is 0"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code == 1, message
+        assert message in result.output
+        assert "Traceback" not in result.output

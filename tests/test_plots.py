@@ -1,0 +1,156 @@
+import base64
+import io
+import math
+import re
+import wave
+
+import matplotlib.pyplot as plt
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from dprnn_lab import plots as show
+from dprnn_lab.plots import COLOURS, draw_spectrogram, draw_waveform, listen, player, png, spectrogram_db
+
+TONE = 0.5 * torch.sin(2 * math.pi * 1000 * torch.arange(8000) / 8000)
+
+
+@pytest.fixture
+def axes():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed, in order."""
+    things = []
+    monkeypatch.setattr(show, "display", things.append)
+    return things
+
+
+def heard(audio):
+    """Samples and rate inside a player, or inside the data URL of its HTML."""
+    html = audio if isinstance(audio, str) else audio._repr_html_()
+    encoded = re.search(r"data:audio/\w+;base64,([\w+/=]+)", html).group(1)
+    with wave.open(io.BytesIO(base64.b64decode(encoded))) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 2**15, file.getframerate()
+
+
+def test_a_tone_is_loudest_at_its_own_frequency():
+    level, hop, width = spectrogram_db(TONE)
+    assert (level.mean(1).argmax() * width).item() == pytest.approx(1000, abs=width / 2)
+    assert level.shape[1] * hop == pytest.approx(1, abs=2 * hop)
+    assert hop == pytest.approx(0.008)
+
+
+def test_ten_times_the_amplitude_is_20_db():
+    difference = spectrogram_db(TONE)[0] - spectrogram_db(TONE / 10)[0]
+    assert difference[32].mean().item() == pytest.approx(20, abs=1e-3)  # the bin of 1000 Hz
+
+
+def test_the_time_grid_follows_the_sample_rate():
+    level, hop, width = spectrogram_db(TONE, sample_rate=16_000)
+    assert hop == pytest.approx(0.008)
+    assert (level.mean(1).argmax() * width).item() == pytest.approx(2000, abs=width / 2)
+
+
+@pytest.mark.parametrize("samples", [torch.zeros(8000), torch.ones(1), torch.randn(100)])
+def test_silence_and_short_clips_have_finite_spectrograms(samples):
+    assert spectrogram_db(samples)[0].isfinite().all()
+
+
+def test_a_spectrogram_is_drawn_over_seconds_and_kilohertz(axes):
+    draw_spectrogram(axes, TONE, "a tone")
+    left, right, bottom, top = axes.images[0].get_extent()
+    assert (left, bottom) == (0, 0)
+    assert right == pytest.approx(1, abs=0.02)
+    assert top == pytest.approx(4, abs=0.05)
+    assert axes.get_title() == "a tone"
+
+
+def test_a_spectrogram_is_60_db_deep(axes):
+    draw_spectrogram(axes, TONE, top_db=10)
+    assert axes.images[0].get_clim() == (-50, 10)
+    draw_spectrogram(axes, TONE)
+    assert axes.images[1].get_clim()[1] == pytest.approx(spectrogram_db(TONE)[0].max().item())
+
+
+def test_a_waveform_is_drawn_over_seconds(axes):
+    draw_waveform(axes, TONE, "a tone", colour=COLOURS[2])
+    line = axes.lines[0]
+    assert line.get_xdata()[-1] == pytest.approx(7999 / 8000)
+    assert np.array_equal(line.get_ydata(), TONE)
+    assert line.get_color() == COLOURS[2]
+    assert axes.get_xlim() == (0, 1)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.01, 0.0])
+def test_a_player_keeps_the_level(gain):
+    samples, rate = heard(player(gain * TONE))
+    assert rate == 8000
+    np.testing.assert_allclose(samples, gain * TONE, atol=1e-4)
+
+
+def test_a_player_scales_what_would_clip():
+    samples, _ = heard(player(6 * TONE))
+    np.testing.assert_allclose(samples, 2 * TONE, atol=1e-4)
+
+
+def test_a_player_takes_the_output_of_a_model_in_training():
+    assert len(heard(player(TONE.clone().requires_grad_()))[0]) == 8000
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 100), ()], ids=str)
+def test_a_player_refuses_what_is_not_one_sound(shape):
+    with pytest.raises(ValueError, match="a player takes"):
+        player(torch.zeros(shape))
+
+
+def test_listen_shows_one_picture_and_a_player_for_each_sound(shown):
+    listen({"mixture": TONE, "source 1": 0.1 * TONE, "source 2": TONE, "estimate": TONE}, columns=2)
+    picture, players = shown
+    assert picture.alt == "mixture; source 1; source 2; estimate"
+    html = players.data
+    names = re.findall(r"<div>([\w ]+)</div>", html)
+    assert names == ["mixture", "source 1", "source 2", "estimate"]
+    levels = [abs(heard(part)[0]).max() for part in html.split("<audio")[1:]]
+    assert levels == pytest.approx([0.5, 0.05, 0.5, 0.5], abs=1e-3)
+
+
+def test_listen_draws_all_sounds_on_one_scale_of_levels(monkeypatch, shown):
+    figures = []
+    monkeypatch.setattr(show, "show", figures.append)
+    listen({"loud": TONE, "quiet": 0.1 * TONE})
+    loud, quiet = (axes.images[0].get_clim() for axes in figures[0].axes)
+    assert loud == quiet
+    plt.close(figures[0])
+
+
+def test_listen_refuses_nothing():
+    with pytest.raises(ValueError, match="sounds is empty"):
+        listen({})
+
+
+def test_pictures_are_small_pngs_of_the_size_asked_for():
+    figure, axes = plt.subplots(figsize=(4, 2))
+    draw_spectrogram(axes, torch.randn(8000))
+    plain = io.BytesIO()
+    figure.savefig(plain, format="png", dpi=90)
+    picture = png(figure, dpi=90)
+    plt.close(figure)
+    assert PIL.Image.open(io.BytesIO(picture)).size == (360, 180)
+    assert len(picture) < 0.7 * len(plain.getvalue())
+
+
+def test_a_figure_is_shown_once_and_forgotten(shown):
+    before = plt.get_fignums()
+    figure, axes = plt.subplots()
+    axes.set_title("title")
+    show.show(figure)
+    assert plt.get_fignums() == before
+    (picture,) = shown
+    assert picture.alt == "title"
+    assert picture.data.startswith(b"\x89PNG")
