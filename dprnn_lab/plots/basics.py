@@ -14,7 +14,7 @@ from IPython.display import HTML, Audio, Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .audio import SAMPLE_RATE
+from ..audio import SAMPLE_RATE
 
 __all__ = [
     "COLOURS",

@@ -1,0 +1,28 @@
+"""Pictures and players for the notebooks.
+
+Notebook: 00_start_here
+"""
+
+from .basics import (
+    COLOURS,
+    draw_spectrogram,
+    draw_waveform,
+    listen,
+    player,
+    player_html,
+    png,
+    show,
+    spectrogram_db,
+)
+
+__all__ = [
+    "COLOURS",
+    "draw_spectrogram",
+    "draw_waveform",
+    "listen",
+    "player",
+    "player_html",
+    "png",
+    "show",
+    "spectrogram_db",
+]
