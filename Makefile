@@ -6,11 +6,14 @@ WORKERS ?= 2
 LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training 10_experiments)
 # WORKERS processes share the tests, each with one thread: more threads than cores make each of them slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
+NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test test-all test-asteroid bench bench-diagnosis lint notebooks clean
+.PHONY: lab test test-all test-oldest test-asteroid bench bench-diagnosis lint notebooks clean
 
+# Trusted notebooks show their players; the settings written beside them keep JupyterLab from asking about its news.
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server)
+	$(BIN)/jupyter trust notebooks/*.ipynb
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/00_start_here.ipynb
 
 # Notebooks 05, 07 and 10 train for minutes: make test runs them small, make test-all as committed too.
@@ -18,9 +21,12 @@ test: lint  ## lint, unit tests, every notebook small (papermill) and as committ
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
-test-all: lint  ## the same and the slow proofs
-	$(PYTEST) --dist worksteal $(ARGS)
+test-all: lint test-oldest  ## the same and the slow proofs, the coverage, and the tests with the oldest packages allowed
+	$(PYTEST) --dist worksteal --cov=dprnn_lab --cov-report=term:skip-covered $(ARGS)
 	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
+
+test-oldest: $(VENV)-oldest/ready  ## the tests with the oldest versions that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" tests
 
 test-asteroid: $(VENV)-asteroid/ready  ## compare with the real Asteroid, in an environment of its own
 	$(VENV)-asteroid/bin/python -m pytest -m asteroid tests/asteroid
@@ -42,8 +48,17 @@ $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed, this is ' + sys.version)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test]"
+	@mkdir -p $(VENV)/share/jupyter/lab/settings
+	@echo '$(NO_NEWS)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	@touch $@
 	@echo "$(VENV) is ready."
+
+$(VENV)-oldest/ready: pyproject.toml
+	@echo "Setting up $(VENV)-oldest ..."
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/pip install --quiet --disable-pip-version-check uv
+	$(VENV)-oldest/bin/uv pip install --quiet --python $(VENV)-oldest/bin/python --resolution lowest-direct -e ".[test]"
+	@touch $@
 
 # Asteroid pins releases of what we use that are too old for us: beside it stands what its tests import, no more.
 $(VENV)-asteroid/ready: pyproject.toml
@@ -58,4 +73,4 @@ $(VENV)-asteroid/bench: $(VENV)-asteroid/ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-asteroid build .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-asteroid $(VENV)-oldest build .pytest_cache .ruff_cache

@@ -20,7 +20,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
 LOAD = """
 from dprnn_lab import load_model, separate
-from dprnn_lab.datasets.corpus import data_folder
+from dprnn_lab.files import data_folder
 separate(load_model(data_folder() / "model" / "small.safetensors"), torch.zeros(800) + 0.1)
 """
 
