@@ -3,49 +3,25 @@
 Notebook: 08_evaluation
 """
 
-import base64
-import html
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from torch.utils.data import Dataset
 
+from .. import report_page as html
+from ..audio import SAMPLE_RATE
 from ..files import write_whole
+from ..report_page import markdown_table
 from .forward_cost import COST_SECONDS, system_costs
 from .statistics import compare, worst
 from .systems import make_system
 from .table import separate_with, summarise
 
-__all__ = ["html_page", "markdown_report", "markdown_table", "write_report"]
+__all__ = ["markdown_report", "markdown_table", "write_report"]
 
 MEANS = ("sdr", "sdri", "sir", "sar", "stoi", "pesq", "correlation", "rtf")
-
-
-def markdown_table(table: pd.DataFrame, digits: int = 2) -> str:
-    """A pipe table; numbers rounded, NaN as a dash.
-
-    >>> print(markdown_table(pd.DataFrame({"kind": ["man-woman"], "mean": [9.221]})))
-    | kind | mean |
-    |---|---:|
-    | man-woman | 9.22 |
-    """
-
-    def cell(value) -> str:
-        if pd.isna(value):
-            return "–"
-        # + 0.0: no minus zero
-        return f"{round(value, digits) + 0.0:.{digits}f}" if isinstance(value, float) else str(value)
-
-    numeric = [pd.api.types.is_numeric_dtype(t) for t in table.dtypes]
-    lines = [
-        "| " + " | ".join(map(str, table.columns)) + " |",
-        "|" + "|".join("---:" if n else "---" for n in numeric) + "|",
-    ]
-    lines += [
-        "| " + " | ".join(map(cell, row)) + " |" for row in table.astype(object).itertuples(index=False)
-    ]
-    return "\n".join(lines)
 
 
 def _p_value(p: float) -> str:
@@ -105,7 +81,11 @@ def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> s
 
 
 def write_report(
-    folder: str | Path, table: pd.DataFrame, systems: Mapping[str, str], mixtures: Dataset, players: int = 3
+    folder: str | os.PathLike,
+    table: pd.DataFrame,
+    systems: Mapping[str, str],
+    mixtures: Dataset,
+    players: int = 3,
 ) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` and return their paths.
 
@@ -117,36 +97,21 @@ def write_report(
     """
     folder = Path(folder)
     costs = system_costs(systems, mixtures[0])
-    markdown, page = folder / "report.md", folder / "report.html"
+    markdown, document = folder / "report.md", folder / "report.html"
     write_whole(markdown, markdown_report(table, costs).encode())
-    body = ["<h1>Evaluation</h1>", _histogram(table)]
-    for heading, text, part in _tables(table, costs):
-        body.append(f"<h2>{html.escape(heading)}</h2><p>{html.escape(text)}</p>")
-        body.append(part.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0))
-    body.append(_players(table, systems, mixtures, players))
-    write_whole(page, html_page("Evaluation", body).encode())
-    return markdown, page
+    parts = _histogram(table)
+    for title, text, section in _tables(table, costs):
+        parts += [html.heading(title), html.paragraph(text), html.table(section)]
+    parts += _players(table, systems, mixtures, count=players)
+    write_whole(document, html.page("Evaluation", parts).encode())
+    return markdown, document
 
 
-def html_page(title: str, body: Sequence[str]) -> str:
-    """A whole page that needs nothing beside it: title and body are HTML already."""
-    return _PAGE.format(title=title, body="\n".join(body))
-
-
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}
-td,th{{padding:.2em .8em;text-align:right}}tr:nth-child(even){{background:#f4f4f4}}
-audio{{height:2em;width:14em}}</style>
-{body}
-</html>
-"""
-
-
-def _histogram(table: pd.DataFrame) -> str:
-    """SI-SDRi of the first system, a panel per kind: a mean hides two heaps."""
+def _histogram(table: pd.DataFrame) -> list[str]:
+    """SI-SDRi of the first system, a panel per kind: a mean can hide two clusters."""
     from matplotlib.figure import Figure
 
-    from ..plots import COLOURS, png
+    from ..plots import COLOURS
 
     first = table[table["system"] == table["system"].iloc[0]]
     kinds = list(first["kind"].unique())
@@ -160,31 +125,26 @@ def _histogram(table: pd.DataFrame) -> str:
         axes.axvline(values.mean(), color=COLOURS[2])
         axes.set(title=kind, xlabel="SI-SDRi (dB)")
     panels[0].set_ylabel("mixtures")
-    data = base64.b64encode(png(figure)).decode()
-    name = html.escape(str(first["system"].iloc[0]))
-    return (
-        f"<p>SI-SDRi of {name} by kind; the line is the mean.</p>"
-        f'<img alt="histograms of SI-SDRi by kind" src="data:image/png;base64,{data}">'
-    )
+    return [
+        html.paragraph(f"SI-SDRi of {first['system'].iloc[0]} by kind; the line is the mean."),
+        html.picture(figure, "histograms of SI-SDRi by kind"),
+    ]
 
 
-def _players(table: pd.DataFrame, systems: Mapping[str, str], mixtures: Dataset, count: int) -> str:
-    from ..plots import player
-    from ..separation.in_memory import scale_to_mixture
+def _players(table: pd.DataFrame, systems: Mapping[str, str], mixtures: Dataset, count: int) -> list[str]:
+    """The worst mixtures of the first system, separated again: mixture, sources and outputs."""
+    from ..separation.rescaling import scale_to_mixture
 
     name = table["system"].iloc[0]
     system = make_system(systems[name])
     index = {spec.id: i for i, spec in enumerate(mixtures.specs)}
-    rows = []
+    parts = [html.heading(f"Listen to the worst mixtures of {name}")]
     for row in worst(table[table["system"] == name], count).itertuples():
         mixture, sources, spec = mixtures[index[row.id]]
         estimates = scale_to_mixture(separate_with(system, mixture, sources, spec).detach(), mixture)
         sounds = {"mixture": mixture}
         sounds |= {f"source {i + 1}": s for i, s in enumerate(sources)}
         sounds |= {f"output {i + 1}": s for i, s in enumerate(estimates)}
-        rate = int(getattr(spec, "sample_rate", 8000))
-        cells = "".join(f"<td>{k}<br>{player(v, rate)._repr_html_()}</td>" for k, v in sounds.items())
-        rows.append(
-            f"<p>{html.escape(row.id)}: SI-SDRi {row.si_sdri:.1f} dB</p><table><tr>{cells}</tr></table>"
-        )
-    return f"<h2>Hear the worst of {html.escape(name)}</h2>" + "\n".join(rows)
+        rate = int(getattr(spec, "sample_rate", SAMPLE_RATE))
+        parts += [html.paragraph(f"{row.id}: SI-SDRi {row.si_sdri:.1f} dB"), html.players(sounds, rate)]
+    return parts

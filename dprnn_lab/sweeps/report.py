@@ -3,10 +3,10 @@
 Notebook: 10_experiments
 """
 
-import base64
-import html
 import json
+import os
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,9 +14,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ..evaluation.report import html_page, markdown_table
+from .. import report_page as html
 from ..files import write_whole
 from ..plots import COLOURS, png
+from ..report_page import markdown_table
 from .plan import SEED
 from .summary import reported, summarise_runs
 
@@ -28,7 +29,7 @@ INTERVAL = (
 
 
 def write_report(
-    out: str | Path, table: pd.DataFrame, metric: str | None = None, title: str = "Sweep"
+    out: str | os.PathLike, table: pd.DataFrame, metric: str | None = None, title: str = "Sweep"
 ) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` beside the results and return their paths.
 
@@ -61,10 +62,10 @@ def write_report(
     pictures = [(name, _picture(table, name, varied, metric)) for name in varied] if len(done) else []
     for name, data in pictures:
         write_whole(out / f"{name}.png", data)
-    markdown, page = out / "report.md", out / "report.html"
+    markdown, document = out / "report.md", out / "report.html"
     write_whole(markdown, _markdown(title, intro, metric, sections, pictures, failures, table).encode())
-    write_whole(page, _html(title, intro, metric, sections, pictures, failures, table).encode())
-    return markdown, page
+    write_whole(document, _html(title, intro, metric, sections, pictures, failures, table).encode())
+    return markdown, document
 
 
 def draw_parameter(
@@ -168,26 +169,21 @@ def _markdown(title, intro, metric, sections, pictures, failures, table) -> str:
 
 
 def _html(title, intro, metric, sections, pictures, failures, table) -> str:
-    say = html.escape
-    body = [f"<h1>{say(title)}</h1><p>{say(intro)}</p>"]
-    for heading, text, part in sections:
-        body.append(f"<h2>{say(heading)}</h2><p>{say(text)}</p>")
-        body.append(part.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0))
+    parts = [html.paragraph(intro)]
+    for text, sentence, part in sections:
+        parts += [html.heading(text), html.paragraph(sentence), html.table(part)]
     for name, data in pictures:
-        what = say(f"{metric} over {name}")
-        source = base64.b64encode(data).decode()
-        body.append(f'<h2>{what}</h2><img alt="{what}" src="data:image/png;base64,{source}">')
+        parts += [html.heading(f"{metric} over {name}"), html.picture(data, f"{metric} over {name}")]
     if failures:
-        body.append("<h2>Failed runs</h2><ul>")
-        for f in failures:
-            code = f", which begins <code>{say(f['code'])}</code>" if f["code"] else ""
-            body.append(
-                f'<li><a href="{quote(f["notebook"])}">{say(f["name"])}</a>: {f["cell"]}{code}: {say(f["error"])}</li>'
-            )
-        body.append("</ul>")
-    links = "".join(
-        f'<li><a href="{quote(row.notebook)}">{say(Path(row.notebook).stem)}</a>, {row.status}</li>'
-        for row in table.itertuples()
-    )
-    body.append(f"<h2>The notebooks</h2><ul>{links}</ul>")
-    return html_page(say(title), body)
+        lines = [
+            f"{html.link(f['notebook'], f['name'])}: {f['cell']}"
+            + (f", which begins <code>{escape(f['code'])}</code>" if f["code"] else "")
+            + f": {escape(f['error'])}"
+            for f in failures
+        ]
+        parts += [html.heading("Failed runs"), html.items(lines)]
+    notebooks = [
+        f"{html.link(row.notebook, Path(row.notebook).stem)}, {row.status}" for row in table.itertuples()
+    ]
+    parts += [html.heading("The notebooks"), html.items(notebooks)]
+    return html.page(title, parts)

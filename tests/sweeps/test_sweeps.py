@@ -288,7 +288,9 @@ def test_the_report(finished):
         assert text.count("size%3D3%2Cseed%3D0.ipynb") == 2  # among the failed, and in the list of all
     assert "Sizes &amp; seeds" in page
     assert page.count("data:image/png;base64,") == 1  # one varied parameter
-    for link in re.findall(r'href="([^"]+)"', page):
+    links = re.findall(r"href='([^']+)'", page)
+    assert len(links) == 2 + 4
+    for link in links:
         assert (out / link.replace("%3D", "=").replace("%2C", ",")).is_file()
     assert (out / "size.png").is_file()
     with pytest.raises(ValueError, match="metric is 'sdr': the runs report score"):

@@ -1,0 +1,147 @@
+"""Reports as one self-contained HTML page or notebook output, and their tables in Markdown.
+
+Pictures and sounds are embedded as data, so that a report needs no other file. :func:`page` joins pieces of HTML to a
+document and :func:`fragment` to the output of a notebook cell. The pieces come from :func:`heading`,
+:func:`paragraph`, :func:`table` (a DataFrame), :func:`rows` (a table of HTML cells), :func:`items` (a list),
+:func:`link`, :func:`picture` and :func:`players`. Each function escapes the plain text it is given; ``cells`` and
+``parts`` are HTML already. Attributes stand in single quotes, which ``html.escape`` escapes as well.
+
+Notebook: 08_evaluation
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pandas as pd
+import soundfile
+import torch
+
+from .audio import peak, to_pcm16
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "fragment",
+    "heading",
+    "items",
+    "link",
+    "markdown_table",
+    "page",
+    "paragraph",
+    "picture",
+    "players",
+    "rows",
+    "table",
+]
+
+STYLE = (
+    "body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
+    "td,th{padding:.2em .8em;text-align:right}tr:nth-child(even){background:#f4f4f4}img{max-width:100%}"
+)
+CELL = "text-align:left;vertical-align:top;padding:4px"
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """A whole HTML document; the title is also its first heading."""
+    return (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(title)}</title>\n"
+        f"<style>{STYLE}</style>\n" + "\n".join([heading(title, 1), *parts]) + "\n</html>\n"
+    )
+
+
+def fragment(parts: Iterable[str]) -> str:
+    """HTML for a notebook; all styles are inline, since JupyterLab drops style sheets."""
+    return "<div style='font-family:sans-serif;max-width:60em'>" + "".join(parts) + "</div>"
+
+
+def heading(text: str, level: int = 2) -> str:
+    return f"<h{level}>{escape(text)}</h{level}>"
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+def link(target: str, text: str) -> str:
+    """A link to a file beside the page."""
+    return f"<a href='{quote(target)}'>{escape(text)}</a>"
+
+
+def items(parts: Iterable[str]) -> str:
+    """A list of pieces of HTML."""
+    return "<ul>" + "".join(f"<li>{part}</li>" for part in parts) + "</ul>"
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Numbers with two decimals, NaN as a dash, without the index."""
+    return frame.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0)
+
+
+def rows(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
+    """A left-aligned table: the names of its columns, and for each row its cells as HTML."""
+    head = "".join(f"<th scope='col' style='{CELL}'>{escape(name)}</th>" for name in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td style='{CELL}'>{cell}</td>" for cell in row) + "</tr>" for row in cells
+    )
+    return (
+        "<table style='border-collapse:collapse;width:100%;table-layout:auto;text-align:left'>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def picture(figure: "Figure | bytes", text: str) -> str:
+    """A matplotlib figure, or a PNG file's bytes, with its alternative text."""
+    if not isinstance(figure, bytes):
+        from .plots import png
+
+        figure = png(figure)
+    data = base64.b64encode(figure).decode()
+    return f"<img alt='{escape(text)}' style='max-width:100%' src='data:image/png;base64,{data}'>"
+
+
+def players(sounds: Mapping[str, torch.Tensor], sample_rate: int) -> str:
+    """A row of players, one for each named sound ``[T]``, embedded as 16-bit WAV.
+
+    Sounds keep their level; one with a peak over 1 is scaled to 1, so that it does not clip.
+    """
+    cells = "".join(
+        f"<div style='flex:1 1 0;min-width:180px'>{escape(name)}<br>{_player(name, samples, sample_rate)}</div>"
+        for name, samples in sounds.items()
+    )
+    return f"<div style='display:flex;flex-wrap:wrap'>{cells}</div>"
+
+
+def _player(name: str, samples: torch.Tensor, sample_rate: int) -> str:
+    samples, file = samples.detach().cpu().float(), io.BytesIO()
+    pcm = to_pcm16(samples / max(peak(samples), 1.0))
+    soundfile.write(file, pcm.numpy(), sample_rate, format="WAV", subtype="PCM_16")
+    data = base64.b64encode(file.getvalue()).decode()
+    return f"<audio controls aria-label='{escape(name)}' style='width:100%' src='data:audio/wav;base64,{data}'></audio>"
+
+
+def markdown_table(frame: pd.DataFrame, digits: int = 2) -> str:
+    """A pipe table; numbers rounded, NaN as a dash.
+
+    >>> print(markdown_table(pd.DataFrame({"kind": ["man-woman"], "mean": [9.221]})))
+    | kind | mean |
+    |---|---:|
+    | man-woman | 9.22 |
+    """
+
+    def cell(value) -> str:
+        if pd.isna(value):
+            return "–"
+        # + 0.0: no minus zero
+        return f"{round(value, digits) + 0.0:.{digits}f}" if isinstance(value, float) else str(value)
+
+    rule = "|".join("---:" if pd.api.types.is_numeric_dtype(t) else "---" for t in frame.dtypes)
+    lines = ["| " + " | ".join(map(str, frame.columns)) + " |", f"|{rule}|"]
+    lines += [
+        "| " + " | ".join(map(cell, row)) + " |" for row in frame.astype(object).itertuples(index=False)
+    ]
+    return "\n".join(lines)
