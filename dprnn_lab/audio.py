@@ -1,7 +1,7 @@
-"""Where samples enter and leave: files, sample rates, channels, levels.
+"""Samples enter and leave: audio files, sample rates, channels, levels.
 
-Samples are float32 between -1 and 1, files are read and written with soundfile (WAV, FLAC, Ogg, Opus, raw
-GSM and more), rates are changed with torchaudio's windowed-sinc resampler.
+Samples are float32 from -1 to 1. soundfile reads and writes files (WAV, FLAC, Ogg, Opus, raw GSM and more),
+torchaudio's windowed-sinc resampler changes rates.
 
 Notebook: 04_data
 """
@@ -13,21 +13,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 
 __all__ = [
+    "AUDIO_ENDINGS",
+    "LOSSLESS_ENDINGS",
     "SAMPLE_RATE",
     "AudioError",
     "as_samples",
+    "audio_files",
     "check_finite",
     "check_suits",
+    "clipped_share",
+    "correlation",
     "peak",
     "read_audio",
     "read_mono",
     "resample",
+    "rms",
     "rms_db",
     "to_mono",
     "to_pcm16",
@@ -35,10 +42,16 @@ __all__ = [
 ]
 
 SAMPLE_RATE = 8000  # Hz, of the bundled speech and models
-LOSSLESS_ENDINGS = {".wav", ".flac"}
+PEAK = 0.9  # that mixtures and estimates are scaled to, below the 1.0 at which PCM clips
+LOSSLESS_ENDINGS = frozenset({".wav", ".flac"})  # of corpora and data sets
+# Of formats whose header says all; soundfile names a format by one of its endings.
+AUDIO_ENDINGS = frozenset(
+    {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw", ".mat4", ".mat5"}
+    | {".aif", ".oga", ".opus", ".wave", ".gsm", ".sph"}
+)
 MONO_MODES = ("mean", "left", "right")
 LARGEST_FILTER = (
-    10_000_000  # taps over all phases: from 44 100 to 8 000 Hz 35 thousand, from 44 101 350 million
+    10_000_000  # taps over all phases: 44 100 to 8000 Hz needs 35 thousand, 44 101 Hz 350 million
 )
 
 
@@ -60,7 +73,7 @@ def read_audio(path: str | os.PathLike) -> tuple[torch.Tensor, int]:
 
 
 def read_mono(path: str | os.PathLike, sample_rate: float, *, resample: bool = False) -> torch.Tensor:
-    """Read a file of one channel as float32 ``[T]`` at a rate in Hz; nothing is converted unasked.
+    """Read a file of one channel as float32 ``[T]`` at a rate in Hz.
 
     Args:
         resample: convert a file that is at another rate.
@@ -71,6 +84,12 @@ def read_mono(path: str | os.PathLike, sample_rate: float, *, resample: bool = F
     samples, rate = read_audio(path)
     check_format(path, len(samples), rate, sample_rate, resample)
     return samples[0] if rate == sample_rate else _resampler(*rate_ratio(rate, sample_rate))(samples[0])
+
+
+@lru_cache(maxsize=128)
+def read_mono_cached(path: Path, sample_rate: float, resample: bool = False) -> torch.Tensor:
+    """:func:`read_mono` that keeps the 128 files used last in memory; do not change the tensor in place."""
+    return read_mono(path, sample_rate, resample=resample)
 
 
 def check_format(
@@ -87,15 +106,15 @@ def check_format(
 
 @lru_cache(maxsize=16)
 def _resampler(from_rate: int, to_rate: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A kept filter: making one takes longer than using it on an utterance."""
-    import torchaudio.transforms  # a tenth of a second, for those who need it
+    """A cached filter: to make one takes longer than to resample an utterance with it."""
+    import torchaudio.transforms  # imported here: it takes 0.1 s
 
     return torchaudio.transforms.Resample(from_rate, to_rate)
 
 
 @contextmanager
 def opened(path: str | os.PathLike) -> Iterator[soundfile.SoundFile]:
-    """An audio file opened for reading; what soundfile says against it inside becomes an AudioError."""
+    """An audio file opened for reading; an error of soundfile inside the block becomes an AudioError."""
     path = Path(path)
     if not path.is_file():
         raise AudioError(f"{path}: no such file; give the path of an audio file")
@@ -111,10 +130,17 @@ def opened(path: str | os.PathLike) -> Iterator[soundfile.SoundFile]:
         ) from error
 
 
-def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int) -> Path:
-    """Write ``[T]`` or ``[channels, T]`` as 16-bit PCM; the format follows the file's ending.
+def audio_files(folder: str | os.PathLike, recursive: bool = False) -> list[Path]:
+    """The .wav and .flac files of a folder, sorted; ``recursive``: of its subfolders too."""
+    folder = Path(folder)
+    inside = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(f for f in inside if f.suffix.lower() in LOSSLESS_ENDINGS and f.is_file())
 
-    The file appears whole or not at all: it is written beside its place under another name, then renamed.
+
+def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int) -> Path:
+    """Write ``[T]`` or ``[channels, T]`` as 16-bit PCM; the file's ending selects the format.
+
+    The write is atomic: to a temporary file in the same folder, which is then renamed.
 
     Raises:
         AudioError: samples over 1 (they would clip), NaN or infinite, or an ending that soundfile does not know.
@@ -124,9 +150,9 @@ def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int
     check_finite(samples, str(path))
     if samples.dim() not in (1, 2) or not samples.numel():
         raise AudioError(f"{path}: samples have shape {list(samples.shape)}, expected [T] or [channels, T]")
-    if samples.abs().max() > 1:
+    if peak(samples) > 1:
         raise AudioError(
-            f"{path}: the peak is {float(samples.abs().max()):.2f}, PCM files end at 1.00 and would clip; "
+            f"{path}: the peak is {peak(samples):.2f}, PCM files end at 1.00 and would clip; "
             "scale the samples down first (dprnn_lab.separate does it by default)"
         )
     kind = path.suffix.lstrip(".").upper()
@@ -144,23 +170,23 @@ def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int
             f"{error.error_string} Use .wav, and a sample rate above 0"
         ) from error
     finally:
-        scratch.unlink(missing_ok=True)  # gone already when all went well
+        scratch.unlink(missing_ok=True)  # absent after a successful rename
     return path
 
 
 def to_pcm16(samples: torch.Tensor) -> torch.Tensor:
-    """Samples of -1 to 1 as int16, rounded (libsndfile rounds for FLAC and cuts off for WAV); louder ones clip."""
+    """Samples of -1 to 1 as int16, rounded (libsndfile rounds for FLAC and truncates for WAV); louder ones clip."""
     return (samples * 2**15).round().clamp(-(2**15), 2**15 - 1).to(torch.int16)
 
 
-def as_samples(value, name: str) -> torch.Tensor:
-    """An array or tensor of any shape as float32 on the CPU; int16 and int32 are divided to lie in -1 to 1.
+def as_samples(value: Any, name: str) -> torch.Tensor:
+    """An array or tensor of any shape as float32 on the CPU; int16 and int32 are scaled to -1 to 1.
 
     Raises:
         AudioError: numbers of another kind.
     """
     if isinstance(value, np.ndarray):
-        # A copy: torch takes neither reversed arrays nor another machine's byte order.
+        # A copy: torch takes neither negative strides nor a foreign byte order.
         value = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
     samples = torch.as_tensor(value).detach().cpu()
     scale = {torch.int16: 2**15, torch.int32: 2**31}.get(samples.dtype)
@@ -171,18 +197,22 @@ def as_samples(value, name: str) -> torch.Tensor:
 
 
 def resample(samples: torch.Tensor, from_rate: float, to_rate: float) -> torch.Tensor:
-    """Change the sample rate (Hz) along the last axis; nothing is done when the rates are equal."""
+    """Change the sample rate (Hz) along the last axis; equal rates return ``samples`` itself.
+
+    Raises:
+        AudioError: a rate of 0 or less, or a ratio that :func:`rate_ratio` refuses.
+    """
     if from_rate <= 0 or to_rate <= 0:
         raise AudioError(f"sample rates are {from_rate} and {to_rate} Hz: both must be above 0")
     if from_rate == to_rate:
         return samples
-    import torchaudio.functional  # a tenth of a second, for those who need it
+    import torchaudio.functional  # imported here: it takes 0.1 s
 
     return torchaudio.functional.resample(samples, *rate_ratio(from_rate, to_rate))
 
 
 def rate_ratio(from_rate: float, to_rate: float) -> tuple[int, int]:
-    """Two rates (Hz) in lowest terms: so many samples become so many.
+    """Two rates (Hz) in lowest terms: the first number of samples is resampled to the second.
 
     Raises:
         AudioError: the terms are so large that a filter between the rates would not fit in memory.
@@ -202,9 +232,12 @@ def rate_ratio(from_rate: float, to_rate: float) -> tuple[int, int]:
 
 
 def to_mono(samples: torch.Tensor, mode: str) -> torch.Tensor:
-    """``[channels, T]`` to ``[T]``: the mean of the channels, or the left or right one.
+    """``[channels, T]`` to ``[T]``: the "mean" of the channels, or the "left" or "right" one.
 
-    The mean of two channels in opposite phase is silence, which is why nobody should do this unasked.
+    Channels of opposite polarity cancel in the mean, so the caller must choose.
+
+    Raises:
+        AudioError: another shape or mode, or "right" of a single channel.
     """
     if samples.dim() != 2:
         raise AudioError(f"samples have shape {list(samples.shape)}, expected [channels, T]")
@@ -217,14 +250,38 @@ def to_mono(samples: torch.Tensor, mode: str) -> torch.Tensor:
     return samples[0 if mode == "left" else 1]
 
 
+def rms(samples: torch.Tensor) -> torch.Tensor:
+    """Root mean square along the last axis."""
+    return samples.square().mean(-1).sqrt()
+
+
 def rms_db(samples: torch.Tensor) -> torch.Tensor:
     """Root mean square along the last axis in dB relative to full scale (dBFS); -120 for silence."""
-    return 20 * torch.log10(samples.square().mean(-1).sqrt().clamp(min=1e-6))
+    return 20 * torch.log10(rms(samples).clamp(min=1e-6))
 
 
 def peak(samples: torch.Tensor) -> float:
-    """Largest absolute sample."""
+    """Largest absolute sample; 0 without samples."""
     return float(samples.abs().max()) if samples.numel() else 0.0
+
+
+def clipped_share(samples: torch.Tensor) -> torch.Tensor:
+    """Share of samples that are clipped, along the last axis: at the maximum or minimum, in runs of two and more.
+
+    >>> clipped_share(torch.tensor([0.0, 0.5, 1.0, 1.0, 1.0, -0.2, -1.0, 0.3]))
+    tensor(0.2500)
+    """
+    high, low = samples.amax(-1, keepdim=True), samples.amin(-1, keepdim=True)
+    at_high = (samples >= 0.9999 * high) & (high > 0)
+    at_low = (samples <= 0.9999 * low) & (low < 0)
+    runs = (at_high[..., 1:] & at_high[..., :-1]) | (at_low[..., 1:] & at_low[..., :-1])
+    return runs.sum(-1) / samples.shape[-1]
+
+
+def correlation(signals: torch.Tensor, undefined: float = math.nan) -> float:
+    """Pearson correlation of the first two of ``[S, T]``; ``undefined`` where one is constant, or there is only one."""
+    value = float(torch.corrcoef(signals[:2])[0, 1]) if len(signals) > 1 else math.nan
+    return undefined if math.isnan(value) else value
 
 
 def check_finite(samples: torch.Tensor, name: str) -> None:
@@ -240,7 +297,7 @@ def check_finite(samples: torch.Tensor, name: str) -> None:
 def check_suits(
     name: str, channels: int, rate: float, model_rate: float, mono: str | None, resample: bool
 ) -> None:
-    """Raise an AudioError that names the option, where channels or rate would have to be changed unasked."""
+    """Raise an AudioError for channels or a rate that the model does not take, naming the option that converts them."""
     if channels > 1 and mono is None:
         raise AudioError(
             f"{name} has {channels} channels, the model takes one: choose mono='mean', 'left' or 'right' "

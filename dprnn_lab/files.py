@@ -1,4 +1,4 @@
-"""Writing a file so that nobody ever finds half of it, and a folder so that it holds one thing.
+"""Atomic file writes; a results folder guarded against other settings; the data folder.
 
 Notebook: 05_training
 """
@@ -8,40 +8,41 @@ import os
 import secrets
 from pathlib import Path
 
-__all__ = ["claim", "data_folder", "write_whole"]
+__all__ = ["check_or_write_settings", "data_folder", "write_whole"]
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file that appears whole or not at all, and make its folder where there is none."""
+def write_whole(path: str | os.PathLike, content: bytes) -> Path:
+    """Write a file atomically, through a temporary file beside it; missing folders are made."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         scratch.write_bytes(content)
         os.replace(scratch, path)
     finally:
-        scratch.unlink(missing_ok=True)  # gone already when all went well
+        scratch.unlink(missing_ok=True)  # absent after a successful rename
     return path
 
 
-def claim(folder: Path, settings: dict) -> list[str]:
-    """Keep in ``folder/settings.json`` what a folder of results is for.
+def check_or_write_settings(folder: str | os.PathLike, settings: dict) -> list[str]:
+    """Write the settings of a folder of results to ``settings.json``, or compare them with those already there.
 
     Returns:
-        The names of the settings that an earlier claim had otherwise: the folder is another's then, and left alone.
+        The names of the settings that differ from the folder's; nothing is written then.
     """
-    file = folder / "settings.json"
+    file = Path(folder) / "settings.json"
     if not file.is_file():
         write_whole(file, json.dumps(settings, indent=1).encode())
         return []
-    before = json.loads(file.read_text(encoding="utf-8"))
-    return [key for key in settings if before.get(key) != settings[key]]
+    present = json.loads(file.read_text(encoding="utf-8"))
+    return [key for key in settings if present.get(key) != settings[key]]
 
 
 def data_folder() -> Path:
     """The repository's ``data`` folder, or the one named by the environment variable DPRNN_LAB_DATA.
 
     Raises:
-        FileNotFoundError: it is not where it should be.
+        FileNotFoundError: it has no ``speech/metadata.csv``.
     """
     folder = Path(os.environ.get("DPRNN_LAB_DATA") or Path(__file__).resolve().parents[1] / "data")
     if not (folder / "speech" / "metadata.csv").is_file():

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..datasets.disk_mixtures import DiskMixtures
 from ..datasets.mixing import FixedMixtures
-from ..files import claim, write_whole
+from ..files import check_or_write_settings, write_whole
 from .scores import check_metrics
 from .systems import fingerprint, make_system
 from .table import mixture_scores, score_item
@@ -100,7 +100,7 @@ def evaluate_to(
         "mixtures": _digest(mixtures.specs),
         "metrics": list(metrics),
     }
-    changed = claim(folder, settings)
+    changed = check_or_write_settings(folder, settings)
     if changed:
         raise ValueError(
             f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"

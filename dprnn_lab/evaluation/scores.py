@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import fast_bss_eval
 import torch
 
+from ..audio import correlation
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 
 __all__ = ["METRICS", "check_metrics", "score", "score_mixture"]
@@ -70,9 +71,7 @@ def score(
         "si_sdr_in": before["si_sdr"],
         "si_sdri": -float(losses[0]) - before["si_sdr"],
     }
-    scores["correlation"] = (
-        float(torch.corrcoef(estimates[:2])[0, 1].abs()) if len(estimates) > 1 else math.nan
-    )
+    scores["correlation"] = abs(correlation(estimates))
     if "bss" in metrics:
         sdr, sir, sar = _bss(estimates, sources)
         scores |= {"sdr": sdr, "sdri": sdr - before["sdr"], "sir": sir, "sar": sar}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..audio import read_audio
+from ..audio import correlation, read_audio
 from ..checkpoint import load_model
 from ..diagnosis import CATALOGUE, Report
 from ..diagnosis.evidence import best_order
@@ -202,7 +202,7 @@ def _of_recording(case: Case) -> Outcome:
     peaks = ", ".join(f"{float(p):.3g}" for p in outputs.abs().amax(-1))
     facts["outputs' peaks"] = peaks
     if len(outputs) > 1:
-        facts["correlation of the outputs"] = f"{float(torch.corrcoef(outputs[:2])[0, 1].nan_to_num()):.2f}"
+        facts["correlation of the outputs"] = f"{correlation(outputs, undefined=0.0):.2f}"
     mixture, known = _mono(samples), case.truth if case.references is None else case.references
     gained = None
     if case.speakers in (None, len(outputs)) and known is not None and known.shape == outputs.shape:

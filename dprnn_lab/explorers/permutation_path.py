@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..audio import correlation
 from ..loss import pairwise_neg_sisdr
 
 __all__ = ["PITState", "describe", "judge_estimates", "morph", "order_name", "stage", "trace_path"]
@@ -64,8 +65,7 @@ def judge_estimates(estimates: torch.Tensor, targets: torch.Tensor) -> PITState:
     matrix = pairwise_neg_sisdr(estimates[None], targets[None])[0]
     orders = tuple(itertools.permutations(range(len(targets))))
     losses = tuple(float(np.mean([matrix[i, j] for j, i in enumerate(order)])) for order in orders)
-    correlation = float(torch.corrcoef(estimates[:2])[0, 1].nan_to_num())
-    return PITState(matrix, orders, losses, int(np.argmin(losses)), correlation)
+    return PITState(matrix, orders, losses, int(np.argmin(losses)), correlation(estimates, undefined=0.0))
 
 
 def morph(

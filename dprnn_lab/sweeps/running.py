@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from ..files import claim, write_whole
+from ..files import check_or_write_settings, write_whole
 from .failure import what_failed
 from .plan import REPORT, Run, digest, notebook_parameters, plan
 
@@ -63,7 +63,7 @@ def sweep(
     notebook, out = Path(notebook).resolve(), Path(out).resolve()
     runs = plan(notebook, grid, seeds)
     axes = {name: list(dict.fromkeys(run.parameters[name] for run in runs)) for name in runs[0].parameters}
-    changed = claim(out, {"notebook": digest(notebook), "grid": axes})
+    changed = check_or_write_settings(out, {"notebook": digest(notebook), "grid": axes})
     if changed:
         raise ValueError(
             f"{out} holds a sweep with another {' and another '.join(changed)}: choose another folder, or delete it"
