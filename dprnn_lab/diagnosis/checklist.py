@@ -11,14 +11,14 @@ __all__ = ["checklist"]
 
 HEAD = """# Why does it not separate? A checklist
 
-From top to bottom: what stands higher can cause what stands lower. The machine goes through the same list:
-`dprnn-lab diagnose --checkpoint model.ckpt --mixture talk.wav`, or `diagnose(...)` in Python. Each name leads to
-the scene in which the failure is made, heard and mended.
+Work from top to bottom: an entry can cause those below it. `diagnose(...)` in Python, or
+`dprnn-lab diagnose --checkpoint model.ckpt --mixture talk.wav`, checks the same list. Each name links to the
+notebook section that reproduces the failure, plays it and fixes it.
 """
 
 
 def checklist() -> str:
-    """Markdown, made from :data:`~dprnn_lab.diagnosis.catalogue.CATALOGUE` and nothing else."""
+    """Markdown, made from :data:`~dprnn_lab.diagnosis.catalogue.CATALOGUE` alone."""
     lines = [HEAD]
     for group, title in GROUPS.items():
         lines += [

@@ -1,9 +1,11 @@
-"""A checkpoint file as a patient: how far can it be read, and what is in it?
+"""How far a checkpoint file can be read, and what it holds.
 
 Notebook: 06_failures_at_inference
 """
 
+import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,14 +22,14 @@ __all__ = ["CheckpointFile", "examine"]
 
 @dataclass
 class CheckpointFile:
-    """What can be said about one file; each stage is there if the one before it was passed."""
+    """The stages of reading one file; each is filled in if the one before it succeeded."""
 
     path: Path
     foreign: list[str] = field(default_factory=list)  # functions and classes that its pickle names
     read_error: str = ""
-    keys: list[str] = field(default_factory=list)  # the file's own names
+    keys: list[str] = field(default_factory=list)  # names in the file
     name_error: str = ""
-    tensors: dict[str, torch.Tensor] = field(default_factory=dict)  # under our names
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)  # under this package's names
     build_error: str = ""
     report: LoadReport | None = None
 
@@ -37,8 +39,8 @@ class CheckpointFile:
         return self.report is not None and not self.report.problems()
 
 
-def examine(path, config: dict) -> CheckpointFile:
-    """Read as far as possible; nothing in the file is run.
+def examine(path: str | os.PathLike, config: Mapping) -> CheckpointFile:
+    """Read as far as possible, without running any code in the file.
 
     Raises:
         CheckpointError: there is no such file.
@@ -46,7 +48,7 @@ def examine(path, config: dict) -> CheckpointFile:
     """
     file = CheckpointFile(locate(path))
     if not file.path.is_file():
-        read_file(file.path)  # says what is wrong with the path
+        read_file(file.path)  # raises the error for this path
     try:
         contents = read_file(file.path)
     except CheckpointError as error:

@@ -1,79 +1,81 @@
-"""Ask every check, in the order of suspicion, and put the answers in the order of a report.
+"""Run every check in the order of suspicion, and sort the findings for the report.
 
 Notebook: 06_failures_at_inference
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from .catalogue import CATALOGUE, STATES, Finding
+import pandas as pd
+from torch import nn
+
+from .catalogue import CATALOGUE
 from .checks import CHECKS
 from .evidence import Evidence
+from .finding import STATES, Finding
+from .inputs import FilePath, Inputs, Samples
 from .report import Report
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "sort_findings"]
 
 
 def diagnose(
-    model=None,
-    mixture=None,
-    sample_rate=None,
-    references=None,
-    estimates=None,
+    model: FilePath | nn.Module | None = None,
+    mixture: FilePath | Samples | None = None,
+    sample_rate: float | None = None,
+    references: Samples | None = None,
+    estimates: Samples | None = None,
     *,
-    checkpoint=None,
-    config=None,
-    speakers=None,
-    reported=None,
-    run=None,
-    batch=None,
-    loss=None,
-    data=None,
-    scores=None,
+    checkpoint: FilePath | None = None,
+    config: Mapping | None = None,
+    speakers: int | None = None,
+    reported: float | None = None,
+    run: FilePath | pd.DataFrame | None = None,
+    batch: Sequence[Samples] | None = None,
+    loss: Callable | None = None,
+    data: FilePath | Mapping[str, Sequence] | None = None,
+    scores: FilePath | pd.DataFrame | Mapping | Samples | None = None,
 ) -> Report:
-    """Why does it not separate? Bring what you have; each piece decides more.
+    """Why does it not separate? Give whatever you have; each input decides more checks.
 
     Args:
-        model: a checkpoint (path or hub id), or a live model of ours or Asteroid's. Files are read safely.
+        model: a checkpoint (path or hub id), or a live model of this package or Asteroid. No code in a file is run.
         mixture: a path, or samples ``[T]`` or ``[channels, T]``, floating point in -1 to 1 or int16, int32.
-        sample_rate: of ``mixture`` in Hz; a file knows its own. None for samples: the model's rate is assumed,
-            and other rates are tried.
+        sample_rate: of ``mixture`` in Hz; a file has its own. None for samples: the model's rate is assumed, and
+            other rates are tried.
         references: the true sources, ``[S, T]`` or a list of paths.
-        estimates: what you got, ``[S, T]`` or a list of paths: what was done after the model is looked at too.
-        checkpoint: the file that a live ``model`` was loaded from.
+        estimates: the outputs you got, ``[S, T]`` or a list of paths: checks the steps after the model too.
+        checkpoint: the file from which a live ``model`` was loaded.
         config: the arguments that you pass to ``load_model`` beside the path.
-        speakers: how many people you hear in the mixture.
+        speakers: the number of people in the mixture.
         reported: the SI-SDR or loss (dB) that your own code reports.
         run: the folder of a training run (``curves/version_N/metrics.csv``, ``checkpoints/``), a CSV file or a
             table with the columns ``step, train_loss, valid_loss, grad_norm, si_sdri_<kind>``.
-        batch: ``(mixtures [B, T], sources [B, S, T])`` as your training gets them.
-        loss: your loss function, ``loss(estimates [B, S, T], sources [B, S, T])``; it is called with probes.
+        batch: ``(mixtures [B, T], sources [B, S, T])`` as your training receives them.
+        loss: your loss function, ``loss(estimates [B, S, T], sources [B, S, T])``; it is called with probe signals.
         data: lists of training and test material: see :func:`dprnn_lab.diagnosis.training_evidence.read_data`.
-        scores: of single examples: a table of :func:`dprnn_lab.evaluation.evaluate`, its ``scores.csv`` or the folder
-            with it, or SI-SDRi as arrays, ``{kind: [...]}``; when None, those of the last validation in the run's
-            folder.
+        scores: of single examples: a table of :func:`dprnn_lab.evaluation.evaluate`, its ``scores.csv`` or the
+            folder with it, or SI-SDRi (dB) as arrays, ``{kind: [...]}``; None for those of the last validation in
+            the run's folder.
 
     Returns:
-        A :class:`Report`: ``report.findings``, likeliest cause first; it prints, shows in a notebook, and has
+        A :class:`Report`: ``report.findings``, likeliest cause first. It prints, displays in a notebook, and has
         ``to_json()``.
 
     Raises:
-        CheckpointError, AudioError: no such file; a thing that is no audio at all.
-        TypeError: something else than what is asked for.
+        CheckpointError, AudioError: no such file; a file or array that is not audio.
+        TypeError, ValueError: an input of the wrong type, or without content.
     """
-    evidence = Evidence(
-        model, mixture, sample_rate, references, estimates,
-        checkpoint=checkpoint, config=config, speakers=speakers, reported=reported,
-        run=run, batch=batch, loss=loss, data=data, scores=scores,
-    )  # fmt: skip
+    evidence = Evidence(Inputs(**locals()))  # the arguments, by name
     for name in CATALOGUE:
-        evidence.found[name] = _ask(name, evidence)
-    return Report(_sorted(list(evidence.found.values())), evidence)
+        evidence.found[name] = _run_check(name, evidence)
+    return Report(sort_findings(list(evidence.found.values())), evidence)
 
 
-def _ask(name: str, evidence: Evidence) -> Finding:
+def _run_check(name: str, evidence: Evidence) -> Finding:
     try:
         return CHECKS[name](evidence)
-    except Exception as error:  # one check that stumbles over strange input must not hide the others' answers
+    except Exception as error:  # one check that fails on unusual input must not hide the other findings
         return Finding(
             name,
             "undecided",
@@ -83,17 +85,19 @@ def _ask(name: str, evidence: Evidence) -> Finding:
         )
 
 
-def _sorted(findings: list[Finding]) -> list[Finding]:
-    """By state, then causes before what they explain and before symptoms, then by suspicion."""
+def sort_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """By state, then causes before their consequences and symptoms, then by suspicion.
+
+    A symptom that no check explained is explained by the first cause.
+    """
     order = list(CATALOGUE)
     causes = [f.id for f in findings if f.state == "fail" and not f.entry.symptom and not f.explained_by]
-    causes.sort(key=order.index)
-    settled = []
-    for finding in findings:
-        if finding.bad and finding.entry.symptom and causes and not finding.explained_by:
-            finding = replace(finding, explained_by=causes[0])
-        settled.append(finding)
+    cause = min(causes, key=order.index, default=None)
+    resolved = [
+        replace(f, explained_by=cause) if f.bad and f.entry.symptom and not f.explained_by else f
+        for f in findings
+    ]
     return sorted(
-        settled,
+        resolved,
         key=lambda f: (STATES.index(f.state), f.explained_by is not None, f.entry.symptom, order.index(f.id)),
     )

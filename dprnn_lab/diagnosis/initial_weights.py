@@ -1,11 +1,10 @@
-"""Which layers of a network are still at their random start? The numbers themselves tell.
+"""Which layers of a network still have their random initial values, judged from the values alone.
 
-PyTorch draws the weights and biases of LSTM, GRU, linear and convolution layers uniformly between -k and k, k
-being 1/sqrt(hidden units) or 1/sqrt(inputs). Such a layer has no number beyond k, some close to it, and a mean
-square of k^2 / 3 within chance. Training moves some numbers over the bound and changes the mean square; a
-layer that still fits all three was not loaded, and was not trained. Norms start at gains of exactly one and
-biases of exactly zero, PReLU at 0.25, the filters of the encoder and decoder as Gaussian noise (Glorot and
-Bengio, 2010).
+PyTorch draws the weights and biases of LSTM, GRU, linear and convolution layers uniformly between -k and k, with
+k = 1/sqrt(hidden units) or 1/sqrt(inputs). Such a layer has no value beyond k, some close to it, and a mean square
+of k^2 / 3 within chance. Training moves some values over the bound and changes the mean square: a layer that still
+meets all three conditions was neither loaded nor trained. Norms start with gains of exactly one and biases of
+exactly zero, PReLU at 0.25, the filters of encoder and decoder as Gaussian noise (Glorot and Bengio, 2010).
 
 Notebook: 06_failures_at_inference
 """
@@ -18,39 +17,39 @@ from torch import nn
 
 __all__ = ["Layer", "layers"]
 
-SIGMAS = 5  # of chance: one random layer in two million would be missed for its mean square
-FEWEST = 32  # numbers that a layer must have for its distribution to say anything
+SIGMAS = 5  # tolerance of the mean square: one random layer in two million lies outside
+MIN_NUMBERS = 32  # parameters: with fewer, the distribution says nothing
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer's parameters and what they look like."""
+    """One layer's parameters, and whether they look initial."""
 
     name: str
     kind: str  # "uniform", "gaussian" or "constant" (norms, PReLU): how such a layer starts
     numbers: int
-    fresh: bool  # still at its random start
-    dead: bool  # a weight of one value throughout, where it should not be
+    fresh: bool  # with its initial values
+    dead: bool  # a weight matrix of one value throughout
     finite: bool
 
 
 def layers(model: nn.Module) -> list[Layer]:
-    """Every layer whose start is known, ours or Asteroid's, in the order of the model."""
+    """Every layer whose initialisation is known, of this package or Asteroid, in the order of the model."""
     found = []
     for name, module in model.named_modules():
         own = {n: p.detach() for n, p in module.named_parameters(recurse=False)}
         if own:
-            layer = _look(name, module, own)
+            layer = _describe(name, module, own)
             if layer is not None:
                 found.append(layer)
     return found
 
 
-def _look(name: str, module: nn.Module, own: dict[str, torch.Tensor]) -> Layer | None:
+def _describe(name: str, module: nn.Module, own: dict[str, torch.Tensor]) -> Layer | None:
     numbers = sum(p.numel() for p in own.values())
     flat = torch.cat([p.flatten().double() for p in own.values()])
     finite = bool(flat.isfinite().all())
-    matrices = [p for p in own.values() if p.dim() > 1 and p.numel() >= FEWEST]
+    matrices = [p for p in own.values() if p.dim() > 1 and p.numel() >= MIN_NUMBERS]
     dead = any(bool((p == p.flatten()[0]).all()) for p in matrices)
     if isinstance(module, nn.RNNBase):
         kind, fresh = "uniform", _uniform(flat, 1 / math.sqrt(module.hidden_size))
@@ -70,22 +69,24 @@ def _look(name: str, module: nn.Module, own: dict[str, torch.Tensor]) -> Layer |
 
 
 def _uniform(numbers: torch.Tensor, bound: float) -> bool:
-    """Whether these may be uniform draws from -bound to bound."""
+    """Whether these can be uniform draws from -bound to bound."""
     count = len(numbers)
     largest = float(numbers.abs().max())
     # The largest of n draws is below (1 - c) of the bound with probability (1 - c)^n. Half precision rounds.
-    if count < FEWEST or largest > bound * 1.001 or largest < bound * (1 - max(1e-3, 20 / count)):
+    if count < MIN_NUMBERS or largest > bound * 1.001 or largest < bound * (1 - max(1e-3, 20 / count)):
         return False
     chance = bound**2 * math.sqrt(4 / 45 / count)
     return abs(float(numbers.square().mean()) - bound**2 / 3) < SIGMAS * chance
 
 
 def _gaussian(filters: torch.Tensor) -> bool:
-    """Whether ``[N, 1, K]`` may be noise of Glorot's variance, each tap drawn by itself."""
+    """Whether ``[N, 1, K]`` can be independent draws of noise with Glorot's variance."""
     count = filters.numel()
     n_filters, kernel_size = filters.shape[0], filters.shape[-1]
     variance = 2 / (kernel_size + n_filters * kernel_size)
-    if count < FEWEST or abs(float(filters.square().mean()) / variance - 1) > SIGMAS * math.sqrt(2 / count):
+    if count < MIN_NUMBERS or abs(float(filters.square().mean()) / variance - 1) > SIGMAS * math.sqrt(
+        2 / count
+    ):
         return False
     if kernel_size < 2:
         return True

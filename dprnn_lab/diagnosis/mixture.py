@@ -1,4 +1,4 @@
-"""The mixture as the user has it, and the same mended so that a model can be judged on it.
+"""The mixture as the user has it, and a cleaned version on which a model can be judged.
 
 Notebook: 06_failures_at_inference
 """
@@ -12,66 +12,70 @@ import torch
 
 from ..audio import AudioError, as_samples, read_audio, resample
 
-__all__ = ["Sound", "as_signals", "as_tensor", "read_sound"]
+__all__ = ["Recording", "as_signals", "as_tensor", "read_recording"]
 
-MOST_CHANNELS = 8
-NOTHING = 1e-5  # peak, -100 dBFS: below the last bit of 16
-FULL_SCALE = 1.5  # floating-point samples beyond are no audio in -1 to 1
+MAX_CHANNELS = 8
+SILENT_PEAK = 1e-5  # -100 dBFS: below the last bit of 16
+FAINT_PEAK = 1e-3  # -60 dBFS: near the EPS in the model's norms
+MAX_PEAK = 1.5  # floating-point samples beyond are not audio in -1 to 1
 
 
 @dataclass
-class Sound:
-    """Samples ``[channels, T]`` float32 as they came, their rate, and whether anybody said that rate."""
+class Recording:
+    """Samples ``[channels, T]`` float32 as given, their rate, and how that rate is known."""
 
     samples: torch.Tensor
-    rate: float
+    rate: float  # Hz
     rate_from: str  # "file", "given" or "assumed"
-    transposed: bool = False  # it came as [T, channels]
-    steps: list[str] = field(default_factory=list)  # what :meth:`mended` did
+    transposed: bool = False  # given as [T, channels]
+    steps: list[str] = field(default_factory=list)  # of :meth:`cleaned`, in words
 
-    def mended(self, rate: float) -> torch.Tensor:
-        """``[T]``: finite, the loudest channel, without offset, at a usual level, at ``rate``."""
+    def cleaned(self, rate: float) -> torch.Tensor:
+        """``[T]``: finite, the loudest channel, without DC offset, at a usual level, at ``rate`` Hz."""
         self.steps = []
         samples = self.samples
         if not samples.isfinite().all():
-            self._note("NaN and infinity set to zero")
+            self.steps.append("NaN and infinity set to zero")
             samples = samples.nan_to_num(0.0, 0.0, 0.0)
         if len(samples) > 1:
-            self._note("the loudest channel alone")
+            self.steps.append("loudest channel taken")
             samples = samples[samples.square().sum(-1).argmax()][None]
         samples = samples[0]
         largest = float(samples.abs().max())
         offset = float(samples.mean())
         if abs(offset) > 0.05 * largest:
-            self._note("mean taken off")
+            self.steps.append("mean subtracted")
             samples = samples - offset
             largest = float(samples.abs().max())
-        if largest > FULL_SCALE or NOTHING < largest < 1e-3:
-            self._note("peak set to 0.5")
+        if largest > MAX_PEAK or SILENT_PEAK < largest < FAINT_PEAK:
+            self.steps.append("peak set to 0.5")
             samples = samples * (0.5 / largest)
         if self.rate != rate and self.rate_from != "assumed":
-            self._note(f"resampled from {self.rate:g} to {rate:g} Hz")
+            self.steps.append(f"resampled from {self.rate:g} to {rate:g} Hz")
             samples = resample(samples, self.rate, rate)
         return samples
 
-    def _note(self, step: str) -> None:
-        self.steps.append(step)
 
+def read_recording(
+    mixture: str | os.PathLike | np.ndarray | torch.Tensor | list,
+    sample_rate: float | None,
+    model_rate: float | None,
+) -> Recording:
+    """A path, array or tensor as a :class:`Recording`; integers become floating point in -1 to 1.
 
-def read_sound(mixture, sample_rate: float | None, model_rate: float | None) -> Sound:
-    """A path, array or tensor as a :class:`Sound`; integers become floating point in -1 to 1.
+    Without ``sample_rate`` (Hz), samples are assumed to be at ``model_rate``, or at 8 kHz.
 
     Raises:
-        AudioError: not readable, no samples, or a shape that is no recording.
+        AudioError: not readable, no samples, or a shape that is not a recording.
         TypeError: neither path, array nor tensor.
     """
     if sample_rate is not None and not (isinstance(sample_rate, Real) and sample_rate > 0):
         raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
     if isinstance(mixture, (str, os.PathLike)):
         samples, rate = read_audio(mixture)
-        return Sound(samples, rate, "file")
+        return Recording(samples, rate, "file")
     samples = as_tensor(mixture, "mixture")
-    if samples.dim() == 3 and samples.shape[1] == 1 and samples.shape[0] == 1:
+    if samples.dim() == 3 and samples.shape[:2] == (1, 1):
         samples = samples[0]
     if samples.dim() == 1:
         samples = samples.unsqueeze(0)
@@ -79,24 +83,24 @@ def read_sound(mixture, sample_rate: float | None, model_rate: float | None) -> 
         raise AudioError(
             f"mixture has shape {list(samples.shape)}: give [T] or [channels, T] with samples in it"
         )
-    transposed = samples.shape[1] <= MOST_CHANNELS < samples.shape[0]
+    transposed = samples.shape[1] <= MAX_CHANNELS < samples.shape[0]
     samples = samples.T if transposed else samples
-    if samples.shape[0] > MOST_CHANNELS:
+    if samples.shape[0] > MAX_CHANNELS:
         raise AudioError(
-            f"mixture has shape {list(samples.shape)}: {samples.shape[0]} rows are no channels of one "
+            f"mixture has shape {list(samples.shape)}: {samples.shape[0]} rows are not the channels of one "
             "recording; diagnose one mixture at a time"
         )
     rate = sample_rate or model_rate or 8000
-    return Sound(samples.contiguous(), rate, "given" if sample_rate else "assumed", transposed)
+    return Recording(samples.contiguous(), rate, "given" if sample_rate else "assumed", transposed)
 
 
 def as_signals(value, name: str) -> torch.Tensor:
     """References or estimates, ``[S, T]`` float32, from a tensor, an array, or a list of paths or arrays.
 
-    Different lengths are cut to the shortest.
+    Signals of different lengths are cut to the shortest.
 
     Raises:
-        AudioError, TypeError: what can't be that.
+        AudioError, TypeError: a value that can't be converted.
     """
     if isinstance(value, (str, os.PathLike)):
         raise AudioError(f"{name} is one path ({value}): give a list with one file per source")
@@ -124,10 +128,10 @@ def as_signals(value, name: str) -> torch.Tensor:
 
 
 def as_tensor(value, name: str) -> torch.Tensor:
-    """Numbers of any kind as float32; int16 and int32 are divided to lie in -1 to 1.
+    """Numbers of any kind as float32; int16 and int32 are scaled to -1 to 1.
 
     Raises:
-        AudioError, TypeError: no numbers, or none of audio.
+        AudioError, TypeError: not numbers, or not audio.
     """
     if not isinstance(value, (np.ndarray, torch.Tensor, list, tuple)):
         raise TypeError(f"{name} is {type(value).__name__}: give a path, a numpy array or a torch tensor")

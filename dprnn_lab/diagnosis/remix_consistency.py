@@ -1,11 +1,11 @@
-"""Judge a separation without references: does the model find its own estimates again?
+"""Judge a separation without references: does the model recover its own estimates from a new mixture of them?
 
-The model separates a mixture; its estimates are shifted against each other in time and mixed again; it
-separates that. A network that runs as it was trained finds back what went into the second mixture. One that
-hands the mixture to both outputs finds nothing back. One that makes up a signal of its own can find that
-back, but it leaves the first mixture unexplained. Both errors as powers, added, and in dB: the *score*.
+The model separates a mixture. Its estimates are shifted against each other in time and mixed again, and the model
+separates that sum too. A model that runs as it was trained recovers the estimates from the second mixture. A model
+that copies the mixture to both outputs recovers nothing. A model that invents a signal may recover it, but its
+estimates do not add up to the first mixture. Both errors as powers, added, in negative dB: the *score*.
 
-Mixing estimates anew is the idea of RemixIT (Tzinis et al., arXiv 2202.08862), used there to train.
+Remixing the estimates is the idea of RemixIT (Tzinis et al., arXiv 2202.08862), used there for training.
 
 Notebook: 06_failures_at_inference
 """
@@ -20,20 +20,23 @@ from torch.nn import functional as F
 from ..loss import PITLossWrapper, pairwise_neg_sisdr
 from ..separation.rescaling import scale_to_mixture
 
-__all__ = ["Remix", "fit_to_mixture", "remix"]
+__all__ = ["REMIX_OK_DB", "RemixConsistency", "fit_to_mixture", "remix_consistency"]
 
+# A model with a higher score runs as it was trained, on a recording that suits it. At 27 000 steps the bundled model
+# reached 8.7 dB on six mixtures, and at most 2.9 with another stride, mask, norm or encoder activation.
+REMIX_OK_DB = 7.0
 SHIFTS = (4, 2)  # one source is shifted by a fourth of a piece, then by half of it
 
 
 @dataclass(frozen=True)
-class Remix:
-    """The result of :func:`remix`; the score ranks, the other numbers, means over the batch, show why."""
+class RemixConsistency:
+    """The result of :func:`remix_consistency`: a score to rank by, and its parts as means over the batch."""
 
     scores: tuple[float, ...]  # dB, of each mixture; higher is better
-    again: float  # dB: SI-SDR of the second separation against what was mixed anew
-    residual: float  # dB: what of the mixture the estimates' least-squares sum leaves
+    again: float  # dB: SI-SDR of the second separation against the remixed estimates
+    residual: float  # dB: power of the mixture that the least-squares sum of the estimates leaves
     correlation: float  # between the outputs, absolute; 1 when they are copies
-    balance: float  # dB: quietest output under the loudest
+    balance: float  # dB: quietest output relative to the loudest
 
     @property
     def score(self) -> float:
@@ -42,15 +45,17 @@ class Remix:
 
 
 @torch.no_grad()
-def remix(model: Callable[[torch.Tensor], torch.Tensor], mixtures: torch.Tensor) -> Remix:
-    """Separate, mix anew, separate again: three passes.
+def remix_consistency(
+    model: Callable[[torch.Tensor], torch.Tensor], mixtures: torch.Tensor
+) -> RemixConsistency:
+    """Separate, remix the estimates, separate again: three forward passes.
 
     Args:
-        model: ``[B, T]`` to ``[B, S, T]`` with two sources and more, in evaluation mode.
-        mixtures: ``[B, T]``, as the model is to be judged on.
+        model: ``[B, T]`` to ``[B, S, T]`` with S of 2 or more, in evaluation mode.
+        mixtures: ``[B, T]``.
 
     >>> tones = torch.stack([torch.sin(torch.arange(800) * f) for f in (0.1, 0.3)])
-    >>> copies = remix(lambda x: torch.stack((x, x), 1), tones.sum(0, keepdim=True))
+    >>> copies = remix_consistency(lambda x: torch.stack((x, x), 1), tones.sum(0, keepdim=True))
     >>> round(copies.correlation, 3), copies.score < 1
     (1.0, True)
     """
@@ -59,7 +64,7 @@ def remix(model: Callable[[torch.Tensor], torch.Tensor], mixtures: torch.Tensor)
     pit = PITLossWrapper(pairwise_neg_sisdr)
     errors = []
     for part in SHIFTS:
-        # Each source is rolled on from the one before: a sum that the network has not seen.
+        # Each source is rolled relative to the one before: a sum that the network has not seen.
         step = mixtures.shape[-1] // part // max(1, first.shape[1] - 1)
         rolled = torch.stack([s.roll(i * step, -1) for i, s in enumerate(first.unbind(1))], dim=1)
         losses, _ = pit.best_permutation(_finite(model(rolled.sum(1))), rolled)
@@ -68,7 +73,7 @@ def remix(model: Callable[[torch.Tensor], torch.Tensor], mixtures: torch.Tensor)
     pairs = torch.triu_indices(first.shape[1], first.shape[1], 1)
     alike = F.cosine_similarity(first[:, pairs[0]], first[:, pairs[1]], dim=-1).abs()
     energy = first.square().sum(-1) + 1e-8
-    return Remix(
+    return RemixConsistency(
         tuple((-10 * torch.log10(again + residual)).tolist()),
         float(-10 * torch.log10(again).mean()),
         float(10 * torch.log10(residual + 1e-8).mean()),
@@ -83,5 +88,5 @@ def fit_to_mixture(estimates: torch.Tensor, mixtures: torch.Tensor) -> torch.Ten
 
 
 def _finite(estimates: torch.Tensor) -> torch.Tensor:
-    """A wrong activation may overflow: silence then, which scores as such."""
+    """A wrong activation may overflow: such samples become zero, and score as silence."""
     return estimates.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)

@@ -1,4 +1,4 @@
-"""The report: findings in order, for a terminal, a notebook and a program.
+"""The report: sorted findings, for a terminal, a notebook and a program.
 
 Notebook: 06_failures_at_inference
 """
@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .catalogue import Finding
+from ..files import write_whole
 from .evidence import Evidence
-from .report_html import render
+from .finding import Finding
 
 __all__ = ["Report"]
 
@@ -22,16 +22,16 @@ _SIGNS = {"fail": ("✗", "bold red"), "warn": ("!", "yellow"), "undecided": ("?
 
 
 class Report:
-    """What :func:`dprnn_lab.diagnose` found.
+    """The result of :func:`dprnn_lab.diagnose`.
 
-    ``print(report)`` for a terminal; the last line of a notebook cell shows it with pictures and players.
+    ``print(report)`` for a terminal; as the last line of a notebook cell it shows pictures and players too.
 
     Args:
         findings: in the order of the report, likeliest cause first.
-        evidence: what they were made from.
+        evidence: the inputs; None for a report without pictures and players.
     """
 
-    def __init__(self, findings: list[Finding], evidence: Evidence):
+    def __init__(self, findings: list[Finding], evidence: Evidence | None):
         self.findings, self.evidence = findings, evidence
 
     def __getitem__(self, failure: str) -> Finding:
@@ -39,11 +39,13 @@ class Report:
         for finding in self.findings:
             if finding.id == failure:
                 return finding
-        raise KeyError(f"{failure!r} is no failure of the catalogue")
+        raise KeyError(
+            f"{failure!r} is no failure of the catalogue: choose one of {', '.join(f.id for f in self.findings)}"
+        )
 
     @property
     def state(self) -> str:
-        """ "fail", "warn" or "ok": the worst there is."""
+        """ "fail", "warn" or "ok": the worst of all findings."""
         return next((s for s in ("fail", "warn") if any(f.state == s for f in self.findings)), "ok")
 
     @property
@@ -53,20 +55,20 @@ class Report:
 
     @property
     def causes(self) -> list[Finding]:
-        """Failures and warnings that nothing else explains, likeliest first."""
+        """Failures and warnings that no other finding explains, likeliest first."""
         return [f for f in self.findings if f.bad and f.explained_by is None]
 
     def summary(self) -> str:
         """One sentence."""
         causes = self.causes
         if not causes:
-            looked = sum(f.state == "ok" for f in self.findings)
-            return f"Nothing wrong in {looked} checks; {len(self.findings) - looked} had nothing to look at."
+            passed = sum(f.state == "ok" for f in self.findings)
+            return f"Nothing wrong in {passed} checks; {len(self.findings) - passed} lack input."
         rest = f" Then look at {', '.join(f.id for f in causes[1:4])}." if len(causes) > 1 else ""
         return f"Likeliest cause: {causes[0].id}. {causes[0].says[:1].upper()}{causes[0].says[1:]}.{rest}"
 
     def to_dict(self) -> dict:
-        """Everything, in JSON's types."""
+        """All findings, in JSON's types."""
         return {
             "state": self.state,
             "summary": self.summary(),
@@ -92,10 +94,7 @@ class Report:
         """The report as JSON text; also written to ``path`` when one is given (whole or not at all)."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         if path is not None:
-            path = Path(path)
-            scratch = path.with_name(f".{path.name}.part")
-            scratch.write_text(text, encoding="utf-8")
-            os.replace(scratch, path)
+            write_whole(Path(path), text.encode())
         return text
 
     def __rich__(self) -> Table:
@@ -106,27 +105,27 @@ class Report:
             if finding.state in ("fail", "warn"):
                 sign, style = _SIGNS[finding.state]
                 table.add_row(Text(sign, style), Text(finding.id, style), self._details(finding))
-        for state, label in (("ok", "in order"), ("undecided", "not decided")):
+        for state in ("ok", "undecided"):
             names = [f.id for f in self.findings if f.state == state]
             if names:
                 sign, style = _SIGNS[state]
-                table.add_row(Text(sign, style), Text(label, style), Text(", ".join(names), "dim"))
-        brings = self._brings()
-        if brings:
-            table.add_row(Text("?", "dim"), Text("to decide more", "dim"), Text("; ".join(brings), "dim"))
+                table.add_row(Text(sign, style), Text(state, style), Text(", ".join(names), "dim"))
+        missing = self._missing()
+        if missing:
+            table.add_row(Text("?", "dim"), Text("to decide more", "dim"), Text("; ".join(missing), "dim"))
         return table
 
     def _details(self, finding: Finding) -> Text:
         text = Text(finding.says)
         if finding.explained_by:
             text.append(f"\nfollows from {finding.explained_by}", "italic")
-        text.append(f"\nline    {finding.threshold}", "dim")
+        text.append(f"\nlimit   {finding.threshold}", "dim")
         text.append(f"\nremedy  {finding.remedy}", "cyan")
         text.append(f"\nread    {finding.section}", "dim")
         return text
 
-    def _brings(self) -> list[str]:
-        """What would decide more, each once, most wanted first."""
+    def _missing(self) -> list[str]:
+        """The inputs that would decide most checks, most frequent first."""
         wanted = [f.bring for f in self.findings if f.state == "undecided" and f.bring]
         return sorted(dict.fromkeys(wanted), key=wanted.count, reverse=True)[:4]
 
@@ -139,11 +138,13 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        from .report_html import render  # here: it loads matplotlib
+
         return render(self.summary(), self.findings, self.evidence)
 
 
 def _plain(value):
-    """JSON's types: no NaN, no tensors."""
+    """In JSON's types: NaN and infinity become None, other objects text."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

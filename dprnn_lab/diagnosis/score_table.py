@@ -1,20 +1,20 @@
-"""The scores of single examples, as people bring them: the table of an evaluation, or arrays.
+"""The scores of single examples: the table of an evaluation, or arrays.
 
 Notebook: 07_failures_in_training
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["NAMES", "ExampleScores", "Split", "last_validation", "read_scores", "two_heaps"]
+__all__ = ["NAMES", "ExampleScores", "Split", "last_validation", "read_scores", "two_clusters"]
 
-NAMES = {"si_sdri": "SI-SDRi", "si_sdr": "SI-SDR"}  # columns; the first that is there is looked at
-ALL = "all"  # the kind of what nobody named
+NAMES = {"si_sdri": "SI-SDRi", "si_sdr": "SI-SDR"}  # columns; the first that exists is used
+ALL = "all"  # the kind of unnamed examples
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class ExampleScores:
     """One system's scores: columns ``kind``, and ``si_sdri`` or ``si_sdr`` or both (dB), a row per example."""
 
     table: pd.DataFrame
-    undefined: int = 0  # examples left out, since their score is NaN
+    undefined: int = 0  # examples left out: their score is NaN
 
     @property
     def metric(self) -> str:
-        """The column to look at."""
+        """The column that is judged."""
         return next(m for m in NAMES if m in self.table)
 
     @property
@@ -40,14 +40,14 @@ class ExampleScores:
         return {str(kind): group for kind, group in self.values.groupby(self.table["kind"], sort=False)}
 
 
-def read_scores(scores) -> ExampleScores:
+def read_scores(scores: object) -> ExampleScores:
     """A table of :func:`dprnn_lab.evaluation.evaluate`, its ``scores.csv`` or the folder with it, or SI-SDRi as arrays.
 
-    Of a table with several systems the first is taken. Arrays: ``{"man-woman": [...], ...}``, or one for all.
+    Uses the first system if the table has several. Arrays: ``{"man-woman": [...], ...}``, or one for all.
 
     Raises:
         ValueError: no such file, no scores in it, or no column of scores.
-        TypeError: something else.
+        TypeError: another type.
     """
     if isinstance(scores, ExampleScores):
         return scores
@@ -75,8 +75,8 @@ def read_scores(scores) -> ExampleScores:
     return ExampleScores(whole, len(numbers) - len(whole))
 
 
-def last_validation(run) -> Path | None:
-    """The scores per example that a run of :func:`dprnn_lab.training.train` left last; None where there are none."""
+def last_validation(run: object) -> Path | None:
+    """The file of the last validation's scores per example, in a run's folder; None when there is none."""
     if not isinstance(run, (str, os.PathLike)):
         return None
     return max((Path(run) / "validation").glob("step*.csv"), key=lambda path: path.name, default=None)
@@ -105,31 +105,35 @@ def _numbers(values) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Split:
-    """Scores cut into a lower and an upper heap."""
+    """Scores split into a lower and an upper cluster."""
 
-    low: float  # mean of the lower heap, dB
-    high: float  # mean of the upper
-    share: float  # of the examples that are in the lower
-    explained: float  # share of the variance that lies between the heaps
+    low: float  # mean of the lower cluster, dB
+    high: float  # mean of the upper cluster, dB
+    share: float  # of the examples, in the lower cluster
+    explained: float  # share of the variance that lies between the clusters
 
 
-def two_heaps(values, least: float = 0.2) -> Split | None:
-    """The cut into two heaps that explains most of the variance (N. Otsu, 1979), each of at least that share.
+def two_clusters(values: Iterable[float], min_share: float = 0.2) -> Split | None:
+    """The split into two clusters that explains most of the variance (N. Otsu, 1979).
 
-    One normal heap cut in half explains 2 / pi = 64 %, an even spread 75 %; heaps far apart nearly all.
+    One normal distribution cut in half explains 2 / pi = 64 %, a uniform one 75 %; distant clusters nearly all.
 
-    Shape:
-        - values: ``[n]``; None is returned for fewer than five values, and for values that are all equal
+    Args:
+        values: ``[n]``.
+        min_share: of the values, that each cluster must have at least.
 
-    >>> two_heaps([0, 1, 2, 10, 11, 12]).low
+    Returns:
+        None for fewer than five values, and for values that are all equal.
+
+    >>> two_clusters([0, 1, 2, 10, 11, 12]).low
     1.0
     """
     ordered = np.sort(np.asarray(values, dtype=float))
     count, spread = len(ordered), float(((ordered - ordered.mean()) ** 2).sum()) if len(ordered) else 0.0
-    smallest = max(1, int(np.ceil(least * count)))
+    smallest = max(1, int(np.ceil(min_share * count)))
     if count < 5 or spread <= 1e-9:
         return None
-    sizes = np.arange(smallest, count - smallest + 1)  # of the lower heap
+    sizes = np.arange(smallest, count - smallest + 1)  # of the lower cluster
     sums = ordered.cumsum()
     low, high = sums[sizes - 1] / sizes, (sums[-1] - sums[sizes - 1]) / (count - sizes)
     between = sizes * (count - sizes) / count * (high - low) ** 2

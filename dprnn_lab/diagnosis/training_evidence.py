@@ -1,4 +1,4 @@
-"""What people bring from a training: the curve of a run, a batch, the lists of training and test material.
+"""Inputs from a training: the curve of a run, a batch, the lists of training and test material.
 
 Notebook: 07_failures_in_training
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from ..audio import AudioError, read_audio
+from ..audio import AudioError, audio_files, read_audio
 from .mixture import as_signals, as_tensor
 
 __all__ = ["Example", "Run", "read_batch", "read_data", "read_run"]
@@ -22,26 +22,26 @@ NUMBERS = ("train_loss", "valid_loss", "grad_norm")
 
 @dataclass
 class Run:
-    """The curve of a run: a row per log entry, ``step`` ascending; and where each sitting began."""
+    """The curve of a run: a row per log entry, ``step`` ascending; and where each session began."""
 
     table: pd.DataFrame
-    sittings: list[int] = field(default_factory=list)  # first step of every sitting but the first
-    checkpoint: Path | None = None  # the last one
-    broken_at: int | None = None  # first step whose loss or gradient norm is written as NaN or infinite
+    sessions: list[int] = field(default_factory=list)  # first step of every session but the first
+    checkpoint: Path | None = None  # the last
+    broken_at: int | None = None  # first step whose loss or gradient norm was logged as NaN or infinite
 
     def column(self, name: str) -> pd.Series:
-        """A column's numbers by step, without gaps; empty when there is no such column."""
+        """A column's numbers by step, without missing values; empty when there is no such column."""
         if name not in self.table:
             return pd.Series(dtype=float)
         return self.table.set_index("step")[name].dropna()
 
 
-def read_run(run) -> Run:
-    """A run's folder, a CSV file, or a table.
+def read_run(run: str | os.PathLike | pd.DataFrame | Run) -> Run:
+    """Read a run's folder, a CSV file, or a table.
 
     Raises:
-        ValueError: no curve there, or no column ``step``.
-        TypeError: something else.
+        ValueError: no curve, or no column ``step``.
+        TypeError: another type.
     """
     if isinstance(run, Run):
         return run
@@ -56,7 +56,7 @@ def read_run(run) -> Run:
                 f"{path}: no curve (curves/version_N/metrics.csv or metrics.csv); give a run's folder"
             )
         try:
-            # As text: an empty field is a number that was not logged, "nan" is one that was.
+            # As text: an empty field was not logged, "nan" was.
             parts = [pd.read_csv(file, dtype=str, keep_default_na=False) for file in files]
         except (ValueError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: not a table of comma-separated values: {error}") from error
@@ -67,12 +67,12 @@ def read_run(run) -> Run:
     parts = [_tidy(part) for part in parts if len(part)]
     if not parts:
         raise ValueError("the curve has no rows: train some steps first")
-    sittings = [int(part["step"].iloc[0]) for part in parts[1:]]
+    sessions = [int(part["step"].iloc[0]) for part in parts[1:]]
     table = pd.concat(parts, ignore_index=True)
-    if "sitting" in table:
-        sittings = [int(g["step"].iloc[0]) for _, g in table.groupby("sitting")][1:]
+    if "session" in table:
+        sessions = [int(g["step"].iloc[0]) for _, g in table.groupby("session")][1:]
     broken = [int(p.loc[p["_broken"], "step"].iloc[0]) for p in parts if p["_broken"].any()]
-    return Run(table.drop(columns="_broken"), sittings, checkpoint, broken[0] if broken else None)
+    return Run(table.drop(columns="_broken"), sessions, checkpoint, broken[0] if broken else None)
 
 
 def _curves(folder: Path) -> list[Path]:
@@ -86,9 +86,9 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
     if "step" not in table:
         raise ValueError(f"the curve has the columns {', '.join(map(str, table.columns))}: 'step' is missing")
     table = table.copy()
-    watched = table[[c for c in table if c in NUMBERS]].astype(str)
-    written = watched.apply(lambda c: c.str.strip().str.lower().isin(["nan", "inf", "-inf"]))
-    from_text = all(not pd.api.types.is_numeric_dtype(table[c]) for c in watched)
+    logged = table[[c for c in table if c in NUMBERS]].astype(str)
+    written = logged.apply(lambda c: c.str.strip().str.lower().isin(["nan", "inf", "-inf"]))
+    from_text = all(not pd.api.types.is_numeric_dtype(table[c]) for c in logged)
     broken = written.any(axis=1) if from_text else pd.Series(False, table.index)
     for name in table.columns:
         table[name] = pd.to_numeric(table[name], errors="coerce")
@@ -96,11 +96,11 @@ def _tidy(table: pd.DataFrame) -> pd.DataFrame:
     return table.dropna(subset=["step"]).sort_values("step", kind="stable")
 
 
-def read_batch(batch) -> tuple[torch.Tensor, torch.Tensor]:
+def read_batch(batch: Sequence) -> tuple[torch.Tensor, torch.Tensor]:
     """``(mixtures [B, T], sources [B, S, T])``.
 
     Raises:
-        AudioError, TypeError: something else.
+        AudioError, TypeError: another shape or type.
     """
     if not isinstance(batch, (tuple, list)) or len(batch) < 2:
         raise TypeError(f"batch is {type(batch).__name__}: give (mixtures [B, T], sources [B, S, T])")
@@ -128,7 +128,7 @@ class Example:
 
     @property
     def hashes(self) -> list[str]:
-        """Of each source as 16-bit audio at a level of its own, so that a gain makes no difference."""
+        """Of each source, normalised to its peak, so that a gain makes no difference."""
         texts = []
         for source in self.sources:
             unit = source / source.abs().max().clamp(min=1e-9)
@@ -136,13 +136,13 @@ class Example:
         return texts
 
 
-def read_data(data) -> list[Example]:
+def read_data(data: str | os.PathLike | Mapping[str, Sequence]) -> list[Example]:
     """``{"train": [...], "test": [...]}``; each item ``(sources [S, T], speakers)`` or sources alone.
 
-    Also a folder with ``train``, ``test`` and ``s1``, ``s2`` in them, as LibriMix and wsj0-mix have it.
+    Or a folder with ``train`` and ``test``, and ``s1`` and ``s2`` in each, as in LibriMix and wsj0-mix.
 
     Raises:
-        AudioError, TypeError, ValueError: something else, or nothing in it.
+        AudioError, TypeError, ValueError: another type or shape, or no examples.
     """
     if isinstance(data, (str, os.PathLike)):
         data = _read_folder(Path(data))
@@ -172,10 +172,10 @@ def _are_names(value) -> bool:
 
 
 def _read_folder(folder: Path) -> dict[str, list]:
-    """A few hundred examples of every split of a LibriMix-like folder."""
+    """The first 200 examples of every split of a LibriMix-like folder."""
     splits: dict[str, list] = {}
     for first in sorted(folder.glob("**/s1")):
-        files = sorted(p for p in first.iterdir() if p.suffix.lower() in (".wav", ".flac"))[:200]
+        files = audio_files(first)[:200]
         for file in files:
             second = first.parent / "s2" / file.name
             if second.is_file():
@@ -183,5 +183,5 @@ def _read_folder(folder: Path) -> dict[str, list]:
                 length = min(len(a), len(b))
                 splits.setdefault(first.parent.name, []).append(torch.stack((a[:length], b[:length])))
     if not splits:
-        raise ValueError(f"{folder}: no folders s1 and s2 with audio of equal names in them")
+        raise ValueError(f"{folder}: no folders s1 and s2 with audio files of equal names in them")
     return splits

@@ -13,7 +13,7 @@ from ..audio import correlation, read_audio
 from ..checkpoint import load_model
 from ..diagnosis import CATALOGUE, Report
 from ..diagnosis.evidence import best_order
-from ..diagnosis.mixture import NOTHING
+from ..diagnosis.mixture import SILENT_PEAK
 from ..diagnosis.training_evidence import read_data, read_run
 from ..faults import FAULTS, Case, has_strength, healthy_case, healthy_training, inject
 from ..loss import si_sdr
@@ -230,7 +230,7 @@ def improvement(outputs: torch.Tensor, sources: torch.Tensor, mixture: torch.Ten
         )
     if not all(bool(s.isfinite().all()) for s in (outputs, sources, mixture)):
         return None
-    if min(float(s.sub(s.mean()).abs().max()) for s in (mixture, *sources)) < NOTHING:
+    if min(float(s.sub(s.mean()).abs().max()) for s in (mixture, *sources)) < SILENT_PEAK:
         return None
     after = si_sdr(best_order(outputs, sources), sources).mean()
     return float(after - si_sdr(mixture[None], sources).mean())

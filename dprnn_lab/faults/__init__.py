@@ -1,9 +1,9 @@
-"""Every failure of the catalogue, on purpose: a healthy case in, the broken one out, as a user would break it.
+"""Inject a failure of the catalogue: a healthy case in, the broken one out, as a user would break it.
 
 >>> from dprnn_lab.faults import healthy_case, inject
 >>> broken = inject("polarity", healthy_case(0))
 >>> broken.variant
-'upside-down'
+'inverted'
 
 Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
@@ -19,7 +19,7 @@ from .healthy import healthy_case, healthy_training
 
 __all__ = ["FAULTS", "Case", "has_strength", "healthy_case", "healthy_training", "inject"]
 
-# Failure: its variants, by name, each ``(case, rng, strength) -> Case``, or ``(case, rng) -> Case`` without degrees.
+# By failure and variant: ``(case, rng, strength) -> Case``, or ``(case, rng) -> Case`` for a fault without degrees.
 _ALL: dict[str, dict[str, Callable]] = {}
 for _module in (weights, config, audio, outputs, losses, data, curves, scores):
     for _failure, _variants in _module.FAULTS.items():
@@ -30,13 +30,13 @@ FAULTS = {name: _ALL[name] for name in CATALOGUE}
 def inject(
     failure: str, case: Case, seed: int = 0, strength: float = 0.5, variant: str | None = None
 ) -> Case:
-    """Break a case.
+    """Break a case in a known way.
 
     Args:
         failure: an id of the catalogue.
-        case: a healthy case; it stays as it is.
-        seed: chooses the variant when none is named, and everything random in it.
-        strength: 0 (just enough to matter) to 1 (gross), for faults that have degrees.
+        case: a healthy case; it is not changed.
+        seed: of everything random; it also chooses the variant when none is named.
+        strength: 0 (just harmful) to 1 (gross), for faults that have degrees.
         variant: one of ``FAULTS[failure]``.
 
     Raises:
@@ -56,7 +56,7 @@ def inject(
 
 
 def has_strength(failure: str, variant: str) -> bool:
-    """Whether a variant has degrees.
+    """Whether a variant of a failure has degrees of strength.
 
     Raises:
         KeyError: no such failure or variant.

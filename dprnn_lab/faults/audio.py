@@ -1,4 +1,4 @@
-"""Group C on purpose: a mixture that is not what the model takes.
+"""Group C on purpose: a mixture that the model does not expect.
 
 Notebook: 06_failures_at_inference
 """
@@ -16,7 +16,7 @@ __all__ = ["FAULTS"]
 
 
 def wrong_file(case: Case, rng: random.Random) -> Case:
-    """A file at another rate, given as it is."""
+    """A file at another rate than the model's."""
     rate = rng.choice([11025, 16000, 22050, 44100, 48000])
     path = case.file(f"mixture_{rate}.wav")
     write_audio(path, resample(case.mixture, 8000, rate), rate)
@@ -24,14 +24,14 @@ def wrong_file(case: Case, rng: random.Random) -> Case:
 
 
 def wrong_samples(case: Case, rng: random.Random) -> Case:
-    """Samples at another rate, and the rate is said."""
+    """Samples at another rate, which the user states."""
     rate = rng.choice([16000, 32000, 44100])
     return case.change(
         mixture=resample(case.mixture, 8000, rate), sample_rate=rate, references=None, estimates=None
     )
 
 
-def unsaid(case: Case, rng: random.Random) -> Case:
+def unstated(case: Case, rng: random.Random) -> Case:
     """Samples at 16 or 22.05 kHz, taken for 8 kHz: slow and deep."""
     rate = rng.choice([16000, 22050])
     slow = case.change(
@@ -39,13 +39,13 @@ def unsaid(case: Case, rng: random.Random) -> Case:
         references=resample(case.references, 8000, rate),
         sample_rate=None,
     )
-    return slow.served()
+    return slow.with_own_estimates()
 
 
 def upsampled(case: Case, rng: random.Random) -> Case:
-    """A narrow-band recording that was upsampled: the upper half of the band is empty."""
+    """An upsampled narrow-band recording: the upper half of the band is empty."""
     narrow = resample(resample(case.mixture, 8000, 4000), 4000, 8000)
-    return case.change(mixture=narrow).served()
+    return case.change(mixture=narrow).with_own_estimates()
 
 
 def fast(case: Case, rng: random.Random) -> Case:
@@ -55,7 +55,7 @@ def fast(case: Case, rng: random.Random) -> Case:
         references=resample(case.references, 8000, 4000),
         sample_rate=None,
     )
-    return quick.served()
+    return quick.with_own_estimates()
 
 
 def _stereo(case: Case, second: torch.Tensor, transposed: bool = False) -> Case:
@@ -79,7 +79,7 @@ def transposed(case: Case, rng: random.Random) -> Case:
 
 
 def two_microphones(case: Case, rng: random.Random, strength: float) -> Case:
-    """Two microphones some way apart: each hears the voices at other times and levels."""
+    """Two distant microphones: the voices arrive at other times and levels."""
     delay = 3 + int(20 * strength)
     second = case.truth[0].roll(delay) * 0.5 + case.truth[1].roll(-delay)
     return _stereo(case, second)
@@ -93,44 +93,46 @@ def stereo_file(case: Case, rng: random.Random) -> Case:
 
 
 def sixteen_bit(case: Case, rng: random.Random) -> Case:
-    """16-bit numbers made floating point and not divided."""
+    """16-bit integers converted to floating point without scaling."""
     return case.change(mixture=(case.mixture * 32767).round(), estimates=None)
 
 
 def faint(case: Case, rng: random.Random, strength: float) -> Case:
-    """A recording at -80 dBFS and less."""
-    return case.change(mixture=case.mixture * 10 ** (-4 - 0.5 * strength)).served()
+    """A recording at -80 dBFS or less."""
+    return case.change(mixture=case.mixture * 10 ** (-4 - 0.5 * strength)).with_own_estimates()
 
 
 def clipped(case: Case, rng: random.Random, strength: float) -> Case:
     """Recorded with too much gain."""
     gain = 4 + 12 * strength
     loud = (case.mixture / case.mixture.abs().max() * gain).clamp(-1, 1)
-    return case.change(mixture=loud).served()
+    return case.change(mixture=loud).with_own_estimates()
 
 
 def offset(case: Case, rng: random.Random, strength: float) -> Case:
-    """A cheap sound card: the mean is not zero."""
-    return case.change(mixture=case.mixture + (0.06 + 0.14 * strength) * rng.choice([-1, 1])).served()
+    """A DC offset, as of a cheap sound card."""
+    return case.change(
+        mixture=case.mixture + (0.06 + 0.14 * strength) * rng.choice([-1, 1])
+    ).with_own_estimates()
 
 
 def too_loud(case: Case, rng: random.Random, strength: float) -> Case:
-    """Tracks added without a thought for full scale."""
+    """Tracks added beyond full scale."""
     return case.change(mixture=case.mixture / case.mixture.abs().max() * (2 + 20 * strength), estimates=None)
 
 
 def zeros(case: Case, rng: random.Random) -> Case:
-    """The wrong channel, a muted microphone: zeros."""
+    """Zeros, as of a muted microphone."""
     return case.change(mixture=torch.zeros_like(case.mixture), references=None, estimates=None)
 
 
 def last_bit(case: Case, rng: random.Random) -> Case:
-    """Nothing but rounding: numbers below the last bit of 16."""
+    """Samples below the last bit of 16."""
     return case.change(mixture=case.mixture * 1e-6, references=None, estimates=None)
 
 
 def constant(case: Case, rng: random.Random) -> Case:
-    """A constant, and nothing else."""
+    """A constant signal."""
     return case.change(mixture=torch.full_like(case.mixture, 0.1), references=None, estimates=None)
 
 
@@ -176,13 +178,13 @@ def _bad(name: str, value: float, share: float):
     return fault
 
 
-def upside_down(case: Case, rng: random.Random) -> Case:
-    """A sound card, a plug-in or a cable that inverts: everything times -1."""
-    return case.change(mixture=-case.mixture, references=-case.references).served()
+def inverted(case: Case, rng: random.Random) -> Case:
+    """Inverted polarity, as of a sound card, a plug-in or a cable."""
+    return case.change(mixture=-case.mixture, references=-case.references).with_own_estimates()
 
 
 def _scaled_encoder(case: Case, gain: float, activation: str | None) -> DPRNNTasNet:
-    """The case's model with ``gain`` times its encoder's filters, taken back in the decoder."""
+    """The case's model with its encoder's filters times ``gain``, compensated in the decoder."""
     model = DPRNNTasNet(**{**case.model.config, "encoder_activation": activation})
     model.load_state_dict(case.model.state_dict())
     with torch.no_grad():
@@ -197,31 +199,31 @@ def _encoded(case: Case) -> torch.Tensor:
 
 
 def standardised(case: Case, rng: random.Random, strength: float) -> Case:
-    """Trained on mixtures as they are; in use the mixture is brought to a standard deviation of one.
+    """Standardised at inference only: the model was trained on mixtures at their own level.
 
-    The model gets a tanh after its encoder, which changes nothing while its input is small: at the level of
-    training it separates as before.
+    The model gets a tanh after its encoder, which changes nothing at small inputs: at the level of training it
+    separates as before.
     """
     gain = (0.4 + 0.4 * strength) / float(_encoded(case)[::7].abs().quantile(0.99))
     model = _scaled_encoder(case, gain, "tanh")
     mixture = (case.mixture - case.mixture.mean()) / case.mixture.std()
-    return case.change(model=model, checkpoint=None, mixture=mixture).served()
+    return case.change(model=model, checkpoint=None, mixture=mixture).with_own_estimates()
 
 
 def not_standardised(case: Case, rng: random.Random, strength: float) -> Case:
-    """Trained on mixtures with a standard deviation of one; in use they come as they are.
+    """Standardised in training only: the model was trained on mixtures with a standard deviation of one.
 
-    The model gets small filters, so that the EPS in its norms counts at the lower level.
+    The model gets small filters, so that the EPS in its norms matters at the lower level.
     """
     gain = 10 ** (-0.2 * strength) * 3e-5 / float(_encoded(case).std())
-    return case.change(model=_scaled_encoder(case, gain, None), checkpoint=None).served()
+    return case.change(model=_scaled_encoder(case, gain, None), checkpoint=None).with_own_estimates()
 
 
 FAULTS = {
     "rate-mismatch": {
         "wrong-file": wrong_file,
         "wrong-samples": wrong_samples,
-        "unsaid": unsaid,
+        "unstated": unstated,
         "upsampled": upsampled,
         "fast": fast,
     },
@@ -260,6 +262,6 @@ FAULTS = {
         "nan-reference": _bad("references", float("nan"), 0.05),
         "nan-estimate": _bad("estimates", float("nan"), 0.3),
     },
-    "polarity": {"upside-down": upside_down},
+    "polarity": {"inverted": inverted},
     "train-serve-skew": {"standardised": standardised, "not-standardised": not_standardised},
 }

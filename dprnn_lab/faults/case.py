@@ -1,69 +1,50 @@
-"""A case: what a user has on the table. Faults change it, :func:`dprnn_lab.diagnose` is given it.
+"""A case: the inputs to one diagnosis, which faults change, and the ground truth behind them.
 
 Notebook: 06_failures_at_inference
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from ..audio import SAMPLE_RATE
 from ..checkpoint import load_model
-from ..diagnosis.evidence import best_order
+from ..diagnosis import Inputs, Report, diagnose
+from ..diagnosis.evidence import best_order, evaluation_mode
 from ..separation.in_memory import scale_to_mixture
 
 __all__ = ["Case"]
 
-_OWN = ("truth", "voices", "folder", "fault", "variant")  # not the user's to show
-
 
 @dataclass
-class Case:
-    """Everything :func:`dprnn_lab.diagnose` takes, and what only the course knows about it."""
+class Case(Inputs):
+    """The arguments of :func:`dprnn_lab.diagnose`, and what it must not see."""
 
-    model: nn.Module | None = None
-    checkpoint: Path | None = None
-    mixture: object = None  # path, [T], or as the user has it
     sample_rate: float | None = SAMPLE_RATE
-    references: torch.Tensor | None = None  # [S, T]
-    estimates: torch.Tensor | None = None  # [S, T], as the user saved them
-    config: dict = field(default_factory=dict)
-    speakers: int | None = None
-    reported: float | None = None  # dB
-    run: object = None
-    batch: tuple | None = None
-    loss: object = None
-    data: object = None
-    scores: object = None
-    # What the course knows
+    config: Mapping = field(default_factory=dict)
+    # Hidden from diagnose()
     truth: torch.Tensor | None = None  # the sources [S, T] of the healthy mixture
-    voices: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()  # names of the speakers
     folder: Path | None = None  # where a fault may write
     fault: str = ""
     variant: str = ""
 
-    def evidence(self) -> dict:
-        """The arguments of :func:`dprnn_lab.diagnose`."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OWN}
-
-    def change(self, **changes) -> "Case":
+    def change(self, **changes: object) -> "Case":
         """A copy with other values."""
         return replace(self, **changes)
 
-    def diagnose(self):
+    def diagnose(self) -> Report:
         """The report on this case."""
-        from ..diagnosis.engine import diagnose
-
-        return diagnose(**self.evidence())
+        return diagnose(**{f.name: getattr(self, f.name) for f in fields(Inputs)})
 
     @torch.no_grad()
     def separated(self, ordered: bool = True) -> torch.Tensor | None:
-        """What the user's model makes of the mixture, scaled to it: ``[S, T]``; None when it can't run.
+        """The model's estimates ``[S, T]`` of the mixture, scaled to it; None when it can't run.
 
-        ``ordered`` puts the estimates in the order of the references, as a careful user does.
+        ``ordered`` puts them in the order of the references.
         """
         model = self.model
         if model is None and self.checkpoint is not None:
@@ -74,9 +55,8 @@ class Case:
         mixture = self.mixture
         if model is None or not isinstance(mixture, torch.Tensor) or mixture.dim() != 1:
             return None
-        training = model.training
-        estimates = model.eval()(mixture)
-        model.train(training)
+        with evaluation_mode(model):
+            estimates = model(mixture)
         if not estimates.isfinite().all() or not mixture.isfinite().all():
             return estimates
         estimates = scale_to_mixture(estimates, mixture)
@@ -85,8 +65,8 @@ class Case:
             estimates = best_order(estimates, known)
         return estimates
 
-    def served(self) -> "Case":
-        """The case with the estimates that its own model gives."""
+    def with_own_estimates(self) -> "Case":
+        """The case with the estimates of its own model."""
         return self.change(estimates=self.separated())
 
     def file(self, name: str) -> Path:

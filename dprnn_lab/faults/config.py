@@ -1,4 +1,4 @@
-"""Group B on purpose: a network put together otherwise than it was trained, or used on what it never heard.
+"""Group B on purpose: a network with other settings than in training, or used on an unsuitable recording.
 
 Notebook: 06_failures_at_inference
 """
@@ -17,8 +17,8 @@ from .case import Case
 __all__ = ["FAULTS"]
 
 
-def _claims(case: Case, **arguments) -> Case:
-    """An Asteroid package whose ``model_args`` say something else than its weights."""
+def _with_model_args(case: Case, **arguments) -> Case:
+    """An Asteroid package whose ``model_args`` contradict its weights."""
     path = case.file("best_model.pth")
     save_asteroid(case.model, path)
     package = torch.load(path, weights_only=True)
@@ -31,25 +31,27 @@ def _wrong_argument(name: str, value, given: bool):
     def fault(case: Case, rng: random.Random) -> Case:
         if given:
             return case.change(model=None, config={name: value}, estimates=None)
-        return _claims(case, **{name: value})
+        return _with_model_args(case, **{name: value})
 
     return fault
 
 
 def _other_setting(how: str, **settings):
-    """A setting without a shape: of a live model, in a package, or given on loading a bare state dict."""
+    """A setting that no shape reveals: of a live model, in a package, or given on loading a bare state dict."""
 
     def fault(case: Case, rng: random.Random) -> Case:
         kernel = case.model.config["kernel_size"]
         values = {k: v(kernel) if callable(v) else v for k, v in settings.items()}
         if how == "live":
-            return case.change(model=rebuild(case.model, **values), checkpoint=None).served()
+            return case.change(model=rebuild(case.model, **values), checkpoint=None).with_own_estimates()
         config = rebuild(case.model, **values).config
         if how == "package":
-            return _claims(case, **{k: config[k] for k in (*values, "hop_size")}).served()
+            return _with_model_args(
+                case, **{k: config[k] for k in (*values, "hop_size")}
+            ).with_own_estimates()
         path = case.file("weights.pth")
         torch.save(to_asteroid(case.model.state_dict()), path)
-        return case.change(model=None, checkpoint=path, config=config).served()
+        return case.change(model=None, checkpoint=path, config=config).with_own_estimates()
 
     return fault
 
@@ -59,11 +61,11 @@ def three_voices(case: Case, rng: random.Random) -> Case:
     third = _segment(case, rng)
     sources = torch.cat((case.truth, third[None] * case.truth.norm(dim=-1).mean() / third.norm()))
     mixture = sources.sum(0)
-    return case.change(mixture=mixture, references=sources).served()
+    return case.change(mixture=mixture, references=sources).with_own_estimates()
 
 
-def three_heard(case: Case, rng: random.Random) -> Case:
-    """A third person; no references, but the user hears three."""
+def three_stated(case: Case, rng: random.Random) -> Case:
+    """A third person in the recording; no references, but the user states three speakers."""
     return three_voices(case, rng).change(references=None, speakers=3)
 
 
@@ -71,11 +73,11 @@ def one_voice(case: Case, rng: random.Random) -> Case:
     """One person alone; the reference is known."""
     which = rng.randrange(2)
     source = case.truth[which : which + 1]
-    return case.change(mixture=source[0].clone(), references=source.clone()).served()
+    return case.change(mixture=source[0].clone(), references=source.clone()).with_own_estimates()
 
 
-def one_heard(case: Case, rng: random.Random) -> Case:
-    """One person alone, as the user hears."""
+def one_stated(case: Case, rng: random.Random) -> Case:
+    """One person alone; no references, but the user states one speaker."""
     return one_voice(case, rng).change(references=None, speakers=1)
 
 
@@ -92,9 +94,9 @@ def _noise(case: Case, rng: random.Random) -> torch.Tensor:
 
 
 def _add(case: Case, noise: torch.Tensor, snr_db: float) -> Case:
-    """The mixture with noise at a level."""
+    """The mixture with noise at an SNR in dB."""
     noise = noise * (case.mixture.norm() / noise.norm()) * 10 ** (-snr_db / 20)
-    return case.change(mixture=case.mixture + noise).served()
+    return case.change(mixture=case.mixture + noise).with_own_estimates()
 
 
 def white_noise(case: Case, rng: random.Random, strength: float) -> Case:
@@ -103,26 +105,26 @@ def white_noise(case: Case, rng: random.Random, strength: float) -> Case:
 
 
 def rumble(case: Case, rng: random.Random, strength: float) -> Case:
-    """Pink noise, a train or a ventilator, louder than the voices."""
+    """Pink noise, as of a train or a fan, louder than the voices."""
     spectrum = torch.fft.rfft(_noise(case, rng))
     spectrum = spectrum / torch.arange(1, len(spectrum) + 1).sqrt()
-    spectrum[: int(30 * case.truth.shape[-1] / 8000)] = 0  # microphones stop at 30 Hz
+    spectrum[: int(30 * case.truth.shape[-1] / 8000)] = 0  # below 30 Hz, where microphones stop
     return _add(case, torch.fft.irfft(spectrum, case.truth.shape[-1]), 0 - 10 * strength)
 
 
 def hall(case: Case, rng: random.Random, strength: float) -> Case:
-    """A large hall, the microphone far away: noise that decays over seconds, and hardly any direct sound."""
+    """A large hall with a distant microphone: reverberation over seconds, and hardly any direct sound."""
     generator = torch.Generator().manual_seed(rng.randrange(2**31))
     samples = int(8000 * (1.5 + strength))
     echoes = torch.randn(2, samples, generator=generator) * torch.exp(-6.9 * torch.arange(samples) / samples)
     echoes = echoes / echoes.norm(dim=-1, keepdim=True)
     echoes[:, 0] += 0.1  # the direct sound, 20 dB under the echo
     wet = F.conv1d(F.pad(case.truth[None], (samples - 1, 0)), echoes.flip(-1)[:, None], groups=2)[0]
-    return case.change(mixture=wet.sum(0)).served()
+    return case.change(mixture=wet.sum(0)).with_own_estimates()
 
 
 def radio(case: Case, rng: random.Random, strength: float) -> Case:
-    """A bad radio link: a narrow band, and the noise of it."""
+    """A bad radio link: a narrow band, with noise."""
     spectrum = torch.fft.rfft(case.mixture)
     hertz = torch.fft.rfftfreq(len(case.mixture), 1 / 8000)
     narrow = torch.fft.irfft(spectrum * ((hertz > 900) & (hertz < 2600)), len(case.mixture))
@@ -155,8 +157,8 @@ FAULTS = {
     "sources-count": {
         "three-voices": three_voices,
         "one-voice": one_voice,
-        "three-heard": three_heard,
-        "one-heard": one_heard,
+        "three-stated": three_stated,
+        "one-stated": one_stated,
     },
     "domain-mismatch": {
         "white-noise": white_noise,

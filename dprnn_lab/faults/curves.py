@@ -1,6 +1,6 @@
-"""Group E on purpose: runs that went wrong, as ``data/record_curves.py`` recorded them.
+"""Group E on purpose: failed runs, recorded by ``data/record_curves.py``.
 
-Each is a real run of a small model of 600 steps; the seed chooses how much of it the user has seen.
+Each is a real run of a small model over 600 steps; the seed chooses after how many of them the user asks.
 
 Notebook: 07_failures_in_training
 """
@@ -19,7 +19,7 @@ __all__ = ["FAULTS", "recorded_curve"]
 
 
 def recorded_curve(name: str, until: int | None = None) -> pd.DataFrame:
-    """The table of a recorded run: step, train_loss, grad_norm, valid_loss, si_sdri_man-woman.
+    """The table of a recorded run, up to a step: step, train_loss, grad_norm, valid_loss, si_sdri_man-woman.
 
     Raises:
         FileNotFoundError: no run of that name.
@@ -48,14 +48,14 @@ def _recorded(name: str, first: int = 400, **columns):
 
 
 def resumed(case: Case, rng: random.Random) -> Case:
-    """Two sittings; the second began without the optimiser's state, at ten times the rate."""
+    """Two sessions; the second began without the optimiser's state, at ten times the rate."""
     table = recorded_curve("resume-lost", _seen(rng)).copy()
-    table["sitting"] = (table["step"] >= 300).astype(int)
+    table["session"] = (table["step"] >= 300).astype(int)
     return case.change(run=table)
 
 
 def dead_from(case: Case, rng: random.Random) -> Case:
-    """A healthy run until an output died; from there on the loss is that of one good output and one of zeros."""
+    """A healthy run until an output becomes zero; the loss is then that of one good output and one of zeros."""
     at = rng.randrange(150, 400, 25)
     table = recorded_curve(f"healthy-{rng.randrange(3)}").copy()
     _, sources = case.batch if case.batch is not None else healthy_batch(rng.randrange(1000))
@@ -78,7 +78,7 @@ def became_nan(case: Case, rng: random.Random) -> Case:
 
 
 def one_kind(case: Case, rng: random.Random) -> Case:
-    """The bundled model's own first hour: men and women part, two women do not, and the mean says -2."""
+    """The bundled model's first hour: a man and a woman are separated, two women are not, and the mean is -2 dB."""
     table = pd.read_csv(data_folder() / "model" / "curve.csv")
     return case.change(run=table[table["step"] <= rng.choice([900, 1200, 1500, 1800])])
 

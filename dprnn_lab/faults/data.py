@@ -1,4 +1,4 @@
-"""Group E on purpose: batches and lists with something wrong in them.
+"""Group E on purpose: faulty batches and lists.
 
 Notebook: 07_failures_in_training
 """
@@ -15,7 +15,7 @@ __all__ = ["FAULTS", "healthy_batch", "healthy_lists"]
 
 
 def healthy_batch(seed: int = 0, size: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mixtures ``[B, T]`` and sources ``[B, S, T]`` of a second, as training draws them."""
+    """Mixtures ``[B, T]`` and sources ``[B, S, T]`` of one second, as training draws them."""
     items = DynamicMixing.from_corpus(samples=8000, size=size, kinds={"man-woman": 1.0}, seed=seed)
     mixtures, sources = zip(*(items[i] for i in range(size)), strict=True)
     return torch.stack(mixtures), torch.stack(sources)
@@ -52,27 +52,27 @@ def _lists(case: Case, rng: random.Random) -> dict[str, list]:
 
 
 def normalised(case: Case, rng: random.Random) -> Case:
-    """Each source brought to the same peak after mixing."""
+    """Each source normalised to the same peak after mixing."""
     mixtures, sources = _batch(case, rng)
     return case.change(batch=(mixtures, sources * (0.9 / sources.abs().amax(-1, keepdim=True))))
 
 
 def clipped_mixture(case: Case, rng: random.Random, strength: float) -> Case:
-    """The mixture written as PCM with too much gain, and clipped; the sources were not."""
+    """The mixture saved with too much gain, so that it clips; the sources do not."""
     mixtures, sources = _batch(case, rng)
     gain = (1.5 + 2 * strength) / mixtures.abs().amax(-1, keepdim=True)
     return case.change(batch=((mixtures * gain).clamp(-1, 1), sources * gain.unsqueeze(1)))
 
 
 def noisy_mixture(case: Case, rng: random.Random, strength: float) -> Case:
-    """Noise in the mixture that no target has."""
+    """Noise in the mixture that is in no target."""
     mixtures, sources = _batch(case, rng)
     noise = torch.randn(mixtures.shape, generator=torch.Generator().manual_seed(rng.randrange(2**31)))
     return case.change(batch=(mixtures + noise * mixtures.std() * (0.1 + strength), sources))
 
 
 def shifted(case: Case, rng: random.Random, strength: float) -> Case:
-    """Targets a few samples late, as a filter or a wrong offset makes them."""
+    """Targets delayed by a few samples, as by a filter or a wrong offset."""
     mixtures, sources = _batch(case, rng)
     return case.change(batch=(mixtures, sources.roll(1 + int(40 * strength), -1)))
 
@@ -107,7 +107,7 @@ def _one_speaker():
 
 
 def one_utterance(case: Case, rng: random.Random, strength: float) -> Case:
-    """Both sources from one utterance, a little later and less loud; nobody named the speakers."""
+    """Both sources from one utterance, the second delayed and quieter; no speaker names."""
     lists = _lists(case, rng)
     sources = lists["train"][0][0].clone()
     sources[1] = 0.7 * sources[0].roll(int(400 + 2000 * strength))
@@ -116,14 +116,14 @@ def one_utterance(case: Case, rng: random.Random, strength: float) -> Case:
 
 
 def twice_in_batch(case: Case, rng: random.Random) -> Case:
-    """The batch's sources are the same segment."""
+    """Both sources of the batch are the same segment."""
     _, sources = _batch(case, rng)
     sources[:, 1] = 0.8 * sources[:, 0]
     return case.change(batch=(sources.sum(1), sources))
 
 
 def copied(case: Case, rng: random.Random, strength: float) -> Case:
-    """Test examples that are in the training list too."""
+    """Test examples that are also in the training list."""
     lists = _lists(case, rng)
     for i in range(max(1, round(strength * len(lists["test"])))):
         lists["test"][i] = lists["train"][-1 - i]
@@ -131,7 +131,7 @@ def copied(case: Case, rng: random.Random, strength: float) -> Case:
 
 
 def copied_louder(case: Case, rng: random.Random) -> Case:
-    """The same, at another level and paired anew."""
+    """The same, at another level and in another pair."""
     lists = _lists(case, rng)
     first, names = lists["train"][0]
     where = next(i for i, (_, others) in enumerate(lists["test"]) if others[1] != names[0])
@@ -141,7 +141,7 @@ def copied_louder(case: Case, rng: random.Random) -> Case:
 
 
 def overlapping(case: Case, rng: random.Random, strength: float) -> Case:
-    """Segments of one utterance, cut elsewhere, in both lists."""
+    """Overlapping segments of one utterance in both lists."""
     lists = _lists(case, rng)
     corpus = SpeechCorpus("train", speakers=["carlo"], min_seconds=4.5)
     utterance = corpus.load(rng.choice(corpus.utterances))

@@ -1,4 +1,4 @@
-"""Cases in which nothing is wrong, for faults to change.
+"""Healthy cases, for faults to change.
 
 Notebook: 06_failures_at_inference
 """
@@ -26,15 +26,15 @@ def healthy_case(
     seconds: float = 4.0,
     level_db: float | None = None,
 ) -> Case:
-    """A trained model on a mixture of the test list, with references and estimates: nothing is wrong.
+    """A trained model on a mixture of the test list, with references and estimates.
 
     Args:
         seed: which mixture of the kind, modulo their number.
         kind: "man-woman", "woman-woman" or "seen-unseen".
-        model: a file or a model; the bundled one when None.
-        folder: where faults may write files; a temporary one when None.
+        model: a file or a model; None for the bundled one.
+        folder: where faults may write files; None for a temporary one.
         seconds: length, at most 4.
-        level_db: mix anew with the first voice so much over the second; as in the list when None.
+        level_db: level of the first voice over the second, for another mixture of both; None for the list's own.
     """
     mixtures = FixedMixtures("test", kind=kind)
     mixture, sources, spec = mixtures[seed % len(mixtures)]
@@ -54,14 +54,14 @@ def healthy_case(
         voices=(Path(spec.first).parts[0], Path(spec.second).parts[0]),
         folder=None if folder is None else Path(folder),
     )
-    return case.served()
+    return case.with_own_estimates()
 
 
 def healthy_training(seed: int = 0) -> Case:
-    """A training in which nothing is wrong: a run's curve, a batch, the loss, lists of training and test, scores.
+    """A healthy training: a run's curve, a batch, the loss, lists of training and test, scores.
 
     Args:
-        seed: of the batch, lists and scores; chooses among the three recorded healthy runs.
+        seed: of the batch, lists and scores; it also chooses one of the three recorded healthy runs.
     """
     from ..loss import PITLossWrapper, pairwise_neg_sisdr
     from .curves import recorded_curve

@@ -1,4 +1,4 @@
-"""Group E on purpose: losses that are no permutation-invariant training, and models not as they are trained.
+"""Group E on purpose: losses without correct permutation invariance, and models that do not run as trained.
 
 Notebook: 07_failures_in_training
 """
@@ -27,12 +27,12 @@ def first_only(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
 
 
 def best_target(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
-    """The minimum over targets for each estimate: both may take the same."""
+    """The minimum over targets for each estimate: both may take the same target."""
     return pairwise_neg_sisdr(estimates, sources).min(-1).values.mean()
 
 
 def best_estimate(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
-    """The minimum over estimates for each target: one estimate may serve both."""
+    """The minimum over estimates for each target: both may take the same estimate."""
     return pairwise_neg_sisdr(estimates, sources).min(1).values.mean()
 
 
@@ -48,7 +48,7 @@ def lowest_of_all(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tenso
 
 
 def transposed(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
-    """Estimates taken for [B, T, S]."""
+    """Estimates read as [B, T, S]."""
     return pairwise_neg_sisdr(estimates.transpose(1, 2), sources).mean()
 
 
@@ -66,19 +66,19 @@ def _fixed(form):
 
 @torch.no_grad()
 def dead(case: Case, rng: random.Random) -> Case:
-    """A model one of whose outputs is silent: its features are zero, and ReLU masks make nothing of them."""
+    """A model with one silent output: its features are zero, and ReLU masks keep them zero."""
     model = rebuild(case.model, mask_act="relu")
     width = model.config["bn_chan"]
     first = rng.randrange(2) * width
-    # A dual-path block's features of this source vanish; what is left are the biases of the gated output.
+    # The features of this source vanish; only the biases of the gated output remain.
     model.separator.source_split.weight[first : first + width] *= 1e-7
     model.separator.source_split.bias[first : first + width] = 0
     model.separator.output_tanh.bias.zero_()
-    return case.change(model=model, checkpoint=None).served()
+    return case.change(model=model, checkpoint=None).with_own_estimates()
 
 
 class _Dropped(nn.Module):
-    """An encoder activation of a user's own, with dropout."""
+    """A user's own encoder activation, with dropout."""
 
     def __init__(self, share: float):
         super().__init__()

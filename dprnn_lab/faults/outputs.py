@@ -1,4 +1,4 @@
-"""Group D on purpose: what people do to the estimates after the model.
+"""Group D on purpose: faulty processing of the estimates after the model.
 
 Notebook: 06_failures_at_inference
 """
@@ -32,7 +32,7 @@ def _swapped(every: float):
 
 
 def swapped_once(case: Case, rng: random.Random) -> Case:
-    """Two halves of a file, separated one after the other."""
+    """Two halves of a recording, separated one after the other."""
     estimates = case.estimates.clone()
     middle = int(len(case.mixture) * rng.uniform(0.4, 0.6))
     estimates[:, middle:] = estimates[:, middle:].flip(0)
@@ -47,7 +47,7 @@ def swapped_without_model(case: Case, rng: random.Random) -> Case:
 
 @torch.no_grad()
 def _separate_windows(case: Case, seconds: float) -> torch.Tensor:
-    """Each window by itself, in the order of the whole, scaled to the mixture."""
+    """Each window separated alone, in the order of the whole recording, scaled to the mixture."""
     whole = case.estimates
     parts = []
     for window in _windows(case, seconds):
@@ -81,21 +81,21 @@ def _gaps(seconds: float):
 
 
 def _uneven(case: Case, strength: float, order: float) -> Case:
-    """The case with one voice 4 to 8 dB over the other, by energy (norm of order 2) or by peak (infinite)."""
+    """The case with one voice 4 to 8 dB over the other, by energy (``order`` 2) or by peak (infinity)."""
     sources = case.truth.clone()
     first, second = sources.norm(order, dim=-1)
     sources[1] *= 10 ** (-(4 + 4 * strength) / 20) * first / second
-    return case.change(mixture=sources.sum(0), references=sources, truth=sources).served()
+    return case.change(mixture=sources.sum(0), references=sources, truth=sources).with_own_estimates()
 
 
 def peaks(case: Case, rng: random.Random, strength: float) -> Case:
-    """Each output brought to the same peak before it was saved."""
+    """Each output normalised to the same peak."""
     case = _uneven(case, strength, torch.inf)
     return case.change(estimates=case.estimates * (0.9 / case.estimates.abs().amax(-1, keepdim=True)))
 
 
 def loudness(case: Case, rng: random.Random, strength: float) -> Case:
-    """Each output brought to the same RMS."""
+    """Each output normalised to the same RMS."""
     case = _uneven(case, strength, 2)
     rms = case.estimates.square().mean(-1, keepdim=True).sqrt()
     return case.change(estimates=case.estimates * (0.05 / rms))
@@ -110,18 +110,18 @@ def _gain(gains: tuple[float, float], clip: bool = False):
 
 
 def flipped(case: Case, rng: random.Random) -> Case:
-    """The estimates in the other order."""
+    """The estimates in swapped order."""
     return case.change(estimates=case.estimates.flip(0))
 
 
 def flipped_and_reported(case: Case, rng: random.Random) -> Case:
-    """The same, with the score that the user's own code gave."""
+    """The same, with the score that the user's code reports."""
     broken = flipped(case, rng)
     return broken.change(reported=float(si_sdr(broken.estimates, broken.references).mean()))
 
 
 def negative(case: Case, rng: random.Random) -> Case:
-    """One estimate upside down, which SI-SDR training allows."""
+    """One estimate with inverted polarity, which SI-SDR training allows."""
     signs = rng.choice([torch.tensor([-1.0, 1.0]), torch.tensor([1.0, -1.0])])
     return case.change(estimates=case.estimates * signs[:, None])
 

@@ -1,7 +1,7 @@
-"""Group E on purpose: a table of scores whose mean hides two kinds of example.
+"""Group E on purpose: a table of scores whose mean hides two clusters.
 
-The system that is scored knows the answer and leaves a leak of the other voice in each output: how well it separates a
-mixture is then known beforehand, with any bundled model.
+The scored system is given the sources and adds a leak of the other voice to each output, so that its SI-SDR on every
+mixture is known, independently of any model.
 
 Notebook: 07_failures_in_training
 """
@@ -17,7 +17,7 @@ from .case import Case
 
 __all__ = ["FAULTS", "healthy_scores", "leaking_scores"]
 
-GOOD, POOR = (10.0, 2.0), (0.3, 0.5)  # mean and standard deviation of SI-SDRi, dB
+GOOD_DB, POOR_DB = (10.0, 2.0), (0.3, 0.5)  # mean and standard deviation of SI-SDRi
 MIXTURES = 16  # of each kind
 
 
@@ -43,35 +43,37 @@ def leaking_scores(leaks: dict[str, list[float]], seed: int = 0) -> pd.DataFrame
     return evaluate(leaking, items)
 
 
-def _levels(rng: random.Random, heap: tuple[float, float], count: int) -> list[float]:
-    return [rng.gauss(*heap) for _ in range(count)]
+def _levels(rng: random.Random, cluster: tuple[float, float], count: int) -> list[float]:
+    return [rng.gauss(*cluster) for _ in range(count)]
 
 
 def healthy_scores(seed: int = 0) -> pd.DataFrame:
     """Two kinds of pair that a system separates equally well."""
     rng = random.Random(f"healthy scores {seed}")
-    return leaking_scores({kind: _levels(rng, GOOD, MIXTURES) for kind in ("man-woman", "woman-woman")}, seed)
+    return leaking_scores(
+        {kind: _levels(rng, GOOD_DB, MIXTURES) for kind in ("man-woman", "woman-woman")}, seed
+    )
 
 
 def one_kind_lost(case: Case, rng: random.Random) -> Case:
-    """Men and women part, two women do not; the table says which is which."""
+    """A man and a woman are separated, two women are not; the table names the kinds."""
     levels = {
-        "man-woman": _levels(rng, GOOD, MIXTURES),
-        "woman-woman": _levels(rng, POOR, MIXTURES // 2),
+        "man-woman": _levels(rng, GOOD_DB, MIXTURES),
+        "woman-woman": _levels(rng, POOR_DB, MIXTURES // 2),
     }
     return case.change(scores=leaking_scores(levels, rng.randrange(1000)))
 
 
-def unnamed_heaps(case: Case, rng: random.Random, strength: float) -> Case:
-    """Some voices are separated and others not, all of one kind of pair; what is left is a list of numbers."""
+def unnamed_clusters(case: Case, rng: random.Random, strength: float) -> Case:
+    """Some mixtures of one kind are separated and others not; the user has a list of numbers."""
     lost = 12 + int(8 * strength)
-    levels = _levels(rng, GOOD, 36 - lost) + _levels(rng, POOR, lost)
+    levels = _levels(rng, GOOD_DB, 36 - lost) + _levels(rng, POOR_DB, lost)
     rng.shuffle(levels)
     return case.change(scores=leaking_scores({"man-woman": levels}, rng.randrange(1000))["si_sdri"].tolist())
 
 
 def in_a_file(case: Case, rng: random.Random) -> Case:
-    """The file that ``dprnn-lab evaluate --out`` leaves, with a kind that is lost."""
+    """The file that ``dprnn-lab evaluate --out`` writes, with a kind that is not separated."""
     table = one_kind_lost(case, rng).scores
     path = case.file("scores.csv")
     table.assign(system="mine").to_csv(path, index=False)
@@ -81,7 +83,7 @@ def in_a_file(case: Case, rng: random.Random) -> Case:
 FAULTS = {
     "plateau-reading": {
         "one-kind-lost": one_kind_lost,
-        "unnamed-heaps": unnamed_heaps,
+        "unnamed-clusters": unnamed_clusters,
         "in-a-file": in_a_file,
     },
 }

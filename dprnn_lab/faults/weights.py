@@ -1,4 +1,4 @@
-"""Group A on purpose: weights that were not, or not all, or not safely loaded.
+"""Group A on purpose: weights that were not loaded, not all loaded, or are not safe to load.
 
 Notebook: 06_failures_at_inference
 """
@@ -20,7 +20,7 @@ __all__ = ["FAULTS"]
 
 
 def _fresh(case: Case, rng: random.Random) -> DPRNNTasNet:
-    """The architecture of the case's model at its random start."""
+    """A newly initialised model of the case's architecture."""
     with torch.random.fork_rng():
         torch.manual_seed(rng.randrange(2**31))
         return DPRNNTasNet(**case.model.config).eval()
@@ -32,8 +32,8 @@ def _prefixed(case: Case, rng: random.Random, prefix: str, name: str, **beside) 
     state = {prefix + key: value for key, value in case.model.state_dict().items()}
     torch.save({"state_dict": state, "model_config": dict(case.model.config), **beside}, path)
     model = _fresh(case, rng)
-    model.load_state_dict(state, strict=False)  # no name matches, and nothing is said
-    return case.change(model=model, checkpoint=path).served()
+    model.load_state_dict(state, strict=False)  # no name matches, and there is no error
+    return case.change(model=model, checkpoint=path).with_own_estimates()
 
 
 def lightning(case: Case, rng: random.Random) -> Case:
@@ -48,25 +48,25 @@ def parallel(case: Case, rng: random.Random) -> Case:
 
 
 def no_file(case: Case, rng: random.Random) -> Case:
-    """Only the live model is left to look at; its weights were never loaded."""
-    return case.change(model=_fresh(case, rng), checkpoint=None).served()
+    """A live model without its file; its weights were never loaded."""
+    return case.change(model=_fresh(case, rng), checkpoint=None).with_own_estimates()
 
 
 def renamed(case: Case, rng: random.Random) -> Case:
-    """A file whose names belong to another code."""
+    """A file with another code's parameter names."""
     path = case.file("renamed.pth")
     torch.save({f"net.{i}": value for i, value in enumerate(case.model.state_dict().values())}, path)
     return case.change(model=None, checkpoint=path, estimates=None)
 
 
 def only_outputs(case: Case, rng: random.Random) -> Case:
-    """The file, and two files of sound that the user's own loading code made."""
+    """The file, and the estimates of the user's own loading code."""
     broken = lightning(case, rng)
     return broken.change(model=None)
 
 
 def missing_block(case: Case, rng: random.Random, strength: float) -> Case:
-    """A file without some of its dual-path blocks; the last one is there, so that their number is known."""
+    """A file without some dual-path blocks; the last is there, so that their number is known."""
     path = case.file("partial.safetensors")
     gone = range(max(1, round(strength * (case.model.config["n_repeats"] - 1))))
     kept = {
@@ -83,7 +83,7 @@ def _metadata(model: DPRNNTasNet) -> dict[str, str]:
 
 
 def reshaped(case: Case, rng: random.Random) -> Case:
-    """A file one of whose tensors is of another size."""
+    """A file with one tensor of another shape."""
     path = case.file("reshaped.safetensors")
     state = {k: v.contiguous() for k, v in case.model.state_dict().items()}
     name = rng.choice(
@@ -95,21 +95,21 @@ def reshaped(case: Case, rng: random.Random) -> Case:
 
 
 def _partly(case: Case, rng: random.Random, prefixes: list[str]) -> Case:
-    """A live model in which these parts stayed random."""
+    """A live model in which these parts are random."""
     model = _fresh(case, rng)
     trained = {k: v for k, v in case.model.state_dict().items() if not any(k.startswith(p) for p in prefixes)}
     model.load_state_dict(trained, strict=False)
-    return case.change(model=model, checkpoint=None).served()
+    return case.change(model=model, checkpoint=None).with_own_estimates()
 
 
 def random_block(case: Case, rng: random.Random) -> Case:
-    """A live model one of whose blocks was not loaded."""
+    """A live model with one block not loaded."""
     block = rng.randrange(case.model.config["n_repeats"])
     return _partly(case, rng, [f"separator.blocks.{block}."])
 
 
 def random_ends(case: Case, rng: random.Random) -> Case:
-    """A live model whose decoder and mask layer were not loaded."""
+    """A live model with decoder and mask layer not loaded."""
     return _partly(case, rng, ["decoder.", "separator.mask."])
 
 
@@ -119,7 +119,7 @@ def zeroed(case: Case, rng: random.Random) -> Case:
     name = rng.choice(["output_tanh", "output_gate", "mask"])
     with torch.no_grad():
         getattr(model.separator, name).weight.zero_()
-    return case.change(model=model, checkpoint=None).served()
+    return case.change(model=model, checkpoint=None).with_own_estimates()
 
 
 def _copy(model: DPRNNTasNet) -> DPRNNTasNet:
@@ -139,19 +139,19 @@ def _package(case: Case) -> bytes:
 
 
 def truncated(case: Case, rng: random.Random, strength: float) -> Case:
-    """A download that broke off."""
+    """An incomplete download."""
     whole = _package(case)
     return _file(case, "best_model.pth", whole[: int(len(whole) * (0.9 - 0.6 * strength))])
 
 
 def web_page(case: Case, rng: random.Random) -> Case:
-    """The page about the file, saved under the file's name."""
+    """A web page saved under the file's name."""
     page = "<!DOCTYPE html><html><head><title>best_model.pth</title></head><body>Download</body></html>\n"
     return _file(case, "best_model.pth", page.encode())
 
 
 def pointer(case: Case, rng: random.Random) -> Case:
-    """What git-lfs leaves in the place of a large file."""
+    """A git-lfs pointer in the place of the file."""
     digest = f"{rng.randrange(16**64):064x}"
     text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 1924628\n"
     return _file(case, "model.safetensors", text.encode())
@@ -178,11 +178,11 @@ def nan_model(case: Case, rng: random.Random, strength: float) -> Case:
     name = rng.choice([n for n, p in model.named_parameters() if p.dim() > 1])
     with torch.no_grad():
         model.get_parameter(name).flatten()[: 1 + int(100 * strength)] = float("nan")
-    return case.change(model=model, checkpoint=None).served()
+    return case.change(model=model, checkpoint=None).with_own_estimates()
 
 
 class _Calls:
-    """An object whose pickle calls a function when it is opened."""
+    """An object whose pickle calls a function when it is loaded."""
 
     def __init__(self, function, *arguments):
         self.function, self.arguments = function, arguments
@@ -202,7 +202,7 @@ def _with_code(function, *arguments, legacy: bool = False):
 
 
 def whole_model(case: Case, rng: random.Random) -> Case:
-    """``torch.save(model)``: the pickle names the classes of the code that made it."""
+    """``torch.save(model)``: the pickle names the classes of its code."""
     path = case.file("model.pth")
     torch.save(_copy(case.model), path)
     return case.change(model=None, checkpoint=path, estimates=None)
@@ -231,7 +231,7 @@ FAULTS = {
         "nan-file": nan_file,
         "nan-model": nan_model,
     },
-    # None of these functions is ever called: no test and no check opens such a file with a plain reader.
+    # None of these functions is ever called: no test and no check opens such a file with an unsafe reader.
     "weights-unsafe": {
         "system": _with_code(os.system, "true"),
         "eval": _with_code(eval, "1"),

@@ -1,4 +1,4 @@
-"""The line of code that a report gives, carried out, brings the healthy case's score back."""
+"""The remedy in a report, executed, restores the healthy case's score."""
 
 import pytest
 import torch
@@ -17,8 +17,8 @@ TOOLS = [
     scale_to_mixture, separate, to_mono,
 ]  # fmt: skip
 
-# (failure, variant): what restores the score. "brought" gives a good file in the place of the bad one first.
-MENDED = [
+# (failure, variant) whose remedy restores the score; for WITH_GOOD_FILE, after a good file replaced the bad one.
+REPAIRED = [
     ("weights-unmatched", "lightning"),
     ("weights-unmatched", "parallel"),
     ("weights-unmatched", "only-outputs"),
@@ -34,8 +34,8 @@ MENDED = [
     ("level", "faint"),
     ("rate-mismatch", "wrong-file"),
     ("rate-mismatch", "wrong-samples"),
-    ("rate-mismatch", "unsaid"),
-    ("polarity", "upside-down"),
+    ("rate-mismatch", "unstated"),
+    ("polarity", "inverted"),
     ("train-serve-skew", "standardised"),
     ("train-serve-skew", "not-standardised"),
     ("permutation-flip", "once"),
@@ -47,7 +47,7 @@ MENDED = [
     ("order-arbitrary", "negative"),
     ("outputs-alike", "same-twice"),
 ]
-BROUGHT = [
+WITH_GOOD_FILE = [
     ("weights-unmatched", "no-file"),
     ("weights-partial", "random-block"),
     ("weights-partial", "missing-block"),
@@ -64,8 +64,8 @@ BEYOND_CODE = {
 }
 
 
-def mended(case, finding, good_file=None):
-    """Carry out the line of code; the names are those of a person at work."""
+def apply_remedy(case, finding, good_file=None):
+    """Execute the remedy over a user's names, and separate."""
     names = {tool.__name__: tool for tool in TOOLS} | {"torch": torch}
     checkpoint = good_file or case.checkpoint or SMALL
     names |= {
@@ -108,18 +108,18 @@ def check(broken, talk, failure, variant, good_file=None, short=0.5):
     goal = score(healthy.estimates, healthy, measure)
     if failure == "relative-level-lost":  # the voices were set further apart
         goal = score(separate(case.model, case.mixture), case, measure)
-    reached = score(mended(case, finding, good_file), reference, measure, ordered)
+    reached = score(apply_remedy(case, finding, good_file), reference, measure, ordered)
     assert reached > goal - short  # dB
     if case.estimates is not None and case.estimates.isfinite().all():
         assert score(case.estimates, reference, measure, ordered) < reached - 0.05
 
 
-@pytest.mark.parametrize(("failure", "variant"), MENDED)
+@pytest.mark.parametrize(("failure", "variant"), REPAIRED)
 def test_the_remedy_restores_the_score(broken, talk, failure, variant):
     check(broken, talk, failure, variant)
 
 
-@pytest.mark.parametrize(("failure", "variant"), BROUGHT)
+@pytest.mark.parametrize(("failure", "variant"), WITH_GOOD_FILE)
 def test_the_remedy_restores_the_score_with_a_good_file(broken, talk, failure, variant):
     check(broken, talk, failure, variant, good_file=SMALL)
 
@@ -127,8 +127,8 @@ def test_the_remedy_restores_the_score_with_a_good_file(broken, talk, failure, v
 @pytest.mark.slow
 @pytest.mark.parametrize(("failure", "variant"), SLOW)
 def test_the_setting_that_was_found_restores_the_score(broken, talk, failure, variant):
-    # Of weights alone nobody knows the chunk size: 100 is assumed in place of 64. Over eight mixtures of the test
-    # list that costs small nothing (11.6 against 11.5 dB), so no listening finds it; on this one it costs 1.9 dB.
+    # Weights alone do not reveal the chunk size: 100 is assumed in place of 64. Over eight mixtures of the test list
+    # that costs nothing (11.6 against 11.5 dB), so remix consistency does not find it; on this one it costs 1.9 dB.
     check(broken, talk, failure, variant, short=2.2 if variant == "norm-cln" else 0.5)
 
 
@@ -140,14 +140,14 @@ def test_the_level_after_the_remedy_is_that_of_audio(broken, variant):
     assert 0.05 < names["mixture"].abs().max() <= 1
 
 
-def test_every_failure_of_these_groups_is_mended_here_or_is_beyond_code():
-    mended_here = {failure for failure, _ in MENDED + BROUGHT + SLOW}
-    assert mended_here.isdisjoint(BEYOND_CODE)
-    assert mended_here | set(BEYOND_CODE) == {e.id for e in CATALOGUE.values() if e.group in "ABCD"}
+def test_every_failure_of_these_groups_is_repaired_here_or_is_beyond_code():
+    repaired_here = {failure for failure, _ in REPAIRED + WITH_GOOD_FILE + SLOW}
+    assert repaired_here.isdisjoint(BEYOND_CODE)
+    assert repaired_here | set(BEYOND_CODE) == {e.id for e in CATALOGUE.values() if e.group in "ABCD"}
 
 
 @pytest.mark.parametrize("failure", [*BEYOND_CODE, *(e.id for e in CATALOGUE.values() if e.group == "E")])
-def test_a_remedy_is_python_even_when_it_is_not_carried_out_here(broken, failure):
+def test_a_remedy_is_python_even_when_it_is_not_executed_here(broken, failure):
     finding = broken(failure).diagnose()[failure]
     assert finding.bad
     compile(finding.remedy, failure, "exec")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dprnn_lab.diagnosis.remix_consistency import fit_to_mixture, remix
+from dprnn_lab.diagnosis.remix_consistency import fit_to_mixture, remix_consistency
 
 TIME = torch.arange(8000) / 8000
 
@@ -23,7 +23,7 @@ MIXTURES = torch.stack((tones(200, 1500), tones(310, 2000)))
 
 
 def test_a_perfect_separator_scores_high():
-    found = remix(split, MIXTURES)
+    found = remix_consistency(split, MIXTURES)
     assert found.score > 40
     assert found.residual < -60
     assert found.correlation < 0.01
@@ -33,24 +33,24 @@ def test_a_perfect_separator_scores_high():
 
 def test_copies_score_nothing():
     # Of noise: a tone that is shifted by its period is itself.
-    found = remix(lambda x: torch.stack((x, x), 1), torch.randn(2, 8000))
+    found = remix_consistency(lambda x: torch.stack((x, x), 1), torch.randn(2, 8000))
     assert found.score < 1
     assert found.correlation == pytest.approx(1, abs=1e-4)
 
 
 def test_a_made_up_signal_scores_nothing():
     noise = torch.randn(2, 8000)
-    found = remix(lambda x: torch.stack((noise, noise.roll(17, -1)), 1), MIXTURES)
+    found = remix_consistency(lambda x: torch.stack((noise, noise.roll(17, -1)), 1), MIXTURES)
     assert found.score < 1
     assert found.residual > -1
 
 
 def test_outputs_that_are_not_finite_count_as_silence():
-    assert remix(lambda x: torch.full((2, 2, 8000), float("nan")), MIXTURES).score < 1
+    assert remix_consistency(lambda x: torch.full((2, 2, 8000), float("nan")), MIXTURES).score < 1
 
 
 def test_three_sources_are_scored():
-    found = remix(lambda x: torch.cat((split(x), 1e-3 * x.unsqueeze(1)), 1), MIXTURES)
+    found = remix_consistency(lambda x: torch.cat((split(x), 1e-3 * x.unsqueeze(1)), 1), MIXTURES)
     assert len(found.scores) == 2
     assert found.balance < -20
 

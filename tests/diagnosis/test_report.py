@@ -6,9 +6,8 @@ import re
 import pytest
 
 from dprnn_lab.diagnosis import CATALOGUE, Finding, Report
-from dprnn_lab.diagnosis.catalogue import STATES
-from dprnn_lab.diagnosis.engine import _sorted
-from dprnn_lab.diagnosis.evidence import Evidence
+from dprnn_lab.diagnosis.engine import sort_findings
+from dprnn_lab.diagnosis.finding import STATES
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def test_the_order_of_a_report():
         Finding("channels", "fail", "f"),
         Finding("length", "undecided", "g"),
     ]
-    ordered = _sorted(found)
+    ordered = sort_findings(found)
     assert [f.id for f in ordered] == [
         "channels", "order-arbitrary", "scale-free", "outputs-alike", "level", "length", "polarity",
     ]  # fmt: skip
@@ -65,7 +64,7 @@ def test_the_order_of_a_report():
 
 
 def test_a_symptom_without_a_cause_stands_for_itself():
-    (finding, *_) = _sorted([Finding("level", "ok", "a"), Finding("outputs-alike", "fail", "b")])
+    (finding, *_) = sort_findings([Finding("level", "ok", "a"), Finding("outputs-alike", "fail", "b")])
     assert (finding.id, finding.explained_by) == ("outputs-alike", None)
 
 
@@ -139,7 +138,7 @@ def test_html_draws_the_curve_of_a_run(reports):
 
 def test_html_escapes_what_the_user_wrote():
     finding = Finding("level", "fail", "<b>loud</b>", {"file": "<i>"}, "a < b", "x = '<y>'")
-    html = Report([finding], Evidence())._repr_html_()
+    html = Report([finding], None)._repr_html_()
     assert "<b>loud" not in html
     assert "<i>" not in html
     assert "&lt;b&gt;loud" in html

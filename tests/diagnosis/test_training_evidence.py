@@ -1,4 +1,4 @@
-"""What people bring from a training, in the forms that it has."""
+"""Inputs from a training, in all their forms."""
 
 import pandas as pd
 import pytest
@@ -16,7 +16,7 @@ from dprnn_lab.files import data_folder
 
 @pytest.fixture
 def folder(tmp_path):
-    """A run's folder of two sittings, written as Lightning's CSVLogger writes."""
+    """A run's folder of two sessions, written as Lightning's CSVLogger writes."""
     table = recorded_curve("healthy-0")
     for version, part in enumerate((table[table.step <= 300], table[table.step > 300])):
         path = tmp_path / "run" / "curves" / f"version_{version}" / "metrics.csv"
@@ -25,9 +25,9 @@ def folder(tmp_path):
     return tmp_path / "run"
 
 
-def test_a_folder_is_read_with_its_sittings(folder):
+def test_a_folder_is_read_with_its_sessions(folder):
     run = read_run(folder)
-    assert run.sittings == [325]
+    assert run.sessions == [325]
     assert run.checkpoint is None
     assert run.broken_at is None
     pd.testing.assert_series_equal(
@@ -36,12 +36,12 @@ def test_a_folder_is_read_with_its_sittings(folder):
     assert diagnose(run=folder)["resume"].state == "ok"
 
 
-def test_more_than_ten_sittings_stay_in_order(tmp_path):
+def test_more_than_ten_sessions_stay_in_order(tmp_path):
     for version in range(12):
         path = tmp_path / "curves" / f"version_{version}" / "metrics.csv"
         path.parent.mkdir(parents=True)
         path.write_text(f"step,train_loss\n{version * 10},1\n")
-    assert read_run(tmp_path).sittings == [10 * i for i in range(1, 12)]
+    assert read_run(tmp_path).sessions == [10 * i for i in range(1, 12)]
 
 
 def test_empty_fields_are_not_nan_and_nan_is(tmp_path):

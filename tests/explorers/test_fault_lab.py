@@ -134,7 +134,7 @@ def test_a_file_at_another_rate_says_it(tmp_path):
     (path,) = tmp_path.glob("mixture_*.wav")
     assert path.stem.removeprefix("mixture_") in run.broken.facts["mixture"]
     assert run.broken.improvement is None  # its outputs are not as long as the sources
-    assert "(assumed)" in run_fault("rate-mismatch", "unsaid").broken.facts["mixture"]
+    assert "(assumed)" in run_fault("rate-mismatch", "unstated").broken.facts["mixture"]
 
 
 def test_dropout_that_was_left_on_is_heard_and_seeded():
@@ -175,7 +175,7 @@ def test_what_can_not_be_run(arguments, message):
 def test_which_faults_have_degrees():
     assert has_strength("domain-mismatch", "white-noise")
     assert has_strength("seam-artefact", "gaps-1-s")
-    assert not has_strength("polarity", "upside-down")
+    assert not has_strength("polarity", "inverted")
     assert not has_strength("weights-corrupt", "web-page")
     with pytest.raises(KeyError):
         has_strength("level", "loud")
@@ -193,7 +193,7 @@ def test_a_hidden_failure_is_drawn_by_seed_and_from_the_groups():
 def test_a_report_that_errs_is_told(swapped):
     from dataclasses import replace
 
-    wrong = replace(swapped, failure="polarity", variant="upside-down")
+    wrong = replace(swapped, failure="polarity", variant="inverted")
     assert "wrong: read on" in wrong.sentence() and not wrong.right
     silent = replace(wrong, report=run_fault("order-arbitrary", "flipped").report.__class__([], None))
     assert "named nothing: wrong" in silent.sentence()

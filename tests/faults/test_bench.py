@@ -8,7 +8,7 @@ import pytest
 from dprnn_lab.diagnosis import CATALOGUE
 from dprnn_lab.faults import FAULTS
 from dprnn_lab.faults.bench import (
-    LISTENING,
+    BUNDLED_MODEL,
     PAIRS,
     TRAINING,
     Result,
@@ -36,11 +36,11 @@ def test_pairs_are_of_known_failures_and_variants():
 
 
 def test_kinds_of_failure_are_known():
-    assert set(TRAINING) | set(LISTENING) <= set(CATALOGUE)
+    assert set(TRAINING) | set(BUNDLED_MODEL) <= set(CATALOGUE)
 
 
 def test_two_failures_at_once_are_both_named(tmp_path):
-    slow = {"config-silent", "polarity"}  # by listening; the whole list is in make bench-diagnosis
+    slow = {"config-silent", "polarity"}  # take long; the whole list is in make bench-diagnosis
     for names, case in pair_cases(tmp_path):
         if not slow & set(names):
             assert judge("", names, case).all_named, names

@@ -1,4 +1,4 @@
-"""The checks, one for each failure of the catalogue: ``CHECKS[id](evidence)`` is a finding.
+"""The checks, one for each failure of the catalogue: ``CHECKS[id](evidence)`` returns a finding.
 
 Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
@@ -15,8 +15,8 @@ from . import (
     recording,
     seams,
     weights,
+    what_if,
 )
-from . import what_if as treatments
 
 __all__ = ["CHECKS"]
 
@@ -25,7 +25,7 @@ _MODULES = (
     config,
     recording,
     audio,
-    treatments,
+    what_if,
     outputs,
     seams,
     losses,

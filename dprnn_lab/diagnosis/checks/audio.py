@@ -1,31 +1,34 @@
-"""Group C: is the mixture what the model takes?
+"""Group C: is the mixture as the model expects it?
 
 Notebook: 06_failures_at_inference
 """
 
 import torch
 
-from ...audio import rms_db
+from ...audio import clipped_share, correlation, rms_db
 from ...model.filterbank import frame_count
 from ..evidence import Evidence
-from ..mixture import FULL_SCALE, NOTHING
+from ..finding import Finding
+from ..mixture import FAINT_PEAK, MAX_PEAK, SILENT_PEAK
 from .verdict import check, fail, fine, number, on_samples, undecided, warn
 
 __all__ = ["channels", "length", "level", "not_finite", "silence"]
 
 BRING = "the mixture: a path, or samples"
-QUIETEST = 1e-3  # peak, -60 dBFS: the model's norms have an EPS that such a level comes near to
-CLIPPED = 1e-3  # share of samples at the largest value, in runs of two and more
-SIXTEEN_BIT = 100.0  # peak
-OFFSET = 0.05  # mean, as a share of the peak
-MEMORY = 4.0  # GB
+CLIPPED_SHARE = 1e-3  # of the samples, at the largest value in runs of two and more
+PCM_PEAK = 100.0
+OFFSET_SHARE = 0.05  # mean, relative to the peak
+MEMORY_GB = 4.0
+WINDOWS = (
+    "estimates = separate(model, mixture, sample_rate)  # in overlapping windows, so that memory is bounded"
+)
 
 
 @check("not-finite")
-def not_finite(e: Evidence):
+def not_finite(e: Evidence) -> Finding:
     """NaN and infinity in mixture, references or estimates."""
     signals = {
-        "mixture": e.sound.samples if e.sound else None,
+        "mixture": e.recording.samples if e.recording else None,
         "references": e.references,
         "estimates": e.estimates,
     }
@@ -35,77 +38,66 @@ def not_finite(e: Evidence):
     if not bad:
         return fine("all samples are finite")
     name = next(iter(bad))
+    line = f"{name} = torch.nan_to_num({name}, 0.0, 0.0, 0.0)"
     cause = e.cause("weights-corrupt") if list(bad) == ["estimates"] else None
     return fail(
         f"{bad[name]} samples of the {name} are NaN or infinite",
         bad,
-        "none: one of them makes every output NaN",
-        on_samples(e, f"{name} = torch.nan_to_num({name}, 0.0, 0.0, 0.0)")
-        if name == "mixture"
-        else f"{name} = torch.nan_to_num({name}, 0.0, 0.0, 0.0)",
+        "none allowed: one makes every output NaN",
+        on_samples(e, line) if name == "mixture" else line,
         explained_by=cause,
     )
 
 
 @check("channels")
-def channels(e: Evidence):
-    """More than one channel, and whether they agree."""
-    if e.sound is None:
+def channels(e: Evidence) -> Finding:
+    """Number of channels, and their correlation."""
+    if e.recording is None:
         return undecided("there is no audio", BRING)
-    samples = e.sound.samples.nan_to_num(0.0, 0.0, 0.0)
+    samples = e.recording.samples.nan_to_num(0.0, 0.0, 0.0)
     count = len(samples)
     if count == 1:
         return fine("one channel")
-    alike = _correlation(samples[0], samples[1])
+    alike = correlation(samples, 0.0)
     facts = {"channels": count, "correlation": number(alike)}
-    first = "mixture.T" if e.sound.transposed else "mixture"
+    first = "mixture.T" if e.recording.transposed else "mixture"
     if alike < -0.5:
-        says, mode = f"the two channels are in opposite phase ({alike:.2f}): their mean cancels", "left"
+        says = f"the two channels are in opposite phase ({alike:.2f}): their mean cancels"
     elif alike > 0.95:
-        says, mode = f"{count} equal channels ({alike:.2f}): the model takes one", "left"
+        says = f"{count} equal channels ({alike:.2f}): the model takes one"
     else:
-        says, mode = f"{count} channels that differ ({alike:.2f}): the model takes one", "left"
-    if count == 2 and alike > -0.5 and alike < 0.95 and _apart(samples):
-        says += "; each may be a microphone of its own"
+        says = f"{count} channels that differ ({alike:.2f}): the model takes one"
+    if count == 2 and abs(alike) < 0.3:
+        says += "; each may be a separate microphone"
     return fail(
         says,
-        facts | {"transposed": e.sound.transposed},
-        "one: further rows are read as further mixtures of a batch. Correlation under -0.5 means opposite phase",
-        f'estimates = separate(model, mixture, mono="{mode}")'
-        if e.sound.rate_from == "file"
-        else f'mixture = to_mono({first}, "{mode}")',
+        facts | {"transposed": e.recording.transposed},
+        "one: a model reads further rows as further mixtures of a batch. Correlation under -0.5 means opposite phase",
+        'estimates = separate(model, mixture, mono="left")'
+        if e.recording.rate_from == "file"
+        else f'mixture = to_mono({first}, "left")',
     )
 
 
-def _apart(samples: torch.Tensor) -> bool:
-    """Whether the channels are nearly unrelated."""
-    return abs(_correlation(samples[0], samples[1])) < 0.3
-
-
-def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    return float((a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-12))
-
-
 @check("silence")
-def silence(e: Evidence):
-    """A mixture or a reference with nothing in it."""
-    if e.sound is None and e.references is None:
+def silence(e: Evidence) -> Finding:
+    """Peak of the mixture, energy of the references."""
+    if e.recording is None and e.references is None:
         return undecided("there is no audio", BRING)
-    if e.sound is not None:
-        samples = e.sound.samples.nan_to_num(0.0, 0.0, 0.0)
+    if e.recording is not None:
+        samples = e.recording.samples.nan_to_num(0.0, 0.0, 0.0)
         largest = float((samples - samples.mean(-1, keepdim=True)).abs().max())
-        if largest < NOTHING:
+        if largest < SILENT_PEAK:
             return fail(
                 f"the mixture is silent (peak {largest:.1e})",
                 {"peak": largest},
-                f"{NOTHING:g}, under the last bit of 16",
-                "mixture, sample_rate = read_audio(path)  # of a recording with sound in it",
+                f"{SILENT_PEAK:g}, below the last bit of 16",
+                "mixture, sample_rate = read_audio(path)  # of a recording that is not silent",
             )
     if e.references is not None:
         energy = e.references.nan_to_num(0.0, 0.0, 0.0).square().mean(-1)
         under = 10 * torch.log10((energy + 1e-20) / (energy.max() + 1e-20))
-        silent = [i for i, db in enumerate(under.tolist()) if db < -50 or energy.max() < NOTHING**2]
+        silent = [i for i, db in enumerate(under.tolist()) if db < -50 or energy.max() < SILENT_PEAK**2]
         if silent:
             return fail(
                 f"reference {silent[0]} is silent ({under[silent[0]]:.0f} dB under the loudest): it can't be scored",
@@ -113,20 +105,20 @@ def silence(e: Evidence):
                 "50 dB under the loudest reference",
                 "references = references[references.square().mean(-1) > 1e-5 * references.square().mean(-1).max()]",
             )
-    return fine("there is sound in mixture and references")
+    return fine("mixture and references are not silent")
 
 
 @check("level")
-def level(e: Evidence):
-    """Peak, clipping and offset of the mixture."""
-    if e.sound is None:
+def level(e: Evidence) -> Finding:
+    """Peak, clipping and DC offset of the mixture."""
+    if e.recording is None:
         return undecided("there is no audio", BRING)
     if e.cause("silence"):
         return undecided("the mixture is silent", "a mixture with sound in it")
-    samples = e.sound.samples.nan_to_num(0.0, 0.0, 0.0)
+    samples = e.recording.samples.nan_to_num(0.0, 0.0, 0.0)
     samples = samples[samples.square().sum(-1).argmax()]
     largest, mean = float(samples.abs().max()), float(samples.mean())
-    clipped = _clipped(samples)
+    clipped = float(clipped_share(samples))
     facts = {
         "peak": number(largest, 5),
         "rms_dbfs": number(rms_db(samples), 1),
@@ -134,63 +126,53 @@ def level(e: Evidence):
         "mean": number(mean, 5),
     }
     deviation = float(samples.std())
-    if largest > SIXTEEN_BIT:
+    if largest > PCM_PEAK:
         return fail(
-            f"the peak is {largest:.4g}: 16-bit numbers made floating point",
+            f"the peak is {largest:.4g}: 16-bit integers converted to floating point without scaling",
             facts,
-            f"{SIXTEEN_BIT:g}: no gain of a studio makes that of audio in -1 to 1",
+            f"{PCM_PEAK:g}: no usual gain takes audio in -1 to 1 this far",
             on_samples(e, "mixture = mixture / 32768"),
         )
-    if largest > FULL_SCALE and not (0.9 < deviation < 1.1 and abs(mean) < 0.05):  # a standardised mixture
+    if largest > MAX_PEAK and not (0.9 < deviation < 1.1 and abs(mean) < 0.05):  # a standardised mixture
         return warn(
             f"the peak is {largest:.4g}, beyond full scale",
             facts,
-            f"{FULL_SCALE:g}: audio is in -1 to 1, saved files clip beyond",
+            f"{MAX_PEAK:g}: audio is in -1 to 1, and saved files clip beyond",
             on_samples(e, "mixture = mixture * (0.5 / mixture.abs().max())"),
         )
-    if largest < QUIETEST:
+    if largest < FAINT_PEAK:
         return fail(
             f"the peak is {largest:.1e} ({20 * torch.log10(torch.tensor(largest)):.0f} dBFS)",
             facts,
-            f"{QUIETEST:g} (-60 dBFS): below, the EPS in the model's norms counts",
+            f"{FAINT_PEAK:g} (-60 dBFS): below, the EPS in the model's norms changes the result",
             on_samples(e, "mixture = mixture * (0.5 / mixture.abs().max())"),
         )
-    if abs(mean) > OFFSET * largest and abs(mean) > 1e-4:
+    if abs(mean) > OFFSET_SHARE * largest and abs(mean) > 1e-4:
         return fail(
             f"the mean is {mean:.3f}, {abs(mean) / largest:.0%} of the peak: a DC offset",
             facts,
-            f"{OFFSET:.0%} of the peak: speech has no mean, and the encoder takes it for a loud low tone",
+            f"{OFFSET_SHARE:.0%} of the peak: speech has zero mean, and an offset acts as a loud low tone",
             on_samples(e, "mixture = mixture - mixture.mean()"),
         )
-    if clipped > CLIPPED:
+    if clipped > CLIPPED_SHARE:
         return fail(
             f"{clipped:.1%} of the samples are clipped",
             facts,
-            f"{CLIPPED:.1%} of the samples at the largest value, in runs of two and more",
+            f"{CLIPPED_SHARE:.1%} of the samples at the largest value, in runs of two and more",
             "mixture, sample_rate = read_audio(path)  # recorded again with less gain",
         )
     return fine(f"peak {largest:.2f}, {facts['rms_dbfs']:.0f} dBFS", facts)
 
 
-def _clipped(samples: torch.Tensor) -> float:
-    """Share of samples at the largest or smallest value, next to another such."""
-    share = 0.0
-    for edge in (samples.max(), samples.min()):
-        at = samples >= edge * 0.9999 if edge > 0 else samples <= edge * 0.9999
-        runs = at[1:] & at[:-1]
-        share += float(runs.sum()) / len(samples)
-    return share
-
-
 @check("length")
-def length(e: Evidence):
-    """Samples against a chunk of the model, and against memory."""
+def length(e: Evidence) -> Finding:
+    """Duration against the model's chunk, and against memory."""
     config = e.settings
-    if e.sound is None or config is None:
-        return undecided("no mixture, or no model whose chunk is known", "both")
+    if e.recording is None or config is None:
+        return undecided("no mixture, or no model with known settings", "both")
     config = config | {"stride": config["stride"] or max(1, config["kernel_size"] // 2)}
     config["hop_size"] = config["hop_size"] or max(1, config["chunk_size"] // 2)
-    seconds = e.sound.samples.shape[-1] / e.sound.rate
+    seconds = e.recording.samples.shape[-1] / e.recording.rate
     samples = round(seconds * config["sample_rate"])
     frames = frame_count(samples, config["kernel_size"], config["stride"])
     chunk = (config["chunk_size"] - 1) * config["stride"] + config["kernel_size"]
@@ -209,28 +191,28 @@ def length(e: Evidence):
         return fail(
             f"{samples} samples ({seconds * 1000:.0f} ms) are shorter than two chunks of {chunk} samples",
             facts,
-            "two chunks and half a second: the inter-chunk RNN has nothing to look along",
+            "two chunks and half a second: the inter-chunk RNN sees hardly a sequence",
             f"{pad}  # better: a longer recording",
         )
-    if memory > MEMORY:
+    if memory > MEMORY_GB:
         return fail(
             f"{seconds:.0f} s need about {memory:.1f} GB in one pass",
             facts,
-            f"{MEMORY:g} GB, what a laptop can spare",
-            "mixture = mixture[..., : 30 * sample_rate]  # or overlapping windows: 09_long_audio.ipynb",
+            f"{MEMORY_GB:g} GB, what a laptop can spare",
+            WINDOWS,
         )
     if seconds > 60:
         return warn(
-            f"{seconds:.0f} s are far longer than the seconds of training",
+            f"{seconds:.0f} s are far longer than the mixtures of training",
             facts,
             "a minute: the inter-chunk RNN was trained on sequences of a few seconds",
-            "mixture = mixture[..., : 30 * sample_rate]  # or overlapping windows: 09_long_audio.ipynb",
+            WINDOWS,
         )
     return fine(f"{seconds:.1f} s, {frames} frames", facts)
 
 
 def _memory(config: dict, frames: int) -> float:
-    """GB of one pass without gradients: the widest moment, an RNN's gates and output over all chunks."""
+    """GB of one pass without gradients: its peak, an RNN's gates and output over all chunks."""
     positions = frames * config["chunk_size"] / config["hop_size"]
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[config["rnn_type"]]
     width = 2 * config["hid_size"] * (gates + 2) + 4 * config["bn_chan"]

@@ -1,4 +1,4 @@
-"""Group B: is the network put together as it was trained?
+"""Group B: do the network's settings match its training?
 
 Notebook: 06_failures_at_inference
 """
@@ -11,15 +11,14 @@ import torch
 from ...checkpoint import CheckpointError, save_model
 from ...model import DPRNNTasNet
 from ..evidence import Evidence
-from ..recovery import recover_config
+from ..finding import Finding
+from ..recovery import recover_config, usual_candidates
+from ..remix_consistency import REMIX_OK_DB
 from .verdict import check, fail, fine, number, undecided
 
-__all__ = ["SOUND", "config_shape", "config_silent", "rebuild"]
+__all__ = ["config_shape", "config_silent", "rebuild"]
 
-# dB of the remix score: a model over it runs as trained, and no search is needed. At 27 000 steps the bundled model
-# reached 8.7 on six mixtures, with another stride, mask, norm or encoder activation 2.9 at the most.
-SOUND = 7.0
-CLEAR = 1.5  # dB that another setting must gain
+CLEAR_GAIN_DB = 1.5  # of the remix-consistency score, by another setting
 
 
 def rebuild(model: DPRNNTasNet, **config) -> DPRNNTasNet:
@@ -42,7 +41,7 @@ def rebuild(model: DPRNNTasNet, **config) -> DPRNNTasNet:
 
 
 @check("config-shape")
-def config_shape(e: Evidence):
+def config_shape(e: Evidence) -> Finding:
     """Arguments that contradict the shapes of the weights."""
     if e.file is None:
         return (
@@ -54,7 +53,7 @@ def config_shape(e: Evidence):
         return fail(
             e.file.build_error.removeprefix(f"{e.file.path}: "),
             {"config": {k: str(v) for k, v in e.config.items()}},
-            "the arguments must build a model",
+            "the arguments must describe a valid model",
             "model = load_model(checkpoint)  # without the argument that the message names",
         )
     report = e.file.report
@@ -65,74 +64,71 @@ def config_shape(e: Evidence):
         return fail(
             "; ".join(map(str, report.conflicts)),
             {c.argument: {"value": c.value, "fits": c.fits, "shape": c.evidence} for c in report.conflicts},
-            "shapes are facts, arguments are claims",
+            "the shapes of the tensors decide",
             f"model = load_model(checkpoint, {fits})",
         )
     return fine("the arguments agree with all shapes")
 
 
 @check("config-silent")
-def config_silent(e: Evidence):
-    """Settings without a shape, by listening."""
-    if e.ours is None or e.broken_weights or e.cause("dead-output"):
-        return undecided("no model whose settings are known", "the checkpoint, or a DPRNNTasNet")
+def config_silent(e: Evidence) -> Finding:
+    """Find settings that no shape reveals, by remix consistency."""
+    if e.own_network is None or e.broken_weights or e.cause("dead-output"):
+        return undecided("no model with known settings", "the checkpoint, or a DPRNNTasNet")
     if e.live and e.file is not None and e.file.report is not None:
-        said = e.file.report.settings
+        config = e.own_network.config
         differs = {
             name: setting.value
-            for name, setting in said.items()
-            if setting.source.startswith("file")
-            and name != "dropout"
-            and e.ours.config[name] != setting.value
+            for name, setting in e.file.report.settings.items()
+            if setting.source.startswith("file") and name != "dropout" and config[name] != setting.value
         }
         if differs:
-            wrong = {n: e.ours.config[n] for n in differs}
+            wrong = {n: config[n] for n in differs}
             return fail(
                 "the model has "
                 + ", ".join(f"{n}={wrong[n]!r}, the file says {v!r}" for n, v in differs.items()),
                 {"model": wrong, "file": differs},
-                "equal: the file was written by the training",
+                "equal: the training wrote the file",
                 "model = load_model(checkpoint)",
             )
-    if e.heard is not None and e.heard.score >= SOUND:
-        own, on = e.heard, "the mixture"
-    elif e.control is not None:
+    own, on = e.score_on_mixture, "the mixture"
+    if (own is None or own.score < REMIX_OK_DB) and e.control is not None:
         own, on = e.control.remix, "bundled mixtures"
-    else:
-        own, on = e.heard, "the mixture"
     if own is None:
-        return undecided("nothing to listen to", "a mixture of as many people as the model has outputs")
+        return undecided(
+            "no mixture to score the model on", "a mixture of as many people as the model has outputs"
+        )
     facts = {"score_db": number(own.score), "on": on}
-    if own.score >= SOUND:
-        return fine(f"the model finds its own estimates again ({own.score:.1f} dB)", facts, f"{SOUND:g} dB")
+    if own.score >= REMIX_OK_DB:
+        return fine(f"remix consistency is {own.score:.1f} dB", facts, f"{REMIX_OK_DB:g} dB")
     assumed = dict(e.file.report.assumed) if e.file is not None and e.file.report is not None else {}
     return _search(e, facts, assumed)
 
 
-def _search(e: Evidence, facts: dict, assumed: dict):
-    """Rank candidates for every setting on what is there to listen to."""
+def _search(e: Evidence, facts: dict, assumed: dict) -> Finding:
+    """Rank candidates for every setting, on bundled mixtures and the user's."""
     pieces = [p for p in (e.control.mixtures if e.control else None, e.pieces) if p is not None]
     length = min(p.shape[-1] for p in pieces)
     if e.control is not None and e.pieces is not None and e.pieces.shape[-1] < length:
         pieces, length = pieces[:1], pieces[0].shape[-1]
     batch = torch.cat([p[:, :length] for p in pieces])[:5]
-    listed = _candidates(e.ours.config)
+    config = e.own_network.config
+    listed = usual_candidates(config, fewer=True)
     chunks = {"chunk_size": listed.pop("chunk_size")}
     with tempfile.TemporaryDirectory() as folder:
-        path = save_model(e.ours, Path(folder) / "model.safetensors")
+        path = save_model(e.own_network, Path(folder) / "model.safetensors")
         try:
             found = recover_config(path, batch, listed, rounds=2)
-            if found.config == e.ours.config:  # the chunk last: it costs most and matters least
+            if found.config == config:  # the chunk size last: it costs most and matters least
                 found.tables |= recover_config(path, batch, chunks, rounds=1).tables
         except (CheckpointError, ValueError) as error:
             return undecided(f"the settings can't be ranked: {error}", "a longer mixture of several people")
-    config = e.ours.config
     better = {}
     for name, trials in found.tables.items():
         current = next((t for t in trials if t.value == config[name]), None)
         if trials[0].value != config[name] and current is not None:
             better[name] = number(trials[0].score - current.score)
-    better = {name: gain for name, gain in better.items() if gain >= CLEAR}
+    better = {name: gain for name, gain in better.items() if gain >= CLEAR_GAIN_DB}
     facts = facts | {
         "ranking": {
             name: {str(t.value): number(t.score) for t in trials} for name, trials in found.tables.items()
@@ -143,35 +139,18 @@ def _search(e: Evidence, facts: dict, assumed: dict):
     best = {name: found.tables[name][0].value for name in better}
     if better:
         values = ", ".join(f"{n}={v!r}" for n, v in best.items())
-        load = (
-            f"model = load_model(checkpoint, {values})" if not e.live else f"model = rebuild(model, {values})"
-        )
         return fail(
             "with "
             + ", ".join(f"{n}={v!r} in place of {config[n]!r}" for n, v in best.items())
-            + f" the model finds its estimates again {gain:.1f} dB better",
+            + f" remix consistency is {gain:.1f} dB higher",
             facts | {"better": best, "margin_db": gain},
-            f"{CLEAR:g} dB, five times what decides between two candidates",
-            load,
+            f"{CLEAR_GAIN_DB:g} dB, five times the margin that decides between two candidates",
+            f"model = rebuild(model, {values})" if e.live else f"model = load_model(checkpoint, {values})",
         )
     if assumed:
         return undecided(
-            f"{', '.join(assumed)} are not in the file, and listening does not decide between their values",
+            f"{', '.join(assumed)} are not in the file, and remix consistency does not decide between their values",
             "the values of the training: load_model(checkpoint, chunk_size=..., ...)",
             facts,
         )
-    return fine("no other setting separates better", facts, f"{CLEAR:g} dB")
-
-
-def _candidates(config: dict) -> dict[str, list]:
-    """The usual values of every setting, the present one first; PReLU has weights and is no question."""
-    kernel = config["kernel_size"]
-    usual = {
-        "encoder_activation": [None, "relu"],
-        "mask_act": ["sigmoid", "relu", "tanh", "softmax", "linear"],
-        "norm_type": ["gLN", "cLN"],
-        "stride": [s for s in (kernel // 4, kernel // 2, kernel) if s],
-        "chunk_size": [50, 100, 200],
-    }
-    listed = {name: list(dict.fromkeys([config[name], *values])) for name, values in usual.items()}
-    return {n: v for n, v in listed.items() if len(v) > 1 and config[n] not in ("prelu", "bN")}
+    return fine("no other setting scores higher", facts, f"{CLEAR_GAIN_DB:g} dB")

@@ -1,4 +1,4 @@
-"""Group E: what the curve of a run says.
+"""Group E: the curve of a run.
 
 Notebook: 07_failures_in_training
 """
@@ -7,24 +7,31 @@ from functools import lru_cache
 
 import pandas as pd
 
+from ...checkpoint import CheckpointError
+from ...checkpoint.unpickling import safe_load
 from ...files import data_folder
 from ..evidence import Evidence
+from ..finding import Finding
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["jump", "learning_rate", "no_clipping", "overfit", "resume", "unhealthy_curve"]
 
-MARGIN = 1.0  # dB over the worst healthy run
-EARLY = 150  # steps: before, all runs look alike
-RATES = (3e-5, 2e-2)  # outside nothing was seen to learn in the usual time
-CLIP = "trainer = L.Trainer(gradient_clip_val=5.0)"
-WARM = 50  # steps
-TIMES = 10.0
-RISE = 3.0  # dB
+MARGIN_DB = 1.0  # over the worst healthy run
+MIN_STEPS = 150  # before, all runs look alike
+USUAL_RATES = (3e-5, 2e-2)  # outside, no run learned in the usual time
+CLIP_GRADIENT = "trainer = L.Trainer(gradient_clip_val=5.0)"
+RESUME = 'training.train(model, data, run, max_steps, resume="run/checkpoints/last.ckpt")'
+WARMUP_STEPS = 50  # a random network's first gradients are large in every run
+NORM_RATIO = 10.0  # to the usual gradient norm
+RISE_DB = 3.0  # of the loss
 BRING = "the run: its folder, or a table with step, train_loss, valid_loss, grad_norm"
 
 
 def jump(losses: pd.Series) -> tuple[int, float, float, float] | None:
-    """The largest rise of a loss that stays: (step, median before, median after, spread after); None if too short."""
+    """The largest lasting rise of a loss: (step, median before, median after, standard deviation after).
+
+    None with fewer than six values.
+    """
     if len(losses) < 6:
         return None
     best = None
@@ -38,45 +45,45 @@ def jump(losses: pd.Series) -> tuple[int, float, float, float] | None:
 
 @lru_cache
 def healthy_band() -> pd.Series:
-    """The worst of the recorded healthy runs by step (data/curves, made by data/record_curves.py)."""
+    """The highest loss of the recorded healthy runs, by step (data/curves, made by data/record_curves.py)."""
     files = sorted((data_folder() / "curves").glob("healthy-*.csv"))
     curves = [pd.read_csv(f).set_index("step")["train_loss"] for f in files]
     return pd.concat(curves, axis=1).max(axis=1).cummin()
 
 
 def _behind(e: Evidence) -> tuple[float, float, int] | None:
-    """Loss at the end, the worst healthy one at that step, and the step; None where there is too little."""
+    """The last loss, the worst healthy one at that step, and the step; None for a short curve."""
     losses = e.run.column("train_loss")
-    if len(losses) < 3 or losses.index[-1] < EARLY:
+    if len(losses) < 3 or losses.index[-1] < MIN_STEPS:
         return None
     try:
         band = healthy_band()
     except (FileNotFoundError, ValueError):
-        return None  # the package alone, without the course's data
+        return None  # installed without the course's data
     step = int(losses.index[-1])
     allowed = float(band[band.index <= step].iloc[-1])
     return float(losses.iloc[-3:].median()), allowed, step
 
 
 @check("no-clipping")
-def no_clipping(e: Evidence):
-    """Gradient norms and the loss after the largest."""
+def no_clipping(e: Evidence) -> Finding:
+    """Gradient norms, and the loss after the largest."""
     if e.run is None:
         return undecided("no curve", BRING)
     if e.run.broken_at is not None:
         return fail(
             f"from step {e.run.broken_at} on the loss or the gradient norm is NaN or infinite",
             {"step": e.run.broken_at},
-            "none: one such step makes every weight NaN",
-            CLIP,
+            "none allowed: one such step makes every weight NaN",
+            CLIP_GRADIENT,
         )
     norms, losses = e.run.column("grad_norm"), e.run.column("train_loss")
-    norms = norms[norms.index > WARM]  # a random network's first gradients are large in every run
-    found = jump(losses[losses.index > WARM])
+    norms = norms[norms.index > WARMUP_STEPS]
+    found = jump(losses[losses.index > WARMUP_STEPS])
     if len(norms) < 4 or found is None:
         return undecided("too few gradient norms in the curve", "a curve with a column grad_norm")
     at, before, after, _ = found
-    # The loss of a step is taken before its update: the norm that did it may stand in the row before the rise.
+    # A step's loss is computed before its update: the norm that caused the rise may be logged a row before it.
     earlier = norms[norms.index < at]
     usual = float(earlier.iloc[:-1].median()) if len(earlier) > 1 else float(norms.median())
     largest = float(norms[norms.index >= (earlier.index[-1] if len(earlier) else at)].max())
@@ -87,35 +94,33 @@ def no_clipping(e: Evidence):
         "at_step": at,
         "loss_rise_db": number(rise),
     }
-    why = f"{TIMES:g} times the norms before, and a loss that stays {RISE:g} dB higher"
-    if largest > TIMES * max(usual, 1e-3) and rise > RISE:
+    why = f"{NORM_RATIO:g} times the norms before, and a loss that stays {RISE_DB:g} dB higher"
+    if largest > NORM_RATIO * max(usual, 1e-3) and rise > RISE_DB:
         return fail(
             f"near step {at} the gradient norm went from {usual:.2g} to {largest:.3g}, and the loss rose by "
-            f"{rise:.1f} dB for good",
+            f"{rise:.1f} dB and stayed",
             facts,
             why,
-            CLIP,
+            CLIP_GRADIENT,
             explained_by=e.cause("learning-rate", "dead-output"),
         )
-    return fine(f"no jump of loss and gradient norm (norms about {usual:.2g})", facts, why)
+    return fine(f"no jump of loss and gradient norm (usual norm {usual:.2g})", facts, why)
 
 
 @check("learning-rate")
-def learning_rate(e: Evidence):
-    """The rate that was used, and whether the run learns."""
+def learning_rate(e: Evidence) -> Finding:
+    """The rate of the run, and whether it learns."""
     if e.run is None:
         return undecided("no curve", BRING)
     rate = _rate(e)
     behind = _behind(e)
     if rate is None:
-        return undecided(
-            "the curve does not say the learning rate", "a column lr, or the folder with its checkpoints"
-        )
+        return undecided("the curve has no learning rate", "a column lr, or the folder with its checkpoints")
     facts = {"learning_rate": rate}
-    if RATES[0] <= rate <= RATES[1]:
-        return fine(f"{rate:g} is a usual learning rate", facts, f"{RATES[0]:g} to {RATES[1]:g}")
-    what = "high" if rate > RATES[1] else "low"
-    late = behind is not None and behind[0] > behind[1] + MARGIN
+    if USUAL_RATES[0] <= rate <= USUAL_RATES[1]:
+        return fine(f"{rate:g} is a usual learning rate", facts, f"{USUAL_RATES[0]:g} to {USUAL_RATES[1]:g}")
+    what = "high" if rate > USUAL_RATES[1] else "low"
+    late = behind is not None and behind[0] > behind[1] + MARGIN_DB
     return (fail if late else warn)(
         f"a learning rate of {rate:g} is {what}"
         + (
@@ -124,13 +129,13 @@ def learning_rate(e: Evidence):
             else ""
         ),
         facts,
-        f"{RATES[0]:g} to {RATES[1]:g} for Adam and Muon",
+        f"{USUAL_RATES[0]:g} to {USUAL_RATES[1]:g} for Adam and Muon",
         "training.train(model, data, run, max_steps, lr=1e-3, warmup=200)",
     )
 
 
 def _rate(e: Evidence) -> float | None:
-    """The largest rate of the curve's column, or the rate in the last checkpoint."""
+    """The largest rate in the curve, or the rate in the last checkpoint."""
     columns = [c for c in e.run.table if c == "lr" or str(c).startswith(("lr-", "learning_rate"))]
     if columns:
         return float(e.run.table[columns[0]].max())
@@ -142,10 +147,7 @@ def _rate(e: Evidence) -> float | None:
 
 
 def _checkpoint(e: Evidence) -> dict | None:
-    """The run's last checkpoint, read without running anything; None when there is none that can be read."""
-    from ...checkpoint import CheckpointError
-    from ...checkpoint.unpickling import safe_load
-
+    """The run's last checkpoint, read without running its code; None if it can't be read."""
     if e.run.checkpoint is None:
         return None
     try:
@@ -156,8 +158,8 @@ def _checkpoint(e: Evidence) -> dict | None:
 
 
 @check("resume")
-def resume(e: Evidence):
-    """The loss on both sides of a resumption."""
+def resume(e: Evidence) -> Finding:
+    """The loss before and after a run was resumed."""
     if e.run is None:
         return undecided("no curve", BRING)
     losses = e.run.column("train_loss")
@@ -167,10 +169,10 @@ def resume(e: Evidence):
             f"{e.run.checkpoint.name} has no optimiser state: a run can't be resumed from it",
             {"keys": sorted(map(str, state))[:12]},
             "optimizer_states and lr_schedulers, as Lightning writes them",
-            'training.train(model, data, run, max_steps, resume="run/checkpoints/last.ckpt")',
+            RESUME,
         )
     worst = None
-    for step in e.run.sittings:
+    for step in e.run.sessions:
         before, after = losses[losses.index < step].iloc[-4:], losses[losses.index >= step].iloc[:3]
         if len(before) > 1 and len(after):
             noise = max(0.2, float(before.diff().abs().median()))
@@ -178,7 +180,7 @@ def resume(e: Evidence):
             if worst is None or rise / noise > worst[1]:
                 worst = (step, rise / noise, rise)
     if worst is None:
-        return fine("the run was not resumed") if not e.run.sittings else undecided("too few rows", BRING)
+        return fine("the run was not resumed") if not e.run.sessions else undecided("too few rows", BRING)
     step, times, rise = worst
     facts = {"resumed_at": step, "rise_db": number(rise), "times_usual_change": number(times, 1)}
     if rise > 0.5 and times > 3:
@@ -186,13 +188,13 @@ def resume(e: Evidence):
             f"where the run was resumed, at step {step}, the loss rose by {rise:.1f} dB",
             facts,
             "0.5 dB, and three times the usual change from row to row",
-            'training.train(model, data, run, max_steps, resume="run/checkpoints/last.ckpt")',
+            RESUME,
         )
-    return fine("the loss goes on where it was", facts)
+    return fine("the loss continues where it was", facts)
 
 
 @check("overfit")
-def overfit(e: Evidence):
+def overfit(e: Evidence) -> Finding:
     """Training loss against validation loss."""
     if e.run is None:
         return undecided("no curve", BRING)
@@ -211,38 +213,38 @@ def overfit(e: Evidence):
         "gap_growth_db": number(growth),
         "valid_over_its_best_db": number(rise),
     }
-    why = "a gap of 3 dB that grew by 2 dB: between voices known and new there is always some"
+    why = "a gap of 3 dB that grew by 2 dB: new voices always score somewhat lower"
     if gap > 3 and growth > 2 and last < 0:
         return fail(
             f"training {last:.1f} dB, validation {float(valid.iloc[-1]):.1f} dB, and the gap grew by {growth:.1f} dB",
             facts,
             why,
             "data = training.MixingData(DynamicMixing.from_corpus(samples=8000), FixedMixtures('valid'), 4)",
-            explained_by=e.cause("pit-wrong-axis"),  # a training loss that is too low makes such a gap, too
+            explained_by=e.cause("pit-wrong-axis"),  # which makes the training loss too low
         )
     return fine(f"training {last:.1f} dB, validation {float(valid.iloc[-1]):.1f} dB", facts, why)
 
 
 @check("unhealthy-curve")
-def unhealthy_curve(e: Evidence):
+def unhealthy_curve(e: Evidence) -> Finding:
     """The end of the curve against the worst healthy run."""
     if e.run is None:
         return undecided("no curve", BRING)
     behind = _behind(e)
     if behind is None:
-        return undecided(f"fewer than {EARLY} steps, or no train_loss", "the same run after 600 steps")
+        return undecided(f"fewer than {MIN_STEPS} steps, or no train_loss", "the same run after 600 steps")
     loss, allowed, step = behind
     cause = e.cause(
         "pit-wrong-axis", "no-pit", "silent-target", "targets-inconsistent", "same-speaker", "dead-output",
         "no-clipping", "learning-rate", "resume",
     )  # fmt: skip
     facts = {"step": step, "loss_db": number(loss), "worst_healthy_db": number(allowed)}
-    if loss > allowed + MARGIN:
+    if loss > allowed + MARGIN_DB:
         return fail(
             f"after {step} steps the loss is {loss:.1f} dB; the worst of three healthy runs had {allowed:.1f}",
             facts,
-            f"{MARGIN:g} dB over it (data/curves: a small model on a man and a woman)",
-            "player(batch[0][0]); player(batch[1][0, 0])  # listen to what the model gets",
+            f"{MARGIN_DB:g} dB over it (data/curves: a small model on a man and a woman)",
+            "player(batch[0][0]); player(batch[1][0, 0])  # a mixture and a target as the model gets them",
             explained_by=cause,
         )
-    return fine(f"after {step} steps {loss:.1f} dB; healthy runs had {allowed:.1f} and less", facts)
+    return fine(f"after {step} steps {loss:.1f} dB; healthy runs had at most {allowed:.1f}", facts)

@@ -6,21 +6,22 @@ Notebook: 07_failures_in_training
 import torch
 
 from ..evidence import Evidence
+from ..finding import Finding
 from ..training_evidence import Example
 from .verdict import check, fail, fine, number, undecided
 
 __all__ = ["leakage", "same_speaker", "silent_target", "targets_inconsistent"]
 
-CEILING_DB = 40.0  # SI-SDR that inconsistent targets leave; trained models end 20 dB below
-SILENT_DB = -50.0
-SAME = 0.6  # of the best correlation over all shifts: other utterances stay under 0.3
-PAIRS = 600
+CEILING_DB = 40.0  # SI-SDR that inconsistent targets allow; trained models reach 20 dB less
+SILENT_DB = -50.0  # relative to the loudest target of the batch
+SAME_CORRELATION = 0.6  # the largest over all shifts; different utterances stay under 0.3
+MAX_PAIRS = 600
 BATCH = "a batch: (mixtures [B, T], sources [B, S, T])"
 LISTS = 'your lists: data={"train": [(sources, speakers), ...], "test": [...]}'
 
 
 @check("silent-target")
-def silent_target(e: Evidence):
+def silent_target(e: Evidence) -> Finding:
     """Energy of every target of a batch."""
     if e.batch is None:
         return undecided("no batch", BATCH)
@@ -31,26 +32,24 @@ def silent_target(e: Evidence):
     bad = int((under < SILENT_DB).sum())
     facts = {"quietest_db": number(under.min(), 1), "targets": under.numel(), "silent": bad}
     if bad or not finite:
-        what = (
-            f"{bad} of {under.numel()} targets are silent" if bad else "the batch has NaN or infinity in it"
-        )
+        what = f"{bad} of {under.numel()} targets are silent" if bad else "the batch holds NaN or infinity"
         return fail(
-            f"{what}: with EPS = 1e-8 a zero target costs exactly +80 dB, and its gradient says nothing",
+            f"{what}: with EPS = 1e-8 a zero target costs exactly +80 dB, and its gradient is meaningless",
             facts,
             f"{-SILENT_DB:g} dB under the loudest target of the batch",
             "mixture, sources = (part[(sources.square().mean(-1) > 1e-7).all(-1)] for part in (mixture, sources))",
         )
-    return fine("every target has sound in it", facts, f"{SILENT_DB:g} dB")
+    return fine("no target is silent", facts, f"{SILENT_DB:g} dB")
 
 
 @check("targets-inconsistent")
-def targets_inconsistent(e: Evidence):
+def targets_inconsistent(e: Evidence) -> Finding:
     """Mixture minus the sum of the sources."""
     if e.batch is None:
         return undecided("no batch", BATCH)
     mixtures, sources = e.batch
     if not (mixtures.isfinite().all() and sources.isfinite().all()):
-        return undecided("the batch has NaN or infinity in it", "a batch of numbers")
+        return undecided("the batch holds NaN or infinity", "a batch of finite numbers")
     rest = mixtures - sources.sum(1)
     ceiling = 10 * torch.log10(mixtures.square().sum(-1) / (rest.square().sum(-1) + 1e-12) + 1e-12)
     facts = {
@@ -64,16 +63,16 @@ def targets_inconsistent(e: Evidence):
             f"in {facts['inconsistent']} of {len(mixtures)} examples the sources do not sum to the mixture (by up to "
             f"{facts['largest_difference']:.3f}; ceiling {facts['ceiling_db']:.0f} dB)",
             facts,
-            f"{CEILING_DB:g} dB, far over what a model reaches",
-            "mixture = sources.sum(1)  # after levels and clipping, as the last step",
+            f"{CEILING_DB:g} dB, far above the scores of trained models",
+            "mixture = sources.sum(1)  # the last step, after levels and clipping",
         )
     return fine(
         f"the sources sum to the mixture to {facts['ceiling_db']:.0f} dB", facts, f"{CEILING_DB:g} dB"
     )
 
 
-def _shifted(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Largest normalised correlation of two signals over all shifts."""
+def _largest_correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Largest normalised correlation of two signals ``[T]`` over all shifts, absolute."""
     size = len(a) + len(b)
     spectrum = torch.fft.rfft(a - a.mean(), size) * torch.fft.rfft(b - b.mean(), size).conj()
     scale = float((a - a.mean()).norm() * (b - b.mean()).norm())
@@ -81,8 +80,8 @@ def _shifted(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @check("same-speaker")
-def same_speaker(e: Evidence):
-    """Names of the speakers, and sources that are one utterance."""
+def same_speaker(e: Evidence) -> Finding:
+    """Names of the speakers, and correlation between the sources."""
     if e.data is None and e.batch is None:
         return undecided("no examples", LISTS)
     pairs = [(x.sources, x.speakers) for x in e.data or []]
@@ -90,8 +89,12 @@ def same_speaker(e: Evidence):
         pairs += [(s, ()) for s in e.batch[1]]
     named = [names for _, names in pairs if len(names) > 1]
     doubled = [names for names in named if len(set(names)) < len(names)]
-    alike = [float(_shifted(s[0], s[1])) for s, _ in pairs[:PAIRS] if len(s) > 1 and s.isfinite().all()]
-    copies = sum(value > SAME for value in alike)
+    alike = [
+        float(_largest_correlation(s[0], s[1]))
+        for s, _ in pairs[:MAX_PAIRS]
+        if len(s) > 1 and s.isfinite().all()
+    ]
+    copies = sum(value > SAME_CORRELATION for value in alike)
     facts = {
         "examples": len(pairs),
         "with_names": len(named),
@@ -108,26 +111,24 @@ def same_speaker(e: Evidence):
         return fail(
             what,
             facts,
-            f"none; {SAME:g} of correlation at the best shift is the same utterance, others stay under 0.3",
+            f"none allowed; equal utterances correlate by over {SAME_CORRELATION:g} at the best shift, others by 0.3",
             "data = {split: [x for x in items if len(set(x[1])) == len(x[1])] for split, items in data.items()}",
         )
     if not named:
-        return undecided(
-            "no two sources are one utterance; whether one person speaks both is not known", LISTS, facts
-        )
+        return undecided("no two sources are one utterance; the speakers are not known", LISTS, facts)
     return fine("two speakers in every example", facts)
 
 
 @check("leakage")
-def leakage(e: Evidence):
-    """The same audio in two splits, under any name and level, whole or in part."""
+def leakage(e: Evidence) -> Finding:
+    """Equal audio in two splits, under any name and at any level, whole or in part."""
     if e.data is None:
         return undecided("no lists", LISTS)
     splits: dict[str, list[Example]] = {}
     for example in e.data:
         splits.setdefault(example.split, []).append(example)
     if len(splits) < 2:
-        return undecided("one list only", LISTS)
+        return undecided("only one list", LISTS)
     train = splits.get("train", next(iter(splits.values())))
     others = [x for x in e.data if x.split != train[0].split]
     seen = {h for x in train for h in x.hashes}
@@ -136,8 +137,8 @@ def leakage(e: Evidence):
     if not doubles:
         first = [s for x in train for s in x.sources]
         second = [s for x in others for s in x.sources]
-        tried = [(a, b) for b in second for a in first][:PAIRS]
-        parts = sum(_shifted(a, b) > SAME for a, b in tried)
+        tried = [(a, b) for b in second for a in first][:MAX_PAIRS]
+        parts = sum(_largest_correlation(a, b) > SAME_CORRELATION for a, b in tried)
     known = {name for x in train for name in x.speakers}
     shared = sorted(known & {name for x in others for name in x.speakers})
     facts = {
@@ -149,9 +150,9 @@ def leakage(e: Evidence):
     }
     if doubles or parts:
         return fail(
-            f"{doubles or parts} of {len(others)} test examples have audio of the training list in them",
+            f"{doubles or parts} of {len(others)} test examples contain audio of the training list",
             facts,
-            "none, by hash or by correlation at the best shift",
+            "none allowed, by hash or by correlation at the best shift",
             'data["test"] = [x for x in data["test"] if not any(torch.equal(s, t) for s in x[0] for y in data["train"] '
             "for t in y[0])]",
         )

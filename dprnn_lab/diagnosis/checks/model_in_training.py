@@ -1,4 +1,4 @@
-"""Group E: the model as it is trained: dead outputs, dropout, chunks.
+"""Group E: the model in training: dead outputs, dropout, chunk size.
 
 Notebook: 07_failures_in_training
 """
@@ -8,19 +8,22 @@ import torch
 from ...model.dual_path import best_chunk_size, chunk_count
 from ...model.filterbank import frame_count
 from ..evidence import Evidence
+from ..finding import Finding
 from .curves import jump
 from .verdict import check, fail, fine, number, undecided
 
 __all__ = ["chunk_size", "dead_output", "eval_mode"]
 
-DEAD_DB = -60.0
-SECONDS = 4.0
-LONGER = 8.0  # times the best choice
+DEAD_DB = -60.0  # relative to the mixture
+ASSUMED_SECONDS = 4.0  # of an example, if there is no batch
+MAX_STEPS_RATIO = 8.0  # to the steps of the best chunk size
+AGREEMENT_DB = 60.0  # of two passes without dropout
+REMEDY = "model = load_model(checkpoint)  # the last good checkpoint; resume with half the learning rate"
 
 
 @check("dead-output")
-def dead_output(e: Evidence):
-    """Energy of the outputs, and a loss that jumped up for good."""
+def dead_output(e: Evidence) -> Finding:
+    """Energy of the outputs, and a loss that jumped up and stayed."""
     if e.own is not None and len(e.own) > 1 and e.clean is not None:
         energy = e.own.square().mean(-1)
         under = 10 * torch.log10(energy / e.clean[: e.own.shape[-1]].square().mean().clamp(min=1e-12) + 1e-12)
@@ -29,11 +32,11 @@ def dead_output(e: Evidence):
             return fail(
                 f"output {int(under.argmin())} is {-float(under.min()):.0f} dB under the mixture: dead",
                 facts,
-                f"{DEAD_DB:g} dB: SI-SDR of nothing is -80 dB, and its gradient is zero",
-                "model = load_model(checkpoint)  # the best checkpoint before; go on with half the learning rate",
+                f"{DEAD_DB:g} dB: the SI-SDR of silence is -80 dB, and its gradient is zero",
+                REMEDY,
             )
         if e.run is None:
-            return fine("every output has sound in it", facts)
+            return fine("no output is silent", facts)
     found = jump(e.run.column("train_loss")) if e.run is not None else None
     if found is None:
         return undecided("no outputs and no curve", "the model and a mixture, or the run")
@@ -49,42 +52,42 @@ def dead_output(e: Evidence):
             f"at step {at} the loss went from {before:.1f} to {after:.1f} dB and stayed: an output is dead",
             facts,
             "15 dB up, to over 10 dB: one of two outputs at +80 makes the mean about +40",
-            "model = load_model(checkpoint)  # the best checkpoint before; go on with half the learning rate",
+            REMEDY,
         )
     return fine("the loss did not jump to the value of a dead output", facts)
 
 
 @check("eval-mode")
-def eval_mode(e: Evidence):
-    """Two passes in the mode that the model came in."""
+def eval_mode(e: Evidence) -> Finding:
+    """Two passes in the mode in which the model was given."""
     if e.network is None:
         return undecided("there is no model", "the model as you use it")
     if not e.was_training:
         return fine("the model is in evaluation mode" if e.live else "load_model gives evaluation mode")
     if e.broken_weights == "weights-corrupt":
-        return undecided("the weights are not finite", "a model whose weights are")
+        return undecided("the weights are not finite", "a model with finite weights")
     with torch.no_grad(), torch.random.fork_rng():
         probe = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0)) * 0.05
         first, second = e.network(probe), e.network(probe)
     change = 10 * torch.log10(first.square().sum() / ((first - second).square().sum() + 1e-20) + 1e-12)
     facts = {"two_passes_agree_db": number(change, 1)}
-    if change < 60:
+    if change < AGREEMENT_DB:
         return fail(
             f"the model is in training mode, and two passes on the same samples differ ({change:.0f} dB)",
             facts,
-            "60 dB: dropout off, they are equal",
+            f"{AGREEMENT_DB:g} dB: without dropout they are equal",
             "model = model.eval()",
         )
     return fine("training mode, but two passes are equal: there is no dropout", facts)
 
 
 @check("chunk-size")
-def chunk_size(e: Evidence):
-    """Steps of the longer RNN against those of the best chunk."""
+def chunk_size(e: Evidence) -> Finding:
+    """Steps of the longer RNN, against those of the best chunk size."""
     config = e.settings
     if config is None:
-        return undecided("no model whose chunk is known", "the model, or its config")
-    samples = e.batch[0].shape[-1] if e.batch is not None else int(SECONDS * config["sample_rate"])
+        return undecided("no model with known settings", "the model, or its config")
+    samples = e.batch[0].shape[-1] if e.batch is not None else int(ASSUMED_SECONDS * config["sample_rate"])
     frames = frame_count(
         samples, config["kernel_size"], config["stride"] or max(1, config["kernel_size"] // 2)
     )
@@ -98,12 +101,16 @@ def chunk_size(e: Evidence):
         "best_chunk_size": best,
         "longest": longest,
     }
-    if longest > LONGER * least:
+    if longest > MAX_STEPS_RATIO * least:
         which = "intra-chunk" if chunk > count else "inter-chunk"
         return fail(
-            f"with chunk_size={chunk} the {which} RNN sees {longest} steps, {least} would do",
+            f"with chunk_size={chunk} the {which} RNN sees {longest} steps, {least} are enough",
             facts,
-            f"{LONGER:g} times the steps of chunk_size={best} = sqrt(2 L)",
+            f"{MAX_STEPS_RATIO:g} times the steps of chunk_size={best} = sqrt(2 L)",
             f"config = config | {{'chunk_size': {best}, 'hop_size': None}}",
         )
-    return fine(f"the longer RNN sees {longest} steps, the best choice {least}", facts, f"{LONGER:g} times")
+    return fine(
+        f"the longer RNN sees {longest} steps, with the best chunk size {least}",
+        facts,
+        f"{MAX_STEPS_RATIO:g} times",
+    )

@@ -1,4 +1,4 @@
-"""Group E: a mean over examples that are of two kinds, seen in the curve of a run or in the scores of single examples.
+"""Group E: a mean that hides two clusters, in the curve of a run or in the scores of single examples.
 
 Notebook: 07_failures_in_training
 """
@@ -7,23 +7,23 @@ import math
 
 import pandas as pd
 
-from ..catalogue import STATES, Finding
 from ..evidence import Evidence
-from ..score_table import NAMES, ExampleScores, two_heaps
+from ..finding import STATES, Finding
+from ..score_table import NAMES, ExampleScores, two_clusters
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["plateau_reading"]
 
-APART = 3.0  # dB
-LOST = 1.5  # dB: what a pair that is not separated stays under
-FEWEST_OF_KIND = 3
-FEWEST = 20  # examples: of fewer, chance makes two heaps of one too often
-EXPLAINED = 0.85  # of 24 normal draws one set in a thousand reaches it
-SIGMAS = 2.0
+APART_DB = 3.0  # between kinds or clusters
+NOT_SEPARATED_DB = 1.5  # SI-SDRi: a pair that is not separated stays below
+MIN_PER_KIND = 3  # examples
+MIN_EXAMPLES = 20  # with fewer, chance splits one cluster in two too often
+EXPLAINED_SHARE = 0.85  # of the variance; one set of 24 normal draws in a thousand reaches it
+SIGMAS = 2.0  # standard errors between kinds
 
 
 @check("plateau-reading")
-def plateau_reading(e: Evidence):
+def plateau_reading(e: Evidence) -> Finding:
     """SI-SDRi by kind of pair, and its histogram."""
     answers = [
         answer
@@ -42,7 +42,7 @@ def plateau_reading(e: Evidence):
 
 
 def _of_run(e: Evidence) -> Finding | None:
-    """The last validation's SI-SDRi by kind; None where there are not two kinds."""
+    """The last validation's SI-SDRi by kind; None with fewer than two kinds."""
     means = {}
     for name in e.run.table:
         if str(name).startswith("si_sdri_") and len(e.run.column(name)):
@@ -57,52 +57,52 @@ def _of_run(e: Evidence) -> Finding | None:
 
 
 def _of_scores(scores: ExampleScores) -> Finding:
-    """Kinds that differ by more than chance; else heaps that nobody has named."""
+    """Kinds that differ by more than chance; else clusters among unnamed examples."""
     values, kinds = scores.values, scores.by_kind
     facts = _facts(scores)
-    large = {name: part for name, part in kinds.items() if len(part) >= FEWEST_OF_KIND}
+    large = {name: part for name, part in kinds.items() if len(part) >= MIN_PER_KIND}
     means = {name: float(part.mean()) for name, part in large.items()}
     line = f"scores.hist('{scores.metric}', by='kind')"
     found = _kinds_apart(means, facts, line, large) if len(large) > 1 else None
     if found is not None:
         return found
-    if len(values) < FEWEST:
+    if len(values) < MIN_EXAMPLES:
         return undecided(
-            f"{len(values)} examples: too few to tell two heaps from chance",
-            f"the scores of {FEWEST} examples and more",
+            f"{len(values)} examples: too few to tell two clusters from chance",
+            f"the scores of {MIN_EXAMPLES} examples or more",
             facts,
         )
     why = (
-        f"two heaps {APART:g} dB apart that explain {EXPLAINED:.0%} of the variance (one normal heap cut in two: 64 %, "
-        f"an even spread: 75 %). Under {LOST:g} dB a heap is not separated"
+        f"two clusters {APART_DB:g} dB apart that explain {EXPLAINED_SHARE:.0%} of the variance (a normal distribution "
+        f"cut in two: 64 %, a uniform one: 75 %). Below {NOT_SEPARATED_DB:g} dB a cluster is not separated"
     )
-    heaps = two_heaps(values)
-    if heaps is not None:
+    split = two_clusters(values)
+    if split is not None:
         facts |= {
-            "lower_heap_db": number(heaps.low),
-            "upper_heap_db": number(heaps.high),
-            "lower_share": number(heaps.share),
-            "explained": number(heaps.explained),
+            "lower_cluster_db": number(split.low),
+            "upper_cluster_db": number(split.high),
+            "lower_share": number(split.share),
+            "explained": number(split.explained),
         }
-        if heaps.explained > EXPLAINED and heaps.high - heaps.low > APART:
+        if split.explained > EXPLAINED_SHARE and split.high - split.low > APART_DB:
             says = (
-                f"two heaps: {heaps.share:.0%} of the examples about {heaps.low:.1f} dB, the others about "
-                f"{heaps.high:.1f} dB; the mean of {facts['mean_db']:.1f} dB describes neither"
+                f"two clusters: {split.share:.0%} of the examples about {split.low:.1f} dB, the others about "
+                f"{split.high:.1f} dB; the mean of {facts['mean_db']:.1f} dB describes neither"
             )
             line = f"scores.nsmallest(10, '{scores.metric}')  # who speaks there, and at which level?"
-            return (fail if heaps.low < LOST else warn)(says, facts, why, line)
-    return fine(f"one heap of {NAMES[scores.metric]} about {facts['mean_db']:.1f} dB", facts, why)
+            return (fail if split.low < NOT_SEPARATED_DB else warn)(says, facts, why, line)
+    return fine(f"one cluster of {NAMES[scores.metric]} about {facts['mean_db']:.1f} dB", facts, why)
 
 
 def _facts(scores: ExampleScores) -> dict:
-    """The numbers of any such finding."""
+    """The numbers of every such finding."""
     values, kinds = scores.values, scores.by_kind
     facts = {
         "metric": NAMES[scores.metric],
         "examples": len(values),
         "mean_db": number(values.mean()),
         "median_db": number(values.median()),
-        "not_separated": int((values < LOST).sum()),
+        "not_separated": int((values < NOT_SEPARATED_DB).sum()),
     }
     if scores.undefined:
         facts["undefined"] = scores.undefined
@@ -116,15 +116,15 @@ def _facts(scores: ExampleScores) -> dict:
 def _kinds_apart(
     means: dict[str, float], facts: dict, line: str, parts: dict[str, pd.Series] | None = None
 ) -> Finding | None:
-    """A finding where the kinds lie too far apart for one mean, by more than the chance of ``parts``; else None."""
+    """A finding if the kinds lie too far apart for one mean, by more than the chance within ``parts``; else None."""
     best, worst = max(means, key=means.get), min(means, key=means.get)
     spread = means[best] - means[worst]
     error = math.sqrt(sum(float(parts[k].var()) / len(parts[k]) for k in (best, worst))) if parts else 0.0
-    if spread <= max(APART, SIGMAS * error):
+    if spread <= max(APART_DB, SIGMAS * error):
         return None
-    return (fail if means[worst] < LOST else warn)(
-        f"{best} {means[best]:.1f} dB, {worst} {means[worst]:.1f} dB: the mean of these describes neither",
+    return (fail if means[worst] < NOT_SEPARATED_DB else warn)(
+        f"{best} {means[best]:.1f} dB, {worst} {means[worst]:.1f} dB: their mean describes neither",
         facts | {"spread_db": number(spread)},
-        f"{APART:g} dB between kinds: their mean describes neither. Under {LOST:g} dB a kind is not separated",
+        f"{APART_DB:g} dB between kinds. Below {NOT_SEPARATED_DB:g} dB a kind is not separated",
         line,
     )

@@ -1,4 +1,4 @@
-"""Group B: is this recording one for this model?
+"""Group B: does this recording suit this model?
 
 Notebook: 06_failures_at_inference
 """
@@ -6,20 +6,24 @@ Notebook: 06_failures_at_inference
 import torch
 
 from ..evidence import Evidence
+from ..finding import Finding
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["domain_mismatch", "sources_count"]
 
-# A recording is unlike the training's where it scores less than LOW, and UNLIKE less than the bundled mixtures, in dB.
-# With noise or an echo to explain it the others count: such faults scored up to 8.1, healthy recordings 8.5 and more.
-LOW, UNLIKE = 3.0, 4.0
-LOW_WITH_SIGN, UNLIKE_WITH_SIGN = 8.3, 2.8
-ONE_VOICE_DB = -6.0
+# A recording is unlike the training data if its remix consistency is below LOW_DB, and more than UNLIKE_DB below that
+# of the bundled mixtures. With noise or reverberation as an explanation, the second limits count: such faults scored
+# up to 8.1 dB, healthy recordings 8.5 and more.
+LOW_DB, UNLIKE_DB = 3.0, 4.0
+LOW_WITH_SIGN_DB, UNLIKE_WITH_SIGN_DB = 8.3, 2.8
+ONE_VOICE_DB = -6.0  # quietest output relative to the loudest
 PAUSES_DB = 31.0  # between loud and quiet frames: two voices at once leave few pauses
+NOISE_FLATNESS = 0.8  # of the spectrum of the quiet frames
+ECHO_DB_PER_S = -130  # the steepest falls of the level are slower
 
 
 @check("sources-count")
-def sources_count(e: Evidence):
+def sources_count(e: Evidence) -> Finding:
     """People in the recording against outputs of the model."""
     outputs = e.n_src if e.n_src is not None else (None if e.estimates is None else len(e.estimates))
     if outputs is None:
@@ -35,23 +39,24 @@ def sources_count(e: Evidence):
             "equal: the number of outputs is fixed by the weights",
             f"model = load_model(checkpoint)  # of a model with n_src={people}",
         )
-    if e.heard is None or e.clean is None:
-        return undecided("nothing to listen to", "the mixture, and speakers=2 if you know how many talk")
-    spread = _spread(e.clean)
-    facts = {"balance_db": number(e.heard.balance, 1), "loud_to_quiet_db": number(spread, 1)}
+    if e.score_on_mixture is None or e.clean is None:
+        return undecided(
+            "no mixture to score the model on", "the mixture, and speakers=2 if you know how many talk"
+        )
+    spread, balance = _spread(e.clean), e.score_on_mixture.balance
+    facts = {"balance_db": number(balance, 1), "loud_to_quiet_db": number(spread, 1)}
     why = (
-        f"{ONE_VOICE_DB:g} dB between the outputs and {PAUSES_DB:g} dB between loud and quiet frames: mixtures of two "
-        "have less of both"
+        f"{ONE_VOICE_DB:g} dB between the outputs and {PAUSES_DB:g} dB between loud and quiet frames: two "
+        "voices have less of both"
     )
-    if e.heard.balance < ONE_VOICE_DB and spread > PAUSES_DB:
+    if balance < ONE_VOICE_DB and spread > PAUSES_DB:
         return warn(
-            f"the quietest output is {-e.heard.balance:.0f} dB under the loudest and the mixture has pauses: one "
-            "voice only?",
+            f"the quietest output is {-balance:.0f} dB under the loudest and the mixture has pauses: one voice only?",
             facts,
             why,
-            "speakers = 1  # listen; one person needs no separation",
+            "speakers = 1  # play the mixture; one person needs no separation",
         )
-    return fine("two voices and more are heard; whether there are more than outputs is not", facts, why)
+    return fine("at least two voices; whether there are more voices than outputs is not known", facts, why)
 
 
 def _spread(samples: torch.Tensor, frame: int = 256) -> float:
@@ -63,26 +68,24 @@ def _spread(samples: torch.Tensor, frame: int = 256) -> float:
 
 
 @check("domain-mismatch")
-def domain_mismatch(e: Evidence):
-    """The model is sound and this recording is not for it."""
+def domain_mismatch(e: Evidence) -> Finding:
+    """A working model, and a recording that does not suit it."""
     if e.broken_weights or e.network is None:
-        return undecided("no model to listen with", "a model that loads")
-    if e.heard is None:
-        return undecided("nothing to listen to", "the mixture")
+        return undecided("no model that runs", "a model that loads")
+    if e.score_on_mixture is None:
+        return undecided("no mixture to score the model on", "the mixture")
     other = e.cause(
         "dead-output", "config-silent", "sources-count", "rate-mismatch", "level", "silence", "length"
     )
     if other:
-        return undecided(f"{other} comes first", f"the result after {other} was mended")
-    here = e.heard.score
-    if here >= LOW_WITH_SIGN:
-        return fine(
-            f"the model finds its estimates of this recording again ({here:.1f} dB)",
-            {"score_db": number(here)},
-        )
+        return undecided(f"{other} comes first", f"the result after {other} is fixed")
+    here = e.score_on_mixture.score
+    says = f"remix consistency on this recording is {here:.1f} dB"
+    if here >= LOW_WITH_SIGN_DB:
+        return fine(says, {"score_db": number(here)})
     known = e.control.remix.score if e.control is not None else None
     flat, decay = _noise(e.clean), _decay(e.clean, e.rate or 8000)
-    sign = "steady noise" if flat > 0.8 else "a long decay" if decay > -130 else ""
+    sign = "steady noise" if flat > NOISE_FLATNESS else "a long decay" if decay > ECHO_DB_PER_S else ""
     facts = {
         "score_db": number(here),
         "score_bundled_db": None if known is None else number(known),
@@ -92,28 +95,27 @@ def domain_mismatch(e: Evidence):
         "decay_db_per_s": number(decay, 0),
     }
     why = (
-        f"{LOW:g} dB, and {UNLIKE:g} dB under the bundled mixtures, or {LOW_WITH_SIGN:g} and {UNLIKE_WITH_SIGN:g} dB "
-        "where there is a sign: what the model knows it finds again. Flatness of the quiet frames over 0.8 is noise; a "
-        "fall slower than 130 dB/s is an echo"
+        f"{LOW_DB:g} dB, and {UNLIKE_DB:g} dB under the bundled mixtures, or {LOW_WITH_SIGN_DB:g} and "
+        f"{UNLIKE_WITH_SIGN_DB:g} dB with noise or an echo. Spectral flatness of the quiet frames over "
+        f"{NOISE_FLATNESS:g} is noise; a level that falls slower than {-ECHO_DB_PER_S} dB/s is an echo"
     )
-    looks = f"it has {sign}" if sign else "the voices may be unlike those of training, or too like each other"
-    low, unlike = (LOW_WITH_SIGN, UNLIKE_WITH_SIGN) if sign else (LOW, UNLIKE)
+    looks = f"it has {sign}" if sign else "the voices may differ from those of training, or be too similar"
+    low, unlike = (LOW_WITH_SIGN_DB, UNLIKE_WITH_SIGN_DB) if sign else (LOW_DB, UNLIKE_DB)
     if known is not None and here < min(low, known - unlike):
-        answer = fail if sign else warn
-        return answer(
-            f"the model separates the bundled mixtures ({known:.1f} dB), not this recording ({here:.1f} dB); {looks}",
+        return (fail if sign else warn)(
+            f"remix consistency is {known:.1f} dB on bundled mixtures, {here:.1f} dB on this recording; {looks}",
             facts,
             why,
             "model = load_model(checkpoint)  # of a model trained on recordings like this one",
         )
     if known is None and here < 0:
         return warn(
-            f"the model does not find its estimates of this recording again ({here:.1f} dB); {looks}",
+            f"{says}; {looks}",
             facts,
             "0 dB: the error is as large as the estimates",
-            "separate(model, mixture)  # a mixture that is surely like the training's, to compare",
+            "separate(model, mixture)  # a mixture from the training data, to compare",
         )
-    return fine(f"the model finds its estimates of this recording again ({here:.1f} dB)", facts, why)
+    return fine(says, facts, why)
 
 
 def _noise(samples: torch.Tensor) -> float:
@@ -128,7 +130,7 @@ def _noise(samples: torch.Tensor) -> float:
 
 
 def _decay(samples: torch.Tensor, rate: float) -> float:
-    """The steepest falls of the level, dB per second (3 % quantile over 96 ms): an echo makes them slow."""
+    """The steepest falls of the level, dB per second (3 % quantile over 96 ms); reverberation slows them."""
     hop = int(0.008 * rate)
     if len(samples) < 30 * hop:
         return -999.0

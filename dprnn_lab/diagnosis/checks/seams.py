@@ -1,11 +1,12 @@
 """Group D: were the estimates joined from windows without overlap?
 
-What windows do to a waveform shows against the model's own output for the whole recording: gaps, or jumps of
-the difference between the two at multiples of one length. How sure that is depends on the number of seams.
-Measured on 40 mixtures of 4 s with the bundled model of 56 100 steps: windows of 1 s that were normalised one by
-one (3 seams) are a failure in 27 and a warning in 5 more; of 0.5 s (7 seams) in 37 and 2; windows of 0.25 s that
-were only joined (15 seams) in 40. Of 228 estimates that were changed otherwise (two other models, leakage,
-compression, clipping, automatic gain) none is a failure and 3 are a warning.
+The effect of windows is visible in comparison with the model's own output for the whole recording: gaps, or jumps of
+the difference between the two at multiples of one length. The confidence grows with the number of seams.
+
+Measured on 40 mixtures of 4 s with the bundled model of 56 100 steps: windows of 1 s normalised one by one (3 seams)
+are a failure in 27 and a warning in 5; of 0.5 s (7 seams) in 37 and 2; windows of 0.25 s that were only joined (15
+seams) in 40. Of 228 estimates with other changes (two other models, leakage, compression, clipping, automatic gain)
+none is a failure and 3 are a warning.
 
 Notebook: 06_failures_at_inference
 """
@@ -13,29 +14,29 @@ Notebook: 06_failures_at_inference
 import torch
 from torch.nn import functional as F
 
+from ...audio import correlation
 from ...loss import si_sdr
 from ..evidence import Evidence, best_order
-from .outputs import CAUSES, CLOSE
+from ..finding import Finding
+from .outputs import CAUSES, CLOSE_CORRELATION
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["seam_artefact"]
 
-SAME_DB = 30.0  # estimates this near to the model's own were not cut
-NEAR_DB = 2.0  # further away they are of another model
-SHORTEST = 1600  # samples of a window
-ROUND = 0.25  # seconds: people choose windows of quarters, halves and whole seconds
-SIGMAS = 3.2
-ANY_SIGMAS = 4.6
-HINT = 2.6
-GAP = 8  # samples of exact zero
-LINE = (
-    "estimates = separate(model, mixture, sample_rate)  # whole; or overlapping windows: 09_long_audio.ipynb"
-)
+SAME_DB = 30.0  # SI-SDR to the model's own output: above, the estimates were not cut
+NEAR_DB = 2.0  # below, they are of another model
+MIN_WINDOW = 1600  # samples
+ROUND_SECONDS = 0.25  # usual windows last quarters, halves and whole seconds
+ROUND_SIGMAS = 3.2  # over chance, for such windows
+ANY_SIGMAS = 4.6  # for other windows
+HINT_SIGMAS = 2.6  # for a warning, if the level changes too
+GAP_SAMPLES = 8  # of exact zero
+REMEDY = "estimates = separate(model, mixture, sample_rate)  # the whole recording: its windows overlap and cross-fade"
 BRING = "your estimates, the mixture, and the model"
 
 
 @check("seam-artefact")
-def seam_artefact(e: Evidence):
+def seam_artefact(e: Evidence) -> Finding:
     """Gaps, jumps and levels on a grid."""
     estimates, mixture = e.estimates, e.clean
     if estimates is None or mixture is None or not estimates.isfinite().all():
@@ -43,30 +44,28 @@ def seam_artefact(e: Evidence):
     length = min(estimates.shape[-1], len(mixture))
     rate = e.rate or 8000
     if length < rate:
-        return undecided("too short for a seam", "a second and more")
+        return undecided("too short for a seam", "a second or more")
     gaps = _gaps(estimates[:, :length], mixture[:length])
     if len(gaps) >= 2:
         return fail(
             f"the estimates are exactly zero in {len(gaps)} short stretches, first at {gaps[0] / rate:.2f} s",
             {"gaps": len(gaps), "times_s": [number(g / rate, 3) for g in gaps[:10]]},
-            f"two stretches of {GAP} samples, where the mixture is not zero",
-            LINE,
+            f"two stretches of {GAP_SAMPLES} samples, where the mixture is not zero",
+            REMEDY,
         )
     if e.cause("permutation-flip"):
-        return undecided("the voices swap", "estimates whose order holds")
+        return undecided("the voices swap", "estimates in a constant order")
     own = e.own
     if e.cause(*CAUSES):
-        return undecided(
-            "no gaps; jumps can't be told from what else is broken", "estimates of the mended mixture"
-        )
+        return undecided("no gaps; another failure hides jumps", "estimates made after it is fixed")
     if own is None or len(own) != len(estimates):
-        return undecided("no gaps; jumps show against the model's own output only", BRING)
+        return undecided("no gaps; jumps show only in comparison with the model's own output", BRING)
     length = min(length, own.shape[-1])
     estimates = best_order(estimates[:, :length], own[:, :length])
     own = own[:, :length]
     near = float(si_sdr(estimates, own).min())
     facts = {"to_own_db": number(near, 1)}
-    if len(estimates) > 1 and abs(float(torch.corrcoef(estimates)[0, 1])) > CLOSE:
+    if len(estimates) > 1 and abs(correlation(estimates)) > CLOSE_CORRELATION:
         return undecided("the estimates are alike", "estimates that differ", facts)
     if near > SAME_DB:
         return fine(
@@ -75,7 +74,7 @@ def seam_artefact(e: Evidence):
     if near < NEAR_DB:
         return undecided("the estimates have little in common with the model's own", BRING, facts)
     jumps = _jumps(estimates, own)
-    usual = {period: z for period, z in jumps.items() if period % int(ROUND * rate) == 0}
+    usual = {period: z for period, z in jumps.items() if period % int(ROUND_SECONDS * rate) == 0}
     period, strength = max(usual.items(), key=lambda item: item[1], default=(0, 0.0))
     any_period, any_strength = max(jumps.items(), key=lambda item: item[1])
     if any_strength > ANY_SIGMAS:
@@ -88,35 +87,35 @@ def seam_artefact(e: Evidence):
         "level_step_db": number(step),
     }
     why = (
-        f"{SIGMAS:g} standard deviations over chance for windows of quarters of a second, {ANY_SIGMAS:g} for others, "
-        f"{HINT:g} where the level changes too. Chance reached 3.2 in 228 estimates that were changed otherwise"
+        f"{ROUND_SIGMAS:g} standard deviations over chance for windows of quarters of a second, {ANY_SIGMAS:g} for "
+        f"others, {HINT_SIGMAS:g} if the level changes too. Chance reached 3.2 in 228 estimates with other changes"
     )
-    if strength > SIGMAS:
-        return fail(f"the estimates jump every {period / rate:.2f} s", facts, why, LINE)
-    if strength > HINT and share > 0.4 and step > 0.7:
+    if strength > ROUND_SIGMAS:
+        return fail(f"the estimates jump every {period / rate:.2f} s", facts, why, REMEDY)
+    if strength > HINT_SIGMAS and share > 0.4 and step > 0.7:
         return warn(
             f"the estimates seem to jump every {period / rate:.2f} s, and their level changes by {step:.1f} dB",
             facts,
             why,
-            LINE,
+            REMEDY,
         )
     return undecided(
-        f"the estimates are not what the model gives for the whole recording ({near:.0f} dB), and no grid shows",
-        "a longer recording: few seams do not stand out from chance",
+        f"the estimates are not what the model gives for the whole recording ({near:.0f} dB), and no grid is visible",
+        "a longer recording: few seams can't be distinguished from chance",
         facts,
     )
 
 
 def _gaps(estimates: torch.Tensor, mixture: torch.Tensor) -> list[int]:
-    """Where short stretches of exact zeros begin, while the mixture goes on."""
+    """Where short stretches of exact zeros begin, while the mixture is not zero."""
     zero = (estimates == 0).all(0).float()
-    run = F.avg_pool1d(zero[None, None], GAP, 1)[0, 0] == 1
+    run = F.avg_pool1d(zero[None, None], GAP_SAMPLES, 1)[0, 0] == 1
     starts = (run[1:] & ~run[:-1]).nonzero().flatten() + 1
-    return [int(s) for s in starts if bool((mixture[s : s + GAP] != 0).any())]
+    return [int(s) for s in starts if bool((mixture[s : s + GAP_SAMPLES] != 0).any())]
 
 
 def _jumps(estimates: torch.Tensor, own: torch.Tensor) -> dict[int, float]:
-    """For every grid: how far its jumps of the difference to the model's own output stand over chance."""
+    """For every period in samples: the jumps of the difference to the model's own output, in standard deviations."""
     gain = (estimates * own).sum(-1, keepdim=True) / own.square().sum(-1, keepdim=True).clamp(min=1e-9)
     x = estimates - gain * own
     step = (x[:, 3:] - 3 * x[:, 2:-1] + 3 * x[:, 1:-2] - x[:, :-3]).abs()  # third difference
@@ -125,17 +124,17 @@ def _jumps(estimates: torch.Tensor, own: torch.Tensor) -> dict[int, float]:
     wide = F.max_pool1d(jump[None, None], 7, 1, 3)[0, 0].clamp(min=1e-3).log()
     wide = (wide - wide.mean()) / wide.std().clamp(min=1e-6)
     strengths = {}
-    for period in range(SHORTEST, len(wide) // 2, 20):
+    for period in range(MIN_WINDOW, len(wide) // 2, 20):
         on_grid = wide[period - 2 :: period]
         strengths[period] = float(on_grid.mean()) * len(on_grid) ** 0.5
-    return strengths or {SHORTEST: 0.0}
+    return strengths or {MIN_WINDOW: 0.0}
 
 
 def _levels(estimates: torch.Tensor, own: torch.Tensor, rate: float) -> tuple[float, float]:
-    """How far the level against the model's own output is constant in stretches, and differs between them.
+    """How far the level relative to the model's own output is constant within windows, and differs between them.
 
-    Returns the share of the variance that one level per stretch explains (corrected for their number; the best
-    of all lengths from a tenth of a second on), and the mean step between stretches in dB.
+    Returns the share of the variance that one level per window explains (corrected for their number; the best of all
+    lengths from a tenth of a second on), and the mean step between windows in dB.
     """
     frame = int(0.025 * rate)
     a, b = (x.unfold(-1, frame, frame) for x in (estimates, own))

@@ -1,4 +1,4 @@
-"""Group A: is the network made of the numbers that were trained?
+"""Group A: does the network hold the trained weights?
 
 Notebook: 06_failures_at_inference
 """
@@ -7,52 +7,56 @@ from pathlib import Path
 
 import torch
 
+from ...audio import correlation
 from ...checkpoint.asteroid import from_asteroid
 from ...loss import si_sdr
 from ..evidence import Evidence, best_order
+from ..finding import Finding
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["weights_corrupt", "weights_partial", "weights_unmatched", "weights_unsafe"]
 
-MOST = 0.9  # of the parameters at their random start: nothing was loaded
-NOTHING = "there is no model"
+RANDOM_SHARE = 0.9  # of the parameters with initial values: nothing was loaded
+NO_MODEL = "there is no model"
+RELOAD = "model = load_model(checkpoint)"
+AUTHOR = 'save_model(model, "model.safetensors")  # by its author, where it was made'
 BRING_MODEL = "the checkpoint's path, or the model"
 
 
 @check("weights-unsafe")
-def weights_unsafe(e: Evidence):
-    """Names of code in a pickle."""
+def weights_unsafe(e: Evidence) -> Finding:
+    """Names of functions and classes in the pickle."""
     if e.file is None:
-        return fine("no checkpoint file was brought") if e.live else undecided(NOTHING, BRING_MODEL)
+        return fine("there is no checkpoint file") if e.live else undecided(NO_MODEL, BRING_MODEL)
     if e.file.foreign:
         shown = ", ".join(e.file.foreign[:4])
         return fail(
-            f"the file names {shown}, which weights do not need; opening it as usual may run them",
+            f"the file names {shown}, which weights do not need; torch.load may run them",
             {"names": e.file.foreign[:20], "file": e.file.path.name},
-            "none allowed: a pickle may call whatever it names",
-            'save_model(model, "model.safetensors")  # by its author, where it was made',
+            "none allowed: a pickle can call what it names",
+            AUTHOR,
         )
     if "refused" in e.file.read_error:
         return fail(
             "the safe reader refuses the file's pickle",
             {"error": e.file.read_error},
-            "only what the reader with weights_only=True takes",
-            'save_model(model, "model.safetensors")  # by its author, where it was made',
+            "only what torch.load accepts with weights_only=True",
+            AUTHOR,
         )
-    return fine("the file was read without running anything")
+    return fine("the file was read without running any code")
 
 
 @check("weights-corrupt")
-def weights_corrupt(e: Evidence):
-    """A file that is no checkpoint, or weights that are no numbers."""
+def weights_corrupt(e: Evidence) -> Finding:
+    """A file that is not a checkpoint, or weights that are not finite."""
     if e.file is None and not e.live:
-        return undecided(NOTHING, BRING_MODEL)
+        return undecided(NO_MODEL, BRING_MODEL)
     if e.file is not None and e.file.read_error and e.cause("weights-unsafe") is None:
         return fail(
             e.file.read_error.removeprefix(f"{e.file.path}: "),
             {"file": e.file.path.name, "bytes": e.file.path.stat().st_size},
-            "a file is a checkpoint from its first byte to its last",
-            "model = load_model(checkpoint)  # once the file was downloaded again, its size compared",
+            "the whole file must be readable as a checkpoint",
+            "model = load_model(checkpoint)  # after downloading it again and comparing its size",
         )
     bad: dict[str, int] = {}
     if e.live:
@@ -64,21 +68,21 @@ def weights_corrupt(e: Evidence):
         return fail(
             f"{sum(bad.values())} weights in {len(bad)} tensors are NaN or infinite (first {next(iter(bad))})",
             {"tensors": dict(list(bad.items())[:10]), "numbers": sum(bad.values())},
-            "none: one NaN makes every output NaN",
-            "model = load_model(checkpoint)  # an earlier checkpoint, from before the training broke",
+            "none allowed: one NaN makes every output NaN",
+            "model = load_model(checkpoint)  # an earlier checkpoint, before the training diverged",
         )
-    return fine("the weights are finite numbers")
+    return fine("all weights are finite")
 
 
 @check("weights-unmatched")
-def weights_unmatched(e: Evidence):
-    """A network that is (nearly) all random: nothing was loaded into it."""
+def weights_unmatched(e: Evidence) -> Finding:
+    """A network that is (nearly) all random: nothing was loaded."""
     if e.file is not None and e.file.name_error:
         return fail(
             f"none of the file's {len(e.file.keys)} tensors has the name of a DPRNN-TasNet's parameter",
             {"keys": e.file.keys[:5]},
-            "a strict load wants every name",
-            "model = load_model(checkpoint)  # from the training that used DPRNNTasNet",
+            "a strict load needs every name",
+            "model = load_model(checkpoint)  # of a training that used DPRNNTasNet",
         )
     if e.network is None:
         return undecided("no model could be loaded", BRING_MODEL)
@@ -87,41 +91,41 @@ def weights_unmatched(e: Evidence):
     fresh = sum(layer.numbers for layer in known if layer.fresh)
     prefix = e.file.report.prefix if e.file is not None and e.file.report is not None else ""
     facts = {"share_random": number(fresh / max(1, total), 3), "layers": len(known), "prefix": prefix}
-    if total and fresh / total >= MOST:
-        because = f"; the keys of the file begin with {prefix!r}, no name matched" if prefix else ""
+    if total and fresh / total >= RANDOM_SHARE:
+        because = f"; the keys of the file begin with {prefix!r}, so no name matched" if prefix else ""
         return fail(
-            f"{fresh / total:.0%} of the parameters are still at their random start{because}",
+            f"{fresh / total:.0%} of the parameters have their random initial values{because}",
             facts,
-            f"{MOST:.0%}: a layer counts as random when no number is over PyTorch's initial bound and their mean "
+            f"{RANDOM_SHARE:.0%}: a layer counts as random if no value exceeds PyTorch's initial bound and the mean "
             "square is that of the initial distribution; training leaves no such layer",
-            "model = load_model(checkpoint)",
+            RELOAD,
         )
     return _unlike_the_file(e, prefix, facts)
 
 
-def _unlike_the_file(e: Evidence, prefix: str, facts: dict):
-    """The file is fine; did the user's own loading code use it?"""
+def _unlike_the_file(e: Evidence, prefix: str, facts: dict) -> Finding:
+    """The file is fine: did the user's own code load it?"""
     if prefix and not e.live and e.estimates is not None and e.own is not None:
         length = min(e.estimates.shape[-1], e.own.shape[-1])
         if len(e.own) == len(e.estimates) and length:
             ours, theirs = e.own[:, :length], e.estimates[:, :length]
             near = float(si_sdr(best_order(theirs, ours), ours).mean())
-            alike = float(torch.corrcoef(theirs)[0, 1].abs()) if len(theirs) > 1 else 0.0
+            alike = abs(correlation(theirs))
             if theirs.isfinite().all() and near < 0 and alike > 0.9:
                 return fail(
-                    f"the file separates this mixture, your estimates are not its ({near:.0f} dB): its keys begin "
-                    f"with {prefix!r}, with strict=False no name matches and the network stays random",
+                    f"the file separates this mixture, but your estimates differ from its ({near:.0f} dB): its keys "
+                    f"begin with {prefix!r}, so with strict=False no name matches and the network stays random",
                     facts | {"estimates_to_own_db": number(near)},
-                    "0 dB between your estimates and the file's: the same model gives far more",
+                    "0 dB between your estimates and the file's: with the same model it is far higher",
                     "model = load_model(checkpoint); estimates = separate(model, mixture, sample_rate)",
                 )
-    note = f"; the prefix {prefix!r} of its keys was taken off" if prefix else ""
-    return fine(f"no more than {facts['share_random']:.0%} of the parameters look random{note}", facts)
+    note = f"; the prefix {prefix!r} of its keys was removed" if prefix else ""
+    return fine(f"at most {facts['share_random']:.0%} of the parameters look random{note}", facts)
 
 
 @check("weights-partial")
-def weights_partial(e: Evidence):
-    """Some layers random, constant, or not in the file."""
+def weights_partial(e: Evidence) -> Finding:
+    """Layers that are random, constant, or not in the file."""
     report = e.file.report if e.file is not None else None
     if report is not None and not report.complete and not report.conflicts:
         names = [*report.missing, *report.reshaped, *report.unexpected]
@@ -133,14 +137,14 @@ def weights_partial(e: Evidence):
                 "unexpected": report.unexpected[:8],
                 "of_another_shape": list(report.reshaped)[:8],
             },
-            f"all of them: {names[0]} is the first that does not fit",
-            "model = load_model(checkpoint)  # the checkpoint of this architecture, whole",
+            f"every tensor must fit: {names[0]} is the first that does not",
+            "model = load_model(checkpoint)  # the whole checkpoint of this architecture",
         )
     if e.network is None:
         return undecided("no model could be loaded", BRING_MODEL)
     cause = e.cause("weights-unmatched")
     if cause:
-        return undecided("nothing was loaded at all", "a model that was loaded")
+        return undecided("no weights were loaded", "a model that was loaded")
     random = [layer.name for layer in e.layers if layer.fresh]
     dead = [layer.name for layer in e.layers if layer.dead]
     heavy = [layer.name for layer in e.layers if layer.fresh and layer.kind != "constant"]
@@ -149,37 +153,37 @@ def weights_partial(e: Evidence):
         which = heavy or dead
         return fail(
             f"{len(which)} of {len(e.layers)} layers are "
-            f"{'at their random start' if heavy else 'of one value throughout'}: {', '.join(which[:3])}",
+            f"{'random, as initialised' if heavy else 'of one value throughout'}: {', '.join(which[:3])}",
             facts,
-            "none: a trained layer has numbers over PyTorch's initial bound, and another mean square",
-            "model = load_model(checkpoint)",
+            "none allowed: a trained layer has values over PyTorch's initial bound, and another mean square",
+            RELOAD,
         )
     if e.live and e.file is not None and e.file.tensors:
         apart = _apart(e)
         if apart:
             return warn(
-                f"{len(apart)} tensors of the model are not those of {Path(e.file.path).name} (first {apart[0]})",
+                f"{len(apart)} tensors of the model differ from {Path(e.file.path).name} (first {apart[0]})",
                 facts | {"apart": apart[:8]},
-                "equal to within rounding of float16",
-                "model = load_model(checkpoint)",
+                "equal within rounding of float16",
+                RELOAD,
             )
     if random:
         return warn(
-            f"{len(random)} norms or activations have their initial values ({random[0]}): not loaded, or not trained",
+            f"{len(random)} norms or activations have their initial values ({random[0]}): not loaded or not trained",
             facts,
-            "none: training moves every gain",
-            "model = load_model(checkpoint)",
+            "none allowed: training changes every gain",
+            RELOAD,
         )
     return fine("every layer looks trained", facts)
 
 
 def _apart(e: Evidence) -> list[str]:
-    """Parameters of the live network that differ from the file's."""
+    """Parameters of the live network that differ from the file."""
     state = {n: t.detach().cpu() for n, t in e.network.state_dict().items()}
     try:
-        state = state if e.ours is not None else from_asteroid(state)
+        state = state if e.own_network is not None else from_asteroid(state)
     except KeyError:
-        return []  # another network, and no names to compare by
+        return []  # another network: no names in common
     return [
         name
         for name, tensor in e.file.tensors.items()
