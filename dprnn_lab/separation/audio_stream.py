@@ -1,4 +1,4 @@
-"""A long audio file in pieces: any part of it as mono samples at the rate asked for.
+"""Any part of a long audio file, as mono samples at a given rate.
 
 Notebook: 09_long_audio
 """
@@ -15,14 +15,14 @@ __all__ = ["AudioStream"]
 
 
 class AudioStream:
-    """The samples of a file, read where they are needed.
+    """The samples of a file, read in parts.
 
-    Each piece is what mixing down and resampling the whole file would give there (to rounding): the resampler is
-    handed as many samples before and after as its filter reaches.
+    Each part equals the same part of the whole file mixed down and resampled (to rounding): the resampler gets as
+    many samples before and after as its filter is long.
 
     Args:
-        path: a file of any format that soundfile can seek in.
-        sample_rate: Hz, of the samples wanted.
+        path: a file in a format in which soundfile can seek.
+        sample_rate: Hz, of the samples returned.
         mono, resample: as for :func:`separate <dprnn_lab.separate>`.
 
     Attributes:
@@ -31,12 +31,12 @@ class AudioStream:
 
     Raises:
         AudioError: not readable, or it does not suit (:func:`check_suits`); when reading, samples that are not
-            finite, or a file that ends before its header says.
+            finite, or a file that ends before the length in its header.
     """
 
     def __init__(
         self, path: str | os.PathLike, sample_rate: float, *, mono: str | None = None, resample: bool = False
-    ):
+    ) -> None:
         self.path, self.mono = path, mono
         with opened(path) as file:
             self.frames, self.rate, channels = file.frames, file.samplerate, file.channels
@@ -47,8 +47,10 @@ class AudioStream:
             raise AudioError(f"{path}: parts of this format can't be read; convert it to WAV or FLAC first")
         check_suits(str(path), channels, self.rate, sample_rate, mono, resample)
         if channels > 1:
-            to_mono(torch.zeros(channels, 1), mono)  # an unknown mode is named before any work is done
-        # So many samples of the file become so many of ours.
+            to_mono(
+                torch.zeros(channels, 1), mono
+            )  # an unknown mode is an error before any window is computed
+        # `step` samples of the file map to `made` output samples.
         self.step, self.made = (1, 1) if self.rate == sample_rate else rate_ratio(self.rate, sample_rate)
         self.samples = -(-self.frames * self.made // self.step)
 
@@ -60,10 +62,10 @@ class AudioStream:
         reach = 1 + math.ceil((7 * self.step / min(self.step, self.made) + self.step) / self.step)
         first = start // self.made - reach
         last = -(-stop // self.made) + reach
-        pieces = self._source(max(first * self.step, 0), min(last * self.step, self.frames))
+        inside = self._source(max(first * self.step, 0), min(last * self.step, self.frames))
         before = max(-first * self.step, 0)
         after = max(last * self.step - self.frames, 0)
-        padded = torch.nn.functional.pad(pieces, (before, after))
+        padded = torch.nn.functional.pad(inside, (before, after))
         return audio.resample(padded, self.step, self.made)[start - first * self.made :][: stop - start]
 
     def _source(self, start: int, stop: int) -> torch.Tensor:

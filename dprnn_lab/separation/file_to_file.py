@@ -1,10 +1,9 @@
 """From audio files to a file per speaker: any length in bounded memory, resumable.
 
-The windows' estimates wait on the disk in a hidden folder beside the output, so that the speakers can be
-followed with the whole recording as evidence (:mod:`dprnn_lab.separation.speaker_tracking`) while two windows at a time
-are in memory. A run that was stopped, or killed, finds the windows that it had finished there, and ends with
-the same output as one that was not. The folder takes 7 to 9 bytes per sample and speaker, and is removed at
-the end.
+The windows' estimates are kept on disk in a hidden folder beside the output. Speakers can then be tracked with
+the whole recording as evidence (:mod:`dprnn_lab.separation.speaker_tracking`) while two windows at a time are in
+memory, and an interrupted run continues after its last finished window, with the same output as an uninterrupted
+one. The folder takes 7 to 9 bytes per sample and speaker, and is removed at the end.
 
 Notebook: 09_long_audio
 """
@@ -14,41 +13,47 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 
-from ..audio import AudioError, to_pcm16
+from ..audio import AUDIO_ENDINGS, PEAK, AudioError, to_pcm16
+from ..files import write_whole
 from ..model import DPRNNTasNet
 from .audio_stream import AudioStream
-from .in_memory import PEAK, check_options
-from .rescaling import MixtureFit
-from .speaker_tracking import track_speakers
-from .windows import WINDOW_SECONDS, Window, estimate_window, overlap_add, windows_for
+from .rescaling import MixtureFit, check_scale
+from .speaker_tracking import check_tracking, track_speakers
+from .windows import (
+    WINDOW_SECONDS,
+    Progress,
+    Window,
+    estimate_window,
+    overlap_add,
+    reporting,
+    windows_for,
+)
 
 __all__ = ["Separated", "find_audio", "output_paths", "separate_file", "separate_files"]
 
-Progress = Callable[[int, int], None]  # windows done, windows in all
-ENDINGS = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw", ".mat4", ".mat5"} | {
-    ".aif", ".oga", ".opus", ".wave", ".gsm", ".sph"
-}  # fmt: skip
+Orders = Sequence[Sequence[int]]  # for each window, which output is speaker 0, 1 and so on
 
 
 @dataclass(frozen=True)
 class Separated:
-    """What became of one file."""
+    """The result of one file."""
 
     source: Path
     outputs: tuple[Path, ...] = ()
     seconds: float = 0.0
     windows: int = 0
-    notes: list[str] = field(default_factory=list)  # what a person should know about the result
-    error: str | None = None  # why there is no result
+    notes: list[str] = field(default_factory=list)  # remarks for the user
+    error: str | None = None  # why the file failed
 
 
 def separate_files(
@@ -58,15 +63,15 @@ def separate_files(
     *,
     recursive: bool = False,
     progress: Callable[[Path], Progress] | None = None,
-    **options,
+    **options: Any,
 ) -> Iterator[Separated]:
-    """Separate files and folders of them, one after the other; a bad file does not stop the others.
+    """Separate files, and the audio files of folders, one after the other; a bad file does not stop the others.
 
     Args:
-        sources: files, and folders of which the audio files are taken (:func:`find_audio`).
+        sources: files and folders (:func:`find_audio`).
         out: folder for the outputs; beside each input when None.
-        recursive: also go into the folders' folders, which are then found again in ``out``.
-        progress: given a file, returns what :func:`separate_file` calls as ``progress``.
+        recursive: include subfolders; ``out`` gets the same subfolders.
+        progress: called with each file; returns the ``progress`` of its :func:`separate_file`.
         **options: of :func:`separate_file`.
 
     Yields:
@@ -88,11 +93,11 @@ def separate_files(
 
 
 def find_audio(sources: Iterable[str | os.PathLike], recursive: bool = False) -> Iterator[tuple[Path, Path]]:
-    """Each file with the subfolder it is in, seen from the folder that was given.
+    """Each file with its subfolder, relative to the folder given.
 
-    A file given by name is taken whatever it is. In a folder those with an ending that soundfile knows are
-    taken, in the order of their names, but for hidden ones and for our own outputs: ``talk_s1.wav`` beside
-    ``talk.flac``.
+    A file given by name is yielded whatever it is. Of a folder, the files with an ending in
+    :data:`AUDIO_ENDINGS <dprnn_lab.audio.AUDIO_ENDINGS>` are, sorted, except hidden ones and outputs of a
+    separation (``talk_s1.wav`` beside ``talk.flac``).
     """
     for source in map(Path, sources):
         if not source.is_dir():
@@ -101,14 +106,20 @@ def find_audio(sources: Iterable[str | os.PathLike], recursive: bool = False) ->
         for path in sorted(source.rglob("*") if recursive else source.iterdir()):
             inside = path.relative_to(source)
             hidden = any(part.startswith(".") for part in inside.parts)
-            if path.is_file() and path.suffix.lower() in ENDINGS and not hidden and not _is_ours(path):
+            if (
+                path.is_file()
+                and path.suffix.lower() in AUDIO_ENDINGS
+                and not hidden
+                and not _is_output(path)
+            ):
                 yield path, inside.parent
 
 
-def _is_ours(path: Path) -> bool:
+def _is_output(path: Path) -> bool:
     match = re.fullmatch(r"(.+)_s\d+", path.stem)
     return bool(match) and any(
-        (path.parent / f"{match[1]}{ending}").is_file() for ending in {*ENDINGS, *map(str.upper, ENDINGS)}
+        (path.parent / f"{match[1]}{ending}").is_file()
+        for ending in {*AUDIO_ENDINGS, *map(str.upper, AUDIO_ENDINGS)}
     )
 
 
@@ -133,22 +144,23 @@ def separate_file(
     tracking: str = "profiles",
     float_samples: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: bool | Progress = False,
 ) -> Separated:
     """Separate a file into ``NAME_s1.wav``, ``NAME_s2.wav`` and so on, a WAV file per speaker.
 
     Args:
-        folder: for the outputs, made if need be; beside the input when None.
+        folder: for the outputs, created if missing; beside the input when None.
         resample, mono, scale, window, tracking: as for :func:`separate <dprnn_lab.separate>`.
-        float_samples: write 32-bit floating point in place of 16-bit PCM.
+        float_samples: write 32-bit floating point instead of 16-bit PCM.
         force: overwrite.
-        progress: called after each window with the number done and their total. What it raises ends the run,
-            which may be continued by calling again with the same arguments.
+        progress: True shows a tqdm bar; a function is called after each window with the number done and the
+            total. An exception in it interrupts the run; the same call continues it.
 
     Raises:
-        AudioError: audio that does not suit the model, an output that exists, with the remedy.
+        AudioError: audio that does not suit the model, an unknown option, or an output that exists, with the remedy.
     """
-    check_options(scale, tracking)
+    check_scale(scale)
+    check_tracking(tracking)
     source = Path(source)
     stream = AudioStream(source, model.sample_rate, resample=resample, mono=mono)
     plan = windows_for(model, stream.samples, window)
@@ -159,11 +171,11 @@ def separate_file(
     if existing and not force and not job.was_finishing():
         raise AudioError(f"{existing[0]}: exists already; use force (--force) to overwrite it")
     notes = job.start()
-    for k, (start, stop) in enumerate(plan):
-        if not job.has(k):
-            job.keep(k, estimate_window(model, stream.read(start, stop), str(source)))
-        if progress is not None:
-            progress(k + 1, len(plan))
+    with reporting(progress) as report:
+        for k, (start, stop) in enumerate(plan):
+            if not job.has(k):
+                job.keep(k, estimate_window(model, stream.read(start, stop), str(source)))
+            report(k + 1, len(plan))
     tracked = track_speakers(map(job.fetch, range(len(plan))), plan, model.sample_rate, tracking)
     gains, peak = _gains(stream, plan, job, tracked.orders, scale)
     if peak > 1 and not float_samples:
@@ -175,8 +187,10 @@ def separate_file(
     return Separated(source, outputs, stream.samples / model.sample_rate, len(plan), notes)
 
 
-def _gains(stream: AudioStream, plan, job: "_Job", orders, scale: str) -> tuple[torch.Tensor, float]:
-    """One gain per speaker ``[S, 1]``, and the largest sample after it."""
+def _gains(
+    stream: AudioStream, plan: list[Window], job: "_Job", orders: Orders, scale: str
+) -> tuple[torch.Tensor, float]:
+    """One gain per speaker ``[S, 1]``, and the largest sample with these gains."""
     sources = len(orders[0])
     fit, peaks, done = MixtureFit(sources), torch.zeros(sources), 0
     for block in overlap_add(job.fetch, plan, orders):
@@ -193,8 +207,16 @@ def _gains(stream: AudioStream, plan, job: "_Job", orders, scale: str) -> tuple[
     return gains.unsqueeze(1), peak
 
 
-def _write(job: "_Job", plan, orders, gains: torch.Tensor, outputs, rate: int, float_samples: bool) -> None:
-    """All outputs, each under another name until all are whole."""
+def _write(
+    job: "_Job",
+    plan: list[Window],
+    orders: Orders,
+    gains: torch.Tensor,
+    outputs: Sequence[Path],
+    rate: int,
+    float_samples: bool,
+) -> None:
+    """All outputs, under temporary names until all are complete."""
     scratch = [job.folder / path.name for path in outputs]
     subtype = "FLOAT" if float_samples else "PCM_16"
     with ExitStack() as stack:
@@ -212,7 +234,7 @@ def _write(job: "_Job", plan, orders, gains: torch.Tensor, outputs, rate: int, f
 
 
 def _identity(model: DPRNNTasNet, stream: AudioStream, plan: list[Window]) -> dict:
-    """What the windows' estimates depend on; anything else may change between two sittings."""
+    """All that the windows' estimates depend on; scale and tracking may change when a run is resumed."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -227,9 +249,9 @@ def _identity(model: DPRNNTasNet, stream: AudioStream, plan: list[Window]) -> di
 
 
 class _Job:
-    """The hidden folder of one file: what it is for, the estimates of the windows done, outputs not yet whole."""
+    """The hidden folder of one file: its identity, the estimates of finished windows, incomplete outputs."""
 
-    def __init__(self, folder: Path, identity: dict):
+    def __init__(self, folder: Path, identity: dict) -> None:
         self.folder, self.identity = folder, identity
         self.about, self.finishing = folder / "job.json", folder / "finishing"
         try:
@@ -238,23 +260,22 @@ class _Job:
             self.found = None
 
     def was_finishing(self) -> bool:
-        """Whether an earlier run of this job was stopped while it renamed its outputs."""
+        """Whether an earlier run of this job was interrupted while it renamed its outputs."""
         return self.found == self.identity and self.finishing.exists()
 
     def start(self) -> list[str]:
-        """Go on with what is there if it is this job, or else begin anew; notes on which of the two."""
+        """Continue the job found in the folder if it is this one, else start anew; notes on which of the two."""
         if self.found == self.identity:
             done = len(list(self.folder.glob("window-*.npy")))
             return [f"continued after window {done} of {len(self.identity['windows'])}"] if done else []
         notes = []
         if isinstance(self.found, dict):
             changed = [k for k, v in self.identity.items() if self.found.get(k) != v]
-            notes.append(f"began anew: another {' and '.join(changed)} than in the run that was interrupted")
+            notes.append(
+                f"started anew: another {' and '.join(changed)} than in the run that was interrupted"
+            )
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        scratch = self.about.with_suffix(".part")
-        scratch.write_text(json.dumps(self.identity))
-        os.replace(scratch, self.about)
+        write_whole(self.about, json.dumps(self.identity).encode())
         return notes
 
     def _path(self, k: int) -> Path:
@@ -273,7 +294,7 @@ class _Job:
         return torch.from_numpy(np.load(self._path(k)))
 
     def finish(self, scratch: list[Path], outputs: Iterable[Path]) -> None:
-        """Give the outputs their names and remove the folder."""
+        """Rename the outputs to their final names and remove the folder."""
         self.finishing.touch()
         for path, output in zip(scratch, outputs, strict=True):
             os.replace(path, output)

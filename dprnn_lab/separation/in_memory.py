@@ -6,6 +6,7 @@ Notebooks: 00_start_here, 09_long_audio
 import os
 from collections.abc import Sequence
 from numbers import Real
+from typing import TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -13,19 +14,41 @@ import torch
 from .. import audio
 from ..audio import AudioError, as_samples, check_finite, check_suits, read_audio, to_mono
 from ..model import DPRNNTasNet
-from .rescaling import scale_to_mixture
-from .speaker_tracking import METHODS, track_speakers
-from .windows import WINDOW_SECONDS, estimate_window, overlap_add, run_model, windows_for
+from .rescaling import check_scale, rescale, scale_to_mixture
+from .speaker_tracking import check_tracking, track_speakers
+from .windows import WINDOW_SECONDS, Progress, estimate_window, overlap_add, reporting, run_model, windows_for
 
 __all__ = ["scale_to_mixture", "separate"]
 
-SCALES = ("mixture", "peak", "none")
-PEAK = 0.9
+Audio = str | os.PathLike | np.ndarray | torch.Tensor
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of :func:`separate`."""
+
+    resample: bool
+    mono: str | None
+    scale: str
+    window: float | None
+    tracking: str
+    progress: bool | Progress
+
+
+@overload
+def separate(
+    model: DPRNNTasNet, wav: Audio, sample_rate: float | None = None, **options: Unpack[Options]
+) -> torch.Tensor: ...
+
+
+@overload
+def separate(
+    model: DPRNNTasNet, wav: Sequence[Audio], sample_rate: float | None = None, **options: Unpack[Options]
+) -> list[torch.Tensor]: ...
 
 
 def separate(
     model: DPRNNTasNet,
-    wav: str | os.PathLike | np.ndarray | torch.Tensor | Sequence,
+    wav: Audio | Sequence[Audio],
     sample_rate: float | None = None,
     *,
     resample: bool = False,
@@ -33,88 +56,106 @@ def separate(
     scale: str = "mixture",
     window: float | None = WINDOW_SECONDS,
     tracking: str = "profiles",
+    progress: bool | Progress = False,
 ) -> torch.Tensor | list[torch.Tensor]:
     """Separate a mixture, or each of a list of mixtures, into its sources.
 
-    Nothing about the audio is changed unasked: another sample rate, or more than one channel, is an error
-    whose message names the option that allows it.
+    Audio is not converted unless asked: another sample rate, or more than one channel, is an error whose message
+    names the option that converts it.
 
-    What is longer than ``window`` is separated in windows that overlap by a quarter, and the speakers are
-    followed from one to the next (:mod:`dprnn_lab.separation.speaker_tracking`). The network's memory is that of one
-    window then; mixture and estimates are held whole. :func:`dprnn_lab.separation.file_to_file.separate_file` goes
-    from file to file and holds neither.
+    A mixture longer than ``window`` is separated in windows that overlap by a quarter, and the speakers are
+    tracked from one to the next (:mod:`dprnn_lab.separation.speaker_tracking`). The network then needs memory
+    for one window; mixture and estimates are held whole. :func:`separate_file
+    <dprnn_lab.separation.file_to_file.separate_file>` goes from file to file and holds neither.
 
     Args:
         model: the model; evaluated without gradients, its training mode is left as it was.
-        wav: path of an audio file; or samples ``[T]`` or ``[channels, T]``, as an array or tensor,
-            floating point in -1 to 1, or int16 or int32 PCM. Or a list of these, of any lengths: a tensor of
-            two axes is always channels, never a batch.
-        sample_rate: of ``wav`` in Hz. A file knows its own; for samples None means the model's rate.
+        wav: path of an audio file; or samples ``[T]`` or ``[channels, T]``, as an array or tensor, floating point
+            in -1 to 1, or int16 or int32 PCM. Or a list of these, of any lengths; two axes are always channels,
+            never a batch.
+        sample_rate: of ``wav`` in Hz. A file has its own; for samples None means the model's rate.
         resample: convert another rate to the model's. The estimates have the model's rate.
         mono: "mean", "left" or "right": how several channels become one.
-        scale: "mixture" gives each estimate the gain with which their sum comes closest to the mixture
-            (least squares): SI-SDR training leaves the gains arbitrary, and this is the only choice that
-            keeps the level of one speaker relative to the other. "peak" then brings the loudest estimate
-            to 0.9; "none" leaves the network's own output. There is one gain per speaker for all windows:
-            gains of a window's own would be wild where a speaker is silent, and step at the seams.
+        scale: "mixture" gives each estimate the gain with which their sum is closest to the mixture (least
+            squares): SI-SDR training leaves the gains arbitrary, and only this choice keeps the level of one
+            speaker relative to the other. "peak" then scales all to a common peak of 0.9; "none" leaves the
+            network's own output. One gain per speaker holds for all windows: a window's own gain is
+            ill-conditioned where a speaker is silent, and would step at the seams.
         window: seconds; None to separate everything at once.
-        tracking: "profiles", "overlap" or "none": how speakers are followed across windows.
+        tracking: "profiles", "overlap" or "none": how speakers are tracked across windows.
+        progress: True shows a tqdm bar of the windows; a function is called after each with the number done and
+            the total. For a list both count its mixtures.
 
     Returns:
-        ``[S, T]`` float32 on the CPU, at the model's sample rate; for a list a list of them. T is the input's
+        ``[S, T]`` float32 on the CPU, at the model's sample rate; for a list, a list of them. T is the input's
         length (after resampling).
 
     Raises:
-        AudioError: audio that does not suit the model, with the remedy.
-        TypeError: ``wav`` is none of the accepted types.
+        AudioError: audio that does not suit the model, or an unknown option, with the remedy.
+        TypeError: ``wav`` or ``progress`` is none of the accepted types.
     """
-    check_options(scale, tracking)
+    check_scale(scale)
+    check_tracking(tracking)
     if sample_rate is not None and not (isinstance(sample_rate, Real) and sample_rate > 0):
         raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
-    if isinstance(wav, (list, tuple)):
-        return [
-            _separate(model, item, f"wav[{i}]", sample_rate, resample, mono, scale, window, tracking)
-            for i, item in enumerate(wav)
-        ]
-    return _separate(model, wav, "wav", sample_rate, resample, mono, scale, window, tracking)
+
+    def one(item: Audio, name: str, report: Progress) -> torch.Tensor:
+        samples, name = _mono_at_rate(item, name, sample_rate, model.sample_rate, mono, resample)
+        return _separate(model, samples, name, scale, window, tracking, report)
+
+    with reporting(progress) as report:
+        if not isinstance(wav, (list, tuple)):
+            return one(wav, "wav", report)
+        estimates = []
+        for i, item in enumerate(wav):
+            estimates.append(one(item, f"wav[{i}]", lambda done, total: None))
+            report(i + 1, len(wav))
+        return estimates
 
 
-def check_options(scale: str, tracking: str) -> None:
-    """Raise an AudioError for an unknown value."""
-    if scale not in SCALES:
-        raise AudioError(f"scale is {scale!r}: choose 'mixture', 'peak' or 'none'")
-    if tracking not in METHODS:
-        raise AudioError(f"tracking is {tracking!r}: choose one of {', '.join(METHODS)}")
+def _separate(
+    model: DPRNNTasNet,
+    samples: torch.Tensor,
+    name: str,
+    scale: str,
+    window: float | None,
+    tracking: str,
+    report: Progress,
+) -> torch.Tensor:
+    """Estimates ``[S, T]`` of samples ``[T]`` at the model's rate."""
+    plan = windows_for(model, len(samples), window)
+    if len(plan) == 1:
+        estimates = run_model(model, samples)
+        if scale != "none":  # which shows the network's output as it is
+            check_finite(estimates, f"the model's output for {name}")
+        report(1, 1)
+    else:
+        parts = []
+        for start, stop in plan:
+            parts.append(estimate_window(model, samples[start:stop], name))
+            report(len(parts), len(plan))
+        orders = track_speakers(parts, plan, model.sample_rate, tracking).orders
+        estimates = torch.cat(list(overlap_add(parts, plan, orders)), dim=-1)
+    return rescale(estimates, samples, scale)
 
 
-def _separate(model, wav, name, sample_rate, resample, mono, scale, window, tracking) -> torch.Tensor:
-    samples, rate, name = _read(wav, model.sample_rate if sample_rate is None else sample_rate, name)
+def _mono_at_rate(
+    wav: Audio, name: str, sample_rate: float | None, model_rate: float, mono: str | None, resample: bool
+) -> tuple[torch.Tensor, str]:
+    """Read, check, mix down, resample: float32 ``[T]`` at the model's rate, and the name for messages."""
+    samples, rate, name = _read(wav, model_rate if sample_rate is None else sample_rate, name)
     if isinstance(wav, (str, os.PathLike)) and sample_rate is not None and sample_rate != rate:
         raise AudioError(
             f"{name} is at {rate} Hz and sample_rate says {sample_rate} Hz: leave sample_rate out"
         )
     check_finite(samples, name)
-    check_suits(name, len(samples), rate, model.sample_rate, mono, resample)
+    check_suits(name, len(samples), rate, model_rate, mono, resample)
     samples = to_mono(samples, mono) if len(samples) > 1 else samples[0]
-    samples = audio.resample(samples, rate, model.sample_rate)
-    plan = windows_for(model, len(samples), window)
-    if len(plan) == 1:
-        estimates = run_model(model, samples)
-    else:
-        parts = [estimate_window(model, samples[start:stop], name) for start, stop in plan]
-        orders = track_speakers(parts, plan, model.sample_rate, tracking).orders
-        estimates = torch.cat(list(overlap_add(parts, plan, orders)), dim=-1)
-    if scale == "none":
-        return estimates
-    check_finite(estimates, f"the model's output for {name}")
-    estimates = scale_to_mixture(estimates, samples)
-    if scale == "peak":
-        estimates = estimates * (PEAK / estimates.abs().max().clamp(min=1e-8))
-    return estimates
+    return audio.resample(samples, rate, model_rate), name
 
 
-def _read(wav, rate: float, name: str) -> tuple[torch.Tensor, float, str]:
-    """Samples as float32 ``[channels, T]``, their rate, and what to call them in a message."""
+def _read(wav: Audio, rate: float, name: str) -> tuple[torch.Tensor, float, str]:
+    """Samples as float32 ``[channels, T]``, their rate in Hz, and the name for messages."""
     if isinstance(wav, (str, os.PathLike)):
         samples, rate = read_audio(wav)
         return samples, rate, str(wav)

@@ -1,14 +1,13 @@
 """The model as an ONNX file, for programs without PyTorch.
 
 ONNX Runtime runs such a file from C, C++, C#, Java, JavaScript and more. The file holds the weights, the
-network for one length and one batch size, and in its metadata our configuration.
+network for one length and one batch size, and the configuration as metadata.
 
-The length is fixed because segmentation ties it to the network: the number of chunks follows from it, and
-with it the shapes inside. Pad a shorter recording with zeros; cut a longer one into windows that overlap, as
-``separate`` does (notebook 09).
+The length is fixed: the number of chunks and all shapes inside follow from it. Pad a shorter recording with
+zeros; cut a longer one into overlapping windows, as ``separate`` does (notebook 09).
 
-Needs ``pip install "dprnn-lab[onnx]"``. PyTorch's exporter is the one that ``torch.export`` feeds
-(``dynamo=True``); the older one, for TorchScript, refuses segmentation.
+Needs ``pip install "dprnn-lab[onnx]"``. It uses PyTorch's exporter on top of ``torch.export`` (``dynamo=True``);
+the older TorchScript exporter refuses segmentation.
 
 Notebook: 09_long_audio
 """
@@ -18,8 +17,10 @@ import json
 import logging
 import os
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -28,7 +29,7 @@ from ..model import DPRNNTasNet
 
 __all__ = ["TOLERANCE", "ExportError", "export_onnx"]
 
-TOLERANCE = 1e-4  # of the peak; both compute in float32, and differ by up to some 1e-5
+TOLERANCE = 1e-4  # of the peak; both compute in float32 and differ by about 1e-5
 
 
 class ExportError(ValueError):
@@ -38,23 +39,23 @@ class ExportError(ValueError):
 def export_onnx(
     model: DPRNNTasNet, path: str | os.PathLike, samples: int, batch: int = 1, tolerance: float = TOLERANCE
 ) -> float:
-    """Write the model to an ``.onnx`` file, after ONNX Runtime has shown that it computes the same numbers.
+    """Write the model to an ``.onnx`` file, after checking that ONNX Runtime computes the same numbers.
 
     The file has one input, ``mixture`` ``[batch, samples]``, and one output, ``estimates``
     ``[batch, n_src, samples]``, both float32. Its metadata are ``config`` (JSON: the arguments of
-    :class:`DPRNNTasNet`), ``sample_rate``, ``batch`` and ``samples``. It appears whole or not at all.
+    :class:`DPRNNTasNet`), ``sample_rate``, ``batch`` and ``samples``. The write is atomic.
 
     Args:
-        samples: T, the length of every mixture that the file will take.
-        batch: B, how many at a time.
+        samples: T, the length of every mixture.
+        batch: B, mixtures at a time.
         tolerance: the largest difference from PyTorch, relative to the largest output.
 
     Returns:
-        That difference, on noise (the same on every call).
+        That difference, measured on fixed noise.
 
     Raises:
         ExportError: packages that are missing, a path that does not end in ``.onnx``, sizes below one, a model
-            that can't be exported, or one that ONNX Runtime runs to other numbers.
+            that can't be exported, or a difference over the tolerance.
     """
     path = Path(path)
     if path.suffix != ".onnx":
@@ -63,7 +64,7 @@ def export_onnx(
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ExportError(f"{name} is {value!r}: it must be a whole number of 1 or more")
     onnx, onnxruntime = _packages()
-    twin = copy.deepcopy(model).cpu().float().eval()  # the model itself stays where and as it is
+    twin = copy.deepcopy(model).cpu().float().eval()  # the model keeps its device, dtype and mode
     noise = 0.1 * torch.randn(batch, samples, generator=torch.Generator().manual_seed(0))
     with _quiet(), torch.no_grad():
         try:
@@ -75,7 +76,7 @@ def export_onnx(
                 dynamo=True,
                 verbose=False,
             )
-        except Exception as error:  # the exporter's own kinds change from release to release
+        except Exception as error:  # the exporter's error types change from release to release
             raise ExportError(
                 f"torch {torch.__version__} can't export this model: {str(error).strip().splitlines()[0]}"
             ) from error
@@ -87,7 +88,7 @@ def export_onnx(
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (estimates,) = session.run(None, {"mixture": noise.numpy()})
     difference = float((torch.from_numpy(estimates) - expected).abs().max() / expected.abs().max())
-    if not difference <= tolerance:  # NaN is no pass
+    if not difference <= tolerance:  # NaN fails too
         raise ExportError(
             f"{path}: not written. ONNX Runtime {onnxruntime.__version__} and PyTorch differ by {difference:.1e} "
             f"of the peak, more than {tolerance:.1e}"
@@ -96,21 +97,21 @@ def export_onnx(
     return difference
 
 
-def _packages():
+def _packages() -> tuple[ModuleType, ModuleType]:
     try:
         import onnx
         import onnxruntime
-        import onnxscript  # noqa: F401  what PyTorch's exporter is written with
+        import onnxscript  # noqa: F401  PyTorch's exporter needs it
     except ImportError as error:
         raise ExportError(
-            f'{error.name} is not installed: pip install "dprnn-lab[onnx]" installs what an export needs'
+            f'{error.name} is not installed: pip install "dprnn-lab[onnx]" installs all that an export needs'
         ) from error
     return onnx, onnxruntime
 
 
 @contextmanager
-def _quiet():
-    """Without the exporter's remarks on packages that are not ours and on how LSTMs keep their weights."""
+def _quiet() -> Iterator[None]:
+    """Suppress the exporter's warnings about other packages and about the layout of LSTM weights."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

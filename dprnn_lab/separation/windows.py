@@ -1,15 +1,16 @@
-"""Audio of any length: windows that overlap, separated one by one and joined with a cross-fade.
+"""Audio of any length in bounded memory: overlapping windows, separated one by one and cross-faded.
 
-A network that sees a whole hour needs the memory of an hour, and was trained on seconds. Cut into windows, it
-needs the memory of one window, at the price of two new problems: the seams may click, and the speakers may
-come out in another order on each side of a seam. Overlap and cross-fade mend the first, :mod:`speaker_tracking
-<dprnn_lab.separation.speaker_tracking>` the second.
+A network that sees an hour at once needs memory for an hour, and was trained on seconds. Windows bound the
+memory, at the price of two problems: the seams may click, and the order of the speakers may change at a seam.
+Overlap and cross-fade remove the clicks; :mod:`speaker_tracking <dprnn_lab.separation.speaker_tracking>` finds
+the order.
 
 Notebook: 09_long_audio
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Real
 
 import torch
@@ -17,18 +18,29 @@ import torch
 from ..audio import AudioError, check_finite
 from ..model import DPRNNTasNet
 
-__all__ = ["WINDOW_SECONDS", "Window", "plan_windows", "windows_for", "run_model", "overlap_add"]
+__all__ = [
+    "WINDOW_SECONDS",
+    "Progress",
+    "Window",
+    "estimate_window",
+    "overlap_add",
+    "plan_windows",
+    "reporting",
+    "run_model",
+    "windows_for",
+]
 
 # Twice the segments of most trainings; beyond, a network separates worse (data/model/README.md).
 WINDOW_SECONDS = 8.0
 Window = tuple[int, int]  # first sample and the one after the last
+Progress = Callable[[int, int], object]  # windows done, windows in all
 
 
 def plan_windows(samples: int, window: int) -> list[Window]:
     """Windows that cover ``samples`` samples, each overlapping the next by a quarter or more.
 
-    All are ``window`` long and evenly spread: the last one is not a short rest with little to hear in it. Up
-    to ``window`` samples make a single window.
+    All are ``window`` long and evenly spread, so that the last one is not a short rest. Up to ``window``
+    samples make a single window.
 
     Raises:
         ValueError: no samples, or a window of fewer than four.
@@ -47,23 +59,25 @@ def plan_windows(samples: int, window: int) -> list[Window]:
 
 
 def windows_for(model: DPRNNTasNet, samples: int, window: float | None) -> list[Window]:
-    """:func:`plan_windows` in seconds at the model's rate; None for everything at once.
+    """:func:`plan_windows` in seconds at the model's rate; None for a single window.
 
     Raises:
-        AudioError: a window under one second: nobody is told apart in it.
+        AudioError: a window under one second, too short to separate speakers.
     """
     if window is None:
         return plan_windows(samples, max(samples, 4))
     if not isinstance(window, Real) or not 1 <= window < math.inf:
-        raise AudioError(f"window is {window!r}: give 1 second or more (20 is usual), or None for no windows")
-    return plan_windows(samples, round(window * model.sample_rate))
+        raise AudioError(
+            f"window is {window!r}: give 1 second or more ({WINDOW_SECONDS:g} is the default), or None for no windows"
+        )
+    return plan_windows(samples, round(float(window) * model.sample_rate))
 
 
 @torch.no_grad()
 def run_model(model: DPRNNTasNet, samples: torch.Tensor) -> torch.Tensor:
     """The model's estimates ``[S, T]`` of ``[T]``, float32 on the CPU, without gradients or dropout.
 
-    The model's training mode is left as it was.
+    The model keeps its training mode, device and dtype.
     """
     was_training = model.training
     try:
@@ -73,7 +87,7 @@ def run_model(model: DPRNNTasNet, samples: torch.Tensor) -> torch.Tensor:
 
 
 def estimate_window(model: DPRNNTasNet, samples: torch.Tensor, name: str) -> torch.Tensor:
-    """As :func:`run_model`, and an AudioError for an output that can't be joined with others."""
+    """:func:`run_model`, with an AudioError for an output that is not finite."""
     estimates = run_model(model, samples)
     check_finite(estimates, f"the model's output for {name}")
     return estimates
@@ -86,21 +100,20 @@ def overlap_add(
 ) -> Iterator[torch.Tensor]:
     """Join the windows' estimates, block after block.
 
-    In the middle of each overlap one window fades into the next over a quarter of a window. The two weights
-    are sin² and cos² and sum to one: what both windows agree on comes through unchanged.
+    In the middle of each overlap one window fades into the next over a quarter of a window. The weights sin² and
+    cos² sum to one, so that samples equal in both windows stay unchanged.
 
     Args:
-        estimates: ``[S, window]`` of each window, as a list or as a function that fetches one. Two at a time
-            are held.
+        estimates: ``[S, window]`` of each window, as a list or as a function of its index. Two at a time are held.
         plan: from :func:`plan_windows`.
         orders: for each window, which of its outputs is speaker 0, 1 and so on.
 
     Yields:
-        blocks ``[S, t]`` which, end to end, are the estimates ``[S, T]``.
+        blocks ``[S, t]``; concatenated they are the estimates ``[S, T]``.
     """
     fetch = estimates if callable(estimates) else estimates.__getitem__
     current = fetch(0)[list(orders[0])]
-    done = 0  # samples given out so far
+    done = 0  # samples yielded so far
     for k in range(1, len(plan)):
         (begin, end), (start, _) = plan[k - 1], plan[k]
         following = fetch(k)[list(orders[k])]
@@ -112,3 +125,30 @@ def overlap_add(
         yield torch.lerp(*both, rise)
         current, done = following, fade + length
     yield current[:, done - plan[-1][0] :]
+
+
+@contextmanager
+def reporting(progress: bool | Progress) -> Iterator[Progress]:
+    """The function to call after each window: the caller's own, one that moves a tqdm bar (True), or no-op (False).
+
+    Raises:
+        TypeError: neither a bool nor callable.
+    """
+    if callable(progress):
+        yield progress
+    elif not isinstance(progress, bool):
+        raise TypeError(
+            f"progress is {progress!r}: give True, False or a function of (windows done, windows in all)"
+        )
+    elif not progress:
+        yield lambda done, total: None
+    else:
+        from tqdm import tqdm
+
+        with tqdm(unit="window") as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            yield show

@@ -22,7 +22,7 @@ def record(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["noise.wav", "noise.flac", "noise.ogg", "noise.mp3", "noise.aiff"])
-def test_any_part_of_a_file_is_what_the_whole_file_has_there(record, name):
+def test_any_part_of_a_file_equals_that_part_of_the_whole(record, name):
     path = record(name, rate=16000)
     whole = read_audio(path)[0][0]
     stream = AudioStream(path, 16000)
@@ -55,7 +55,7 @@ def test_parts_are_mixed_down_as_the_whole_is(record, mode):
     )
 
 
-def test_what_does_not_suit_is_an_error_before_anything_is_read(record, tmp_path):
+def test_unsuitable_files_are_an_error_before_anything_is_read(record, tmp_path):
     with pytest.raises(AudioError, match=re.escape("pass resample=True (--resample)")):
         AudioStream(record("fast.wav", 16000), 8000)
     with pytest.raises(AudioError, match=re.escape("choose mono='mean', 'left' or 'right' (--mono)")):

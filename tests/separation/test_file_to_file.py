@@ -1,4 +1,4 @@
-"""From file to files: names, levels, formats, interruptions, memory."""
+"""From file to files: names, levels, formats, resumed runs, memory."""
 
 import os
 import re
@@ -54,7 +54,7 @@ def test_the_files_hold_what_separate_gives(model, talk, scale, window):
     assert not hidden(talk.parent)
 
 
-def test_files_are_16_bit_and_turned_down_together_rather_than_clipped(model, talk):
+def test_files_are_16_bit_and_scaled_down_together_rather_than_clipped(model, talk):
     model.decoder.filters.data *= 100
     loud = separate(model, talk, window=1, scale="none")
     assert loud.abs().max() > 1
@@ -123,13 +123,13 @@ def stop_after(windows):
 
 
 def test_progress_counts_the_windows(model, talk):
-    seen = []
+    seen: list = []
     result = separate_file(model, talk, window=1, progress=lambda *call: seen.append(call))
     assert seen == [(k + 1, result.windows) for k in range(result.windows)]
     assert result.windows >= 4
 
 
-def test_a_run_that_was_stopped_goes_on_and_ends_the_same(model, talk, monkeypatch):
+def test_an_interrupted_run_continues_to_the_same_output(model, talk, monkeypatch):
     expected = contents(separate_file(model, talk, window=1).outputs)
     with pytest.raises(Stopped):
         separate_file(model, talk, window=1, force=True, progress=stop_after(3))
@@ -166,18 +166,18 @@ def test_windows_of_another_job_are_not_used(model, talk, change, what):
         separate_file(model, talk, window=1, progress=stop_after(3))
     options = change(model, talk)
     result = separate_file(model, talk, **options)
-    assert result.notes == [f"began anew: another {what} than in the run that was interrupted"]
+    assert result.notes == [f"started anew: another {what} than in the run that was interrupted"]
     assert contents(result.outputs) == contents(separate_file(model, talk, force=True, **options).outputs)
 
 
-def test_scale_and_tracking_may_change_between_two_sittings(model, talk):
+def test_scale_and_tracking_may_change_when_a_run_is_resumed(model, talk):
     with pytest.raises(Stopped):
         separate_file(model, talk, window=1, progress=stop_after(3))
     result = separate_file(model, talk, window=1, scale="peak", tracking="overlap")
     assert result.notes[0].startswith("continued")
 
 
-def test_a_damaged_state_begins_anew(model, talk):
+def test_a_damaged_state_starts_anew(model, talk):
     with pytest.raises(Stopped):
         separate_file(model, talk, window=1, progress=stop_after(1))
     (state,) = hidden(talk.parent)
@@ -185,7 +185,7 @@ def test_a_damaged_state_begins_anew(model, talk):
     assert separate_file(model, talk, window=1).windows >= 4
 
 
-def test_a_run_stopped_between_two_renames_goes_on(model, talk, monkeypatch):
+def test_a_run_interrupted_between_two_renames_continues(model, talk, monkeypatch):
     replace, calls = os.replace, []
 
     def fail(source, target):
@@ -200,35 +200,39 @@ def test_a_run_stopped_between_two_renames_goes_on(model, talk, monkeypatch):
             separate_file(model, talk, window=1)
     assert calls
     assert talk.with_name("talk_s1.wav").exists()
-    result = separate_file(model, talk, window=1)  # without force: the one that is there is ours
+    result = separate_file(model, talk, window=1)  # without force: the output present is this job's own
     assert all(path.exists() for path in result.outputs)
 
 
 KILLED = """
-import sys, time
+import sys
 from dprnn_lab import load_model
-from dprnn_lab.datasets.conversation import make_conversation
 from dprnn_lab.separation.file_to_file import separate_file
-def slow(done, total):
+def wait(done, total):
     print(done, flush=True)
-    time.sleep(0.3 if done > 2 else 0)
-separate_file(load_model(sys.argv[1]), sys.argv[2], window=1, force=True, progress=slow)
+    if done == 3:
+        sys.stdin.read()
+separate_file(load_model(sys.argv[1]), sys.argv[2], window=1, force=True, progress=wait)
 """
 
 
-def test_a_run_that_was_killed_goes_on_and_ends_the_same(model, talk, tmp_path):
+def test_a_killed_run_continues_to_the_same_output(model, talk, tmp_path):
     weights = save_model(model, tmp_path / "model.safetensors")
     expected = contents(separate_file(model, talk, window=1).outputs)
     for path in talk.parent.glob("talk_s*.wav"):
         path.unlink()
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, weights, talk], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, weights, talk],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     for line in process.stdout:
         if line.strip() == "3":
             process.send_signal(signal.SIGKILL)
             break
     process.stdout.close()
+    process.stdin.close()
     assert process.wait(60) == -signal.SIGKILL
     assert not list(talk.parent.glob("talk_s*.wav"))
     result = separate_file(model, talk, window=1)
@@ -273,7 +277,7 @@ def test_a_bad_file_does_not_stop_the_others(model, tmp_path):
     ]
 
 
-def test_subfolders_are_found_again_in_the_output(model, tmp_path):
+def test_the_output_has_the_subfolders_of_the_input(model, tmp_path):
     write_audio(tmp_path / "in" / "x" / "a.wav", 0.1 * torch.randn(9000), 8000)
     (result,) = separate_files(model, [tmp_path / "in"], tmp_path / "out", recursive=True)
     assert result.outputs[0] == tmp_path / "out" / "x" / "a_s1.wav"
@@ -293,7 +297,6 @@ PEAK = """
 import resource, sys
 import torch
 from dprnn_lab import load_model, separate
-from dprnn_lab.datasets.conversation import make_conversation
 from dprnn_lab.separation.file_to_file import separate_file
 torch.set_num_threads(1)
 model = load_model(sys.argv[1])

@@ -7,8 +7,7 @@ from torch import nn
 
 from dprnn_lab import separate
 from dprnn_lab.audio import AudioError, resample, write_audio
-from dprnn_lab.separation.in_memory import scale_to_mixture
-from dprnn_lab.separation.rescaling import MixtureFit
+from dprnn_lab.separation.rescaling import MixtureFit, scale_to_mixture
 
 SCALES = ["mixture", "peak", "none"]
 
@@ -83,7 +82,7 @@ def test_the_models_mode_is_left_as_it_was_even_after_an_error(tiny, mixture, tr
     assert model.training is training
 
 
-def test_a_list_gives_a_list_of_what_each_gives(model, mixture, tmp_path):
+def test_a_list_gives_a_list_of_the_separate_results(model, mixture, tmp_path):
     path = write_audio(tmp_path / "mixture.wav", mixture, 8000)
     several = [mixture, path, mixture[:500].numpy()]
     for given in (several, tuple(several)):
@@ -94,7 +93,7 @@ def test_a_list_gives_a_list_of_what_each_gives(model, mixture, tmp_path):
     assert separate(model, []) == []
 
 
-def test_what_is_wrong_in_a_list_is_named_with_its_place(model, mixture):
+def test_an_error_in_a_list_names_the_index(model, mixture):
     with pytest.raises(TypeError, match=r"wav\[1\] is float: give a path"):
         separate(model, [mixture, 3.0])
     with pytest.raises(AudioError, match=r"wav\[0\] has 2 channels"):
@@ -125,7 +124,7 @@ def test_scaling_undoes_the_arbitrary_gains_of_the_estimates():
     torch.testing.assert_close(separate(model, sources.sum(0)), sources, atol=1e-5, rtol=1e-4)
 
 
-def test_no_other_gains_come_closer_to_the_mixture():
+def test_no_other_gains_are_closer_to_the_mixture():
     estimates, mixture = torch.randn(2, 2000), torch.randn(2000)
     scaled = scale_to_mixture(estimates, mixture)
     best = (mixture - scaled.sum(0)).square().sum()
@@ -140,7 +139,7 @@ def test_copies_of_the_mixture_share_it():
     torch.testing.assert_close(scaled, torch.stack((mixture, mixture)) / 2)
 
 
-def test_gains_from_pieces_are_those_of_the_whole():
+def test_gains_from_blocks_are_those_of_the_whole():
     estimates, mixture = torch.randn(3, 2000), torch.randn(2000)
     fit = MixtureFit(3)
     for start, stop in [(0, 1), (1, 700), (700, 2000)]:
@@ -149,7 +148,7 @@ def test_gains_from_pieces_are_those_of_the_whole():
     torch.testing.assert_close(fit.gains(), expected.float())
 
 
-def test_peak_scaling_brings_the_loudest_to_09_and_keeps_their_relation():
+def test_peak_scaling_sets_the_loudest_to_09_and_keeps_the_ratio():
     sources = torch.randn(2, 2000) * torch.tensor([[0.1], [0.3]])
     scaled = separate(Prepared(*sources), sources.sum(0), scale="peak")
     assert scaled.abs().max().item() == pytest.approx(0.9)
@@ -163,7 +162,7 @@ def test_an_output_that_is_not_finite_is_an_error_and_shown_unscaled(model, mixt
     assert separate(model, mixture, scale="none").isnan().all()
 
 
-# Nothing unasked
+# No conversion unless asked
 
 
 def test_another_rate_is_an_error_that_names_the_option(model, mixture, tmp_path):
@@ -221,7 +220,7 @@ def test_audio_that_does_not_suit_is_one_clear_error(model, wav, message):
 
 
 @pytest.mark.parametrize("rate", [0, -8000, float("nan"), "8000"])
-def test_a_rate_that_is_none_is_named(model, mixture, rate):
+def test_an_invalid_rate_is_named(model, mixture, rate):
     with pytest.raises(AudioError, match=f"sample_rate is {rate!r}"):
         separate(model, mixture, rate)
 
@@ -239,3 +238,38 @@ def test_options_with_unknown_values_are_named(model, mixture):
         separate(model, mixture, tracking="hope")
     with pytest.raises(AudioError, match="mono is 'both'"):
         separate(model, torch.stack((mixture, mixture)), mono="both")
+
+
+# Progress
+
+
+def test_progress_counts_windows_or_the_mixtures_of_a_list(model):
+    calls = []
+    mixture = 0.1 * torch.randn(3 * 8000)
+    expected = separate(model, mixture, window=1)
+    found = separate(model, mixture, window=1, progress=lambda *call: calls.append(call))
+    assert torch.equal(found, expected)
+    assert calls == [(k + 1, len(calls)) for k in range(len(calls))]
+    assert len(calls) == 4
+    calls.clear()
+    separate(model, [mixture, mixture[:800]], window=1, progress=lambda *call: calls.append(call))
+    assert calls == [(1, 2), (2, 2)]
+
+
+def test_a_progress_bar_on_request_and_no_other_output(model, mixture, capsys):
+    separate(model, mixture)
+    assert capsys.readouterr() == ("", "")
+    separate(model, mixture, progress=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "1/1" in shown.err
+
+
+def test_an_exception_in_progress_ends_the_separation(model, mixture):
+    with pytest.raises(ZeroDivisionError):
+        separate(model, mixture, progress=lambda done, total: 1 / 0)
+
+
+def test_progress_of_another_type_is_named(model, mixture):
+    with pytest.raises(TypeError, match="progress is 'yes': give True, False or a function"):
+        separate(model, mixture, progress="yes")

@@ -24,11 +24,11 @@ def run(*arguments):
     )
 
 
-# What an export gives
+# The exported file
 
 
 def test_the_file_runs_in_onnx_runtime_to_the_same_numbers(onnxruntime, tiny, tmp_path):
-    model = tiny(n_src=3).train()  # an export looks at the model as it is in use, whatever state it is in
+    model = tiny(n_src=3).train()  # an export evaluates the model, whatever its mode
     path = tmp_path / "new" / "model.onnx"
     difference = export_onnx(model, path, samples=1003, batch=2)
     assert 0 < difference < 1e-4
@@ -79,7 +79,7 @@ def test_the_command(onnxruntime, tiny, tmp_path):
     assert shape == [1, 800]
 
 
-# What it refuses; none of this needs the packages
+# Errors; none of these tests needs the packages
 
 
 def test_a_missing_package_is_named_with_the_remedy(tiny, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Speakers stay in their places across windows: on made-up signals, and on real speech through the real model."""
+"""Speakers keep their outputs across windows: for constructed estimates, and for real speech and a real model."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from dprnn_lab import load_model
 from dprnn_lab.datasets.conversation import count_swaps, make_conversation
 from dprnn_lab.datasets.corpus import SpeechCorpus
 from dprnn_lab.files import data_folder
-from dprnn_lab.separation.in_memory import scale_to_mixture
-from dprnn_lab.separation.speaker_tracking import _best_order, _same_speaker, _together, track_speakers
+from dprnn_lab.separation.rescaling import scale_to_mixture
+from dprnn_lab.separation.speaker_tracking import _best_order, _same_speaker, _simultaneous, track_speakers
 from dprnn_lab.separation.windows import WINDOW_SECONDS, overlap_add, plan_windows, run_model
 
 RATE = 8000
@@ -23,7 +23,7 @@ def shuffled(parts, seed=0):
 
 
 def in_place(tracking, orders):
-    """Whether every window was put in one and the same order of sources."""
+    """Whether all windows were put in the same order of sources."""
     back = [tuple(order[list(found)]) for order, found in zip(orders, tracking.orders, strict=True)]
     return len(set(back)) == 1
 
@@ -43,7 +43,7 @@ def voices():
     return SpeechCorpus("test").voices()
 
 
-# Made-up estimates
+# Constructed estimates
 
 
 @pytest.mark.parametrize("method", ["profiles", "overlap"])
@@ -51,7 +51,7 @@ def voices():
     "names",
     [("carlo", "june"), ("allison", "june", "carlo"), ("allison", "june", "carlo", "ivrvoice", "menardi")],
 )
-def test_speakers_who_all_talk_all_the_time_are_followed_by_either_method(voices, names, method):
+def test_either_method_tracks_speakers_who_talk_all_the_time(voices, names, method):
     sources = leaky(torch.stack([voices[name][: 40 * RATE] for name in names]))
     plan, parts = cut(sources, 8)
     parts, orders = shuffled(parts)
@@ -70,8 +70,8 @@ def test_profiles_hold_through_a_silence_longer_than_the_overlap_and_correlation
     assert not all(in_place(track_speakers(p, plan, RATE, "overlap"), orders) for p, orders in runs)
 
 
-def test_later_evidence_mends_what_is_undecided_at_first(voices):
-    """The middle window is one voice in both outputs: neither neighbour says in which order it is."""
+def test_later_evidence_decides_a_seam_that_is_undecided_at_first(voices):
+    """The middle window is one voice in both outputs: neither neighbour determines its order."""
     carlo, june = voices["carlo"][: 20 * RATE], voices["june"][: 20 * RATE]
     plan = plan_windows(20 * RATE, 8 * RATE)
     assert len(plan) == 3
@@ -84,7 +84,7 @@ def test_later_evidence_mends_what_is_undecided_at_first(voices):
     assert orders[2] == tuple(reversed(orders[0]))
 
 
-def test_order_none_and_one_speaker_are_left_alone():
+def test_method_none_and_a_single_speaker_keep_the_order():
     plan = plan_windows(30 * RATE, 8 * RATE)
     for sources, method in [(2, "none"), (1, "profiles"), (1, "overlap")]:
         parts = [torch.randn(sources, 8 * RATE) for _ in plan]
@@ -118,17 +118,17 @@ def test_an_unknown_method_is_named():
         track_speakers([], [], RATE, "hope")
 
 
-# What it is made of
+# Parts of the method
 
 
-def test_the_best_order_has_the_largest_sum_and_says_by_how_much():
+def test_the_best_order_has_the_largest_sum_and_the_margin_to_the_next():
     scores = np.array([[1.0, 9.0, 2.0], [8.0, 3.0, 1.0], [2.0, 2.0, 5.0]])
     order, margin = _best_order(scores)
     assert order == (1, 0, 2)
     assert margin == (9 + 8 + 5) - (2 + 8 + 2)  # the next best is (2, 0, 1)
 
 
-def test_one_speaker_is_likelier_than_two_for_frames_of_one_kind():
+def test_one_speaker_is_likelier_than_two_for_frames_of_one_distribution():
     def profile(x):
         x = np.concatenate((np.ones((len(x), 1)), x), axis=1)
         return x.T @ x
@@ -138,16 +138,15 @@ def test_one_speaker_is_likelier_than_two_for_frames_of_one_kind():
     a, b = (profile(rng.normal(0, 1, (400, 3))) for _ in range(2))
     other = profile(rng.normal(2, 1, (400, 3)))
     assert _same_speaker(a, b, typical) > _same_speaker(a, other, typical) + 100
-    # Without the constant the ratio is what the covariances say.
     pooled = np.concatenate([rng.normal(0, 1, (400, 3)), rng.normal(2, 1, (400, 3))])
     assert _same_speaker(profile(pooled[:400]), profile(pooled[400:]), typical) < -100
 
 
-def test_several_voices_at_once_are_told_from_one_that_is_shared_out():
+def test_simultaneous_voices_differ_from_one_voice_split_among_the_outputs():
     one, other = torch.randn(2, 1, 2000)
 
     def together(first, second):
-        return float(_together(torch.stack((first, second))))
+        return float(_simultaneous(torch.stack((first, second))))
 
     assert together(one, other) > 0.8
     assert together(one, 0.1 * other) < 0.02  # loud in one output
@@ -159,20 +158,20 @@ def test_several_voices_at_once_are_told_from_one_that_is_shared_out():
 
 
 def swapped(conversation, parts, plan, orders):
-    """Seconds in which both are heard, in each other's outputs."""
+    """Seconds in which both speak, in each other's outputs."""
     estimates = torch.cat(list(overlap_add(parts, plan, orders)), dim=1)
     return count_swaps(scale_to_mixture(estimates, conversation.mixture), conversation.sources).seconds
 
 
 def best_orders(conversation, parts, plan):
-    """The order of each window that is best where both are heard: what no tracking can better."""
+    """The best order of each window where both speak: the upper limit of any tracking."""
     orders = []
     for part, (start, stop) in zip(parts, plan, strict=True):
         sources = conversation.sources[:, start:stop]
         length = (stop - start) // 2000 * 2000
         e, s = (x[:, :length].unflatten(1, (-1, 2000)) for x in (part, sources))
-        heard = (s.square().mean(-1) > 2.5e-5).all(0).float()
-        products = torch.einsum("ikn,jkn,k->ij", e, s, heard if heard.any() else 1 - heard)
+        both = (s.square().mean(-1) > 2.5e-5).all(0).float()
+        products = torch.einsum("ikn,jkn,k->ij", e, s, both if both.any() else 1 - both)
         orders.append((0, 1) if products.trace() >= products.flip(0).trace() else (1, 0))
     return orders
 
@@ -211,10 +210,10 @@ def test_a_long_conversation_stays_in_place_where_correlation_swaps(model):
     ids=["man-woman", "woman-woman"],
 )
 def test_ten_conversations_stay_in_place(model, pairs, window):
-    """Two minutes each. What the best orders leave is not for tracking to mend: it is within a window."""
+    """Two minutes each. Swaps that remain under the best orders lie within a window."""
     table = [compare(model, make_conversation(seed, 120, pairs[seed % 3]), int(window)) for seed in range(10)]
     ours, theirs, best = np.array(table).T
     print(f"swapped: ours {ours.sum()} s, overlap {theirs.sum()} s, best {best.sum()} s")
-    # In windows of 20 s one of ten conversations may keep a seam wrong, with the evidence that it has.
+    # In windows of 20 s, one of ten conversations may keep a wrong seam.
     assert (ours <= best + 0.5).sum() >= (10 if window == WINDOW_SECONDS else 9)
     assert theirs.sum() > ours.sum() + 5

@@ -5,7 +5,7 @@ import torch
 
 from dprnn_lab import separate
 from dprnn_lab.audio import AudioError
-from dprnn_lab.separation.in_memory import scale_to_mixture
+from dprnn_lab.separation.rescaling import scale_to_mixture
 from dprnn_lab.separation.windows import WINDOW_SECONDS, overlap_add, plan_windows, run_model, windows_for
 
 
@@ -39,7 +39,7 @@ def test_no_more_windows_than_needed():
 
 
 @pytest.mark.parametrize(("samples", "window"), [(0, 100), (100, 3), (-1, 100)])
-def test_a_plan_for_nothing_is_an_error(samples, window):
+def test_a_plan_without_samples_is_an_error(samples, window):
     with pytest.raises(ValueError, match=f"samples is {samples} and window {window}"):
         plan_windows(samples, window)
 
@@ -51,8 +51,10 @@ def test_windows_are_in_seconds_of_the_models_rate(model, tiny):
 
 
 @pytest.mark.parametrize("window", [0.5, 0, -1, float("nan"), float("inf"), "20"])
-def test_a_window_in_which_nobody_is_told_apart_is_an_error(model, mixture, window):
-    with pytest.raises(AudioError, match=f"window is {window!r}: give 1 second or more"):
+def test_a_window_too_short_to_separate_speakers_is_an_error(model, mixture, window):
+    with pytest.raises(
+        AudioError, match=rf"window is {window!r}: give 1 second or more \(8 is the default\)"
+    ):
         separate(model, mixture, window=window)
 
 
