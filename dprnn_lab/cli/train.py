@@ -1,94 +1,93 @@
-"""``dprnn-lab train``."""
+"""``dprnn-lab train``: an option for each field of :class:`dprnn_lab.training.Settings`."""
 
+import dataclasses
+import inspect
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_origin
 
 import typer
 
+from ..training.settings import KINDS, MODEL_HELP, SMALL, Settings, alternatives
 from .common import app, parse_value, stop
 
 __all__ = ["train"]
 
-MODEL = (
-    "n_filters",
-    "kernel_size",
-    "chunk_size",
-    "n_repeats",
-    "bn_chan",
-    "hid_size",
-    "mask_act",
-    "encoder_activation",
-)
+
+def _setting_options() -> Iterator[inspect.Parameter]:
+    """An option for each setting; for ``model`` one for each argument of the network in MODEL_HELP."""
+    defaults = Settings()
+    for setting in dataclasses.fields(Settings):
+        panel = setting.metadata["panel"]
+        if setting.name == "model":
+            for name, text in MODEL_HELP.items():
+                yield _option(name, type(SMALL.get(name, "")), text, panel, SMALL.get(name))
+        elif dict not in KINDS[setting.name]:  # a dictionary is given with --set
+            yield _option(
+                setting.name,
+                _option_type(setting),
+                setting.metadata["help"],
+                panel,
+                getattr(defaults, setting.name),
+            )
+
+
+def _option_type(setting: dataclasses.Field) -> Any:
+    """The type of an option's value: two numbers for a range, a repeatable option for a list."""
+    if setting.metadata.get("pair"):
+        return tuple[float, float]
+    kinds = alternatives(setting.type)
+    return next((kind for kind in kinds if get_origin(kind) is list), kinds[0])
+
+
+def _option(name: str, kind: Any, text: str, panel: str, default: Any) -> inspect.Parameter:
+    """A keyword argument that is None unless given; ``--help`` shows the default of the setting."""
+    shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+    option = typer.Option(
+        *(["--" + name.replace("_", "-")] if kind is bool else []),
+        help=text,
+        rich_help_panel=panel,
+        show_default=False if default in (None, [], False) else shown,
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
+
+
+def _with_setting_options(command: Any) -> Any:
+    """Replace ``**given`` in the signature that Typer reads by the options of the settings."""
+    own = list(inspect.signature(command).parameters.values())[:-1]
+    parameters = [*own, *_setting_options()]
+    command.__signature__ = inspect.Signature(parameters)
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
 
 
 @app.command()
+@_with_setting_options
 def train(
     run: Annotated[Path, typer.Argument(help="Folder of the run: settings, checkpoints, curves, model.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from RUN's last checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint in RUN.")
+    ] = False,
     config: Annotated[
-        Path | None, typer.Option(help="A YAML file of settings, such as another run's.")
+        Path | None, typer.Option(help="A YAML file of settings, such as another run's config.yaml.")
     ] = None,
     values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting; again for more.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Any setting by its name in config.yaml; repeatable."
+        ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps in all, resumed parts included.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes, resumable.")] = None,
-    init: Annotated[str | None, typer.Option(help="A checkpoint to start from (fine-tuning).")] = None,
-    freeze: Annotated[
-        list[str] | None, typer.Option(help="A part to leave as it is; again for more.")
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="Folder of folders per speaker, or with mix, s1, s2; the bundled voices."),
-    ] = None,
-    valid_data: Annotated[str | None, typer.Option(help="Such a folder for validation.")] = None,
-    mix: Annotated[str | None, typer.Option(help="Folder of the mixtures, where DATA has several.")] = None,
-    seconds: Annotated[
-        list[float] | None,
-        typer.Option(help="Length of a training mixture; again for more, of which each step draws one."),
-    ] = None,
-    epoch_size: Annotated[int | None, typer.Option(help="Mixtures per epoch.")] = None,
-    easy_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of man-woman pairs before all pairs.")
-    ] = None,
-    woman_woman: Annotated[float | None, typer.Option(help="Share of woman-woman pairs after that.")] = None,
-    speed: Annotated[int | None, typer.Option(help="Speed perturbation, per cent.")] = None,
-    flip: Annotated[bool | None, typer.Option("--flip", help="Turn half of the sources upside down.")] = None,
-    noise: Annotated[str | None, typer.Option(help="white, pink, babble, or a folder of noise.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Mixtures per step and process.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that read ahead.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="muon or adam.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
-    warmup: Annotated[int | None, typer.Option(help="Steps to reach the learning rate.")] = None,
-    cooldown: Annotated[int | None, typer.Option(help="Last steps, down to a rate of zero.")] = None,
-    halve_after: Annotated[
-        int | None, typer.Option(help="Validations without progress until the rate is halved.")
-    ] = None,
-    stop_after: Annotated[
-        int | None, typer.Option(help="Validations without progress until the end.")
-    ] = None,
-    valid_every: Annotated[int | None, typer.Option(help="Epochs between validations.")] = None,
-    n_filters: Annotated[int | None, typer.Option(help="Filters of encoder and decoder.")] = None,
-    kernel_size: Annotated[int | None, typer.Option(help="Samples per filter; the stride is half.")] = None,
-    chunk_size: Annotated[int | None, typer.Option(help="Frames per chunk.")] = None,
-    n_repeats: Annotated[int | None, typer.Option(help="Dual-path blocks.")] = None,
-    bn_chan: Annotated[int | None, typer.Option(help="Features per frame in the separator.")] = None,
-    hid_size: Annotated[int | None, typer.Option(help="Hidden units per RNN and direction.")] = None,
-    mask_act: Annotated[str | None, typer.Option(help="Activation of the masks.")] = None,
-    encoder_activation: Annotated[str | None, typer.Option(help="Activation of the encoder.")] = None,
-    accelerator: Annotated[str | None, typer.Option(help="cpu or gpu.")] = None,
-    devices: Annotated[int | None, typer.Option(help="Processes (CPU) or GPUs on each machine.")] = None,
-    num_nodes: Annotated[int | None, typer.Option(help="Machines.")] = None,
-    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and mixtures.")] = None,
+    **given: Any,
 ) -> None:
     """Train a model; by default on dynamic mixtures of the bundled voices.
 
-    The settings are, from weak to strong: the defaults, those of a resumed RUN,
-    a --config file, --set, the other options. RUN/config.yaml holds what they
-    came to.
+    The settings are, from lowest to highest priority: the defaults, those of a
+    resumed RUN, a --config file, --set, the other options. RUN/config.yaml
+    holds the result.
 
     dprnn-lab train runs/mine --minutes 30
 
@@ -96,13 +95,10 @@ def train(
 
     dprnn-lab train runs/libri --config data/libri2mix.yaml --data Libri2Mix/wav8k/min/train-100
 
-    Ctrl-C ends the run after the step at work; --resume goes on from there. On
+    Ctrl-C ends the run after the current step; --resume continues it. On
     several processes or machines: --devices, --num-nodes, or torchrun.
     """
-    given = {
-        name: value for name, value in locals().items() if name not in ("run", "resume", "config", "values")
-    }
-    from ..training import Settings, train_run
+    from ..training import train_run
 
     try:
         settings = Settings()
@@ -110,9 +106,9 @@ def train(
             settings = Settings.read(run / "config.yaml")
         if config is not None:
             settings = Settings.read(config)
-        # All at once: some settings are right only beside others.
+        # All at once: some settings are valid only beside others.
         asked = dict(parse_value(text) for text in values or [])
-        asked |= {name: value for name, value in given.items() if value is not None}
+        asked |= {n: list(v) if isinstance(v, tuple) else v for n, v in given.items() if v is not None}
         settings = settings.changed(**_settings(asked))
         train_run(settings, run, resume, progress=sys.stderr.isatty())
     except (
@@ -122,15 +118,15 @@ def train(
         ImportError,
     ) as error:  # CheckpointError, AudioError are ValueErrors
         stop(error)
-    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0:  # of several processes one speaks
+    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0:  # one of several processes prints
         typer.echo(
             f"{run}: model.safetensors, results.csv; try it: dprnn-lab evaluate --model {run}/model.safetensors"
         )
 
 
 def _settings(values: dict) -> dict:
-    """Options of the network go to the setting ``model``; the stride follows the kernel."""
-    model = {name: values.pop(name) for name in MODEL if name in values}
+    """Options of the network go to the setting ``model``; the stride follows the kernel size."""
+    model = {name: values.pop(name) for name in MODEL_HELP if name in values}
     if "kernel_size" in model:
         model["stride"] = model["kernel_size"] // 2
     for name in [name for name in values if name.startswith("model.")]:

@@ -230,7 +230,7 @@ def _rows_of_folders(root: Path, mix: str | None) -> list[tuple[str, str, Path, 
             "(wav8k/min/tt of WHAM! and wsj0-2mix, wav8k/min/test of LibriMix)"
         )
     if mix is None and len(mixes) > 1:
-        raise ValueError(f"{root} holds {', '.join(mixes)}: choose one with mix=...")
+        raise ValueError(f"{root} holds {', '.join(mixes)}: choose one with mix=... (--mix)")
     mix = mix or mixes[0]
     files = {name: _audio_files(root / name) for name in (mix, *sources)}
     if not files[mix]:

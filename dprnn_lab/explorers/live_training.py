@@ -1,7 +1,7 @@
 """The live view of a run: curves, histogram and voices that move while the network learns.
 
-It is a listener of :func:`dprnn_lab.training.train`: called with each :class:`EpochRecord`, it draws again. Where
-there is no front end to draw in (a script, a terminal), it prints a line of text instead.
+It is a callback of :func:`dprnn_lab.training.train`: it draws each :class:`EpochRecord`. Without a front end to draw in
+(a script, a terminal), it prints a line of text instead.
 
 Notebook: 05_training
 """
@@ -107,7 +107,7 @@ def _histogram(axes: Axes, record: EpochRecord) -> None:
 class LiveTraining(widgets.VBox):
     """Draws while training runs; afterwards, the voices of any validation can be heard again.
 
-    Give it to ``train(..., listeners=[live])``. JupyterLab shows what it draws although the cell is at work; its
+    Give it to ``train(..., callbacks=[live])``. JupyterLab shows what it draws although the cell is at work; its
     controls answer when the cell is done. To stop the run, interrupt the kernel: it ends after its step, and can
     be resumed.
 

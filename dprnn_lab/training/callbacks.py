@@ -1,8 +1,9 @@
-"""What happens around the steps of a run: how it stops, the moving average of its weights, its records.
+"""What happens around the steps of a run: how it stops, the moving average of its weights, the record of each epoch.
 
 Notebook: 05_training
 """
 
+import os
 import signal
 import threading
 import time
@@ -18,19 +19,19 @@ from lightning.pytorch.callbacks import Callback
 from ..files import write_whole
 
 __all__ = [
+    "EpochCallback",
     "EpochRecord",
-    "Listener",
+    "FixResumedStepCount",
     "StopAfterStep",
-    "TrueSteps",
     "ValidateLastStep",
-    "Watch",
+    "ValidationLogger",
     "moving_average",
     "print_line",
 ]
 
 
-def moving_average(decay: float) -> Callable:
-    """For Lightning's WeightAveraging: its memory grows with the run, so that it forgets the random start."""
+def moving_average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """For Lightning's WeightAveraging: the averaging window grows with the run, so that the random start fades."""
 
     def average(averaged: torch.Tensor, current: torch.Tensor, updates: torch.Tensor) -> torch.Tensor:
         share = max(1 - decay, 9 / (10 + float(updates)))
@@ -40,10 +41,9 @@ def moving_average(decay: float) -> Callable:
 
 
 class StopAfterStep(Callback):
-    """The first interrupt (Ctrl-C, or the stop button of JupyterLab) ends the run after the step at work.
+    """The first interrupt (Ctrl-C, or the stop button of JupyterLab) ends the run after the current step.
 
-    It is validated and saved then like a run that is over, and goes on from there. A second interrupt breaks off at
-    once.
+    The run is then validated and saved like a finished one, and can be resumed. A second interrupt aborts at once.
     """
 
     def __init__(self):
@@ -52,18 +52,18 @@ class StopAfterStep(Callback):
 
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread of a program may say what a signal does
+            return  # only the main thread may set signal handlers
 
         def stop(signum, frame):
             self.stopped = True
             signal.signal(signal.SIGINT, signal.default_int_handler)
             if trainer.is_global_zero:
-                print("stopping after this step; interrupt again to break off", flush=True)
+                print("stopping after this step; interrupt again to abort", flush=True)
 
         self._before = signal.signal(signal.SIGINT, stop)
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
-        # Asked of all processes at once: they must not stop at different steps and wait for each other for ever.
+        # Decided by all processes together: if they stopped at different steps, they would wait for each other forever.
         if trainer.strategy.reduce_boolean_decision(self.stopped, all=False):
             trainer.should_stop = True
 
@@ -80,8 +80,9 @@ class StopAfterStep(Callback):
 
 
 class ValidateLastStep(Callback):
-    """What a run has reached is validated where its last step falls within an epoch, too, unless ``valid_every`` leaves
-    that epoch out; Lightning (2.6) by itself ends it without.
+    """Validate also when the last step falls within an epoch, which Lightning (2.6) does not do by itself.
+
+    An epoch that ``valid_every`` leaves out stays without validation.
     """
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
@@ -89,8 +90,8 @@ class ValidateLastStep(Callback):
             trainer.should_stop = True
 
 
-class TrueSteps(Callback):
-    """Rows of the curve bear the optimiser's step; Lightning (2.6) counts one too many after a resume."""
+class FixResumedStepCount(Callback):
+    """Log the curve at the optimiser's step: Lightning (2.6) counts one too many after a resume."""
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
@@ -98,16 +99,16 @@ class TrueSteps(Callback):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch that ended with a validation has shown; losses and SI-SDR in dB."""
+    """The results of an epoch that ended with a validation; losses and SI-SDR in dB."""
 
     step: int
     epoch: int
-    minutes: float  # since this sitting began
+    minutes: float  # since this session began
     train_loss: float  # mean over the epoch's mixtures
     valid_loss: float
     grad_norm: float  # mean over the epoch, before clipping
     learning_rate: float
-    examples_per_second: float  # of training, validations left out
+    examples_per_second: float  # of training, without validations
     silent_share: float  # of the training sources: 0 to 1
     correlation: float  # absolute, between the two outputs, mean over the validation mixtures
     examples: pd.DataFrame  # a row per validation mixture: id, kind, si_sdr, si_sdr_in, si_sdri, correlation
@@ -119,51 +120,51 @@ class EpochRecord:
         return self.examples.groupby("kind", sort=False)[column].mean().to_dict()
 
 
-Listener = Callable[[EpochRecord], None]
+EpochCallback = Callable[[EpochRecord], None]
 
 
 def print_line(record: EpochRecord) -> None:
-    """One line of text, for logs and terminals."""
+    """Print a record as one line of text, for logs and terminals."""
     kinds = "  ".join(f"{kind} {gain:.2f}" for kind, gain in record.by_kind().items())
     print(
         f"step {record.step}  {record.minutes:.1f} min  loss {record.train_loss:.2f} (valid {record.valid_loss:.2f})  "
-        f"SI-SDRi {kinds}  alike {record.correlation:.2f}  gradient {record.grad_norm:.1f}  "
+        f"SI-SDRi {kinds}  correlation {record.correlation:.2f}  gradient {record.grad_norm:.1f}  "
         f"{record.examples_per_second:.0f} mixtures/s",
         flush=True,
     )
 
 
-class Watch(Callback):
-    """Make the records, hand them to the listeners, and keep each validation as a table in the run's folder.
+class ValidationLogger(Callback):
+    """Make a record after each validation, pass it to the callbacks, and save its scores in the run's folder.
 
     Args:
         run: the run's folder; the tables are ``validation/step0000300.csv`` in it.
-        listeners: called on the first process only. They follow the run and can't stop it.
+        callbacks: called on the first process only. They can't stop the run.
     """
 
-    def __init__(self, run: Path, listeners: Sequence[Listener] = (print_line,)):
-        self.folder, self.listeners = run / "validation", listeners
+    def __init__(self, run: str | os.PathLike, callbacks: Sequence[EpochCallback] = (print_line,)):
+        self.folder, self.callbacks = Path(run) / "validation", callbacks
         self.started = self.epoch_started = self.last_step = 0.0
         self.seen = 0
 
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.started = time.monotonic()
-        # To hear the run improve: the first validation mixture of each of the first two kinds.
+        # Sounds are kept of the first validation mixture of each of the first two kinds.
         first: dict[str, str] = {}
         for spec in _specs(trainer.datamodule.valid):
             first.setdefault(spec.kind, spec.id)
-        module.listened = set(list(first.values())[:2])
+        module.tracked_ids = set(list(first.values())[:2])
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         for file in self.folder.glob("step*.csv") if trainer.is_global_zero else ():
             if int(file.stem.removeprefix("step")) > trainer.global_step:
-                file.unlink()  # of steps that a resumed run takes again
+                file.unlink()  # the resumed run repeats this step
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.seen = 0
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
-        if not self.seen:  # a run resumed within an epoch gets no start of it
+        if not self.seen:  # a run that is resumed within an epoch gets no on_train_epoch_start
             self.epoch_started = time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, outputs, batch, *_) -> None:
@@ -172,7 +173,7 @@ class Watch(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if not self.seen:
-            return  # Lightning ends an epoch again that was over when the run was resumed
+            return  # Lightning ends an epoch a second time that was complete when the run was resumed
         speed = self.seen / max(1e-9, self.last_step - self.epoch_started)
         module.log("examples_per_second", speed)
         if (trainer.current_epoch + 1) % trainer.check_val_every_n_epoch or not trainer.is_global_zero:
@@ -190,10 +191,10 @@ class Watch(Callback):
             train_loss=values["train_loss"], valid_loss=values["valid_loss"], grad_norm=values["grad_norm"],
             learning_rate=trainer.optimizers[0].param_groups[0]["lr"], examples_per_second=speed,
             silent_share=values["silent_share"], correlation=values["output_correlation"],
-            examples=examples, sounds=dict(module.heard),
+            examples=examples, sounds=dict(module.tracked_sounds),
         )  # fmt: skip
-        for listener in self.listeners:
-            listener(record)
+        for callback in self.callbacks:
+            callback(record)
 
 
 def _specs(valid) -> list:

@@ -1,4 +1,4 @@
-"""What a run reads: mixtures for training, fixed ones for validation, divided among its processes.
+"""The data of a run: mixtures for training, fixed ones for validation, divided among its processes.
 
 Notebook: 05_training
 """
@@ -13,7 +13,7 @@ __all__ = ["MixingData"]
 
 
 class _Share(DistributedSampler):
-    """One rank's share of a dataset, less its first ``seen`` items; its length counts them all the same."""
+    """One rank's share of a dataset without its first ``seen`` items; ``len`` includes them."""
 
     seen = 0
 
@@ -22,7 +22,7 @@ class _Share(DistributedSampler):
 
 
 class MixingData(L.LightningDataModule):
-    """Other mixtures in each epoch for training, fixed ones for validation; each rank reads its own share of both.
+    """New mixtures in each epoch for training, fixed ones for validation; each rank reads its own share of both.
 
     Args:
         train: items ``(mixture [T], sources [S, T])`` and ``set_epoch``, such as :class:`DynamicMixing`.
@@ -39,14 +39,14 @@ class MixingData(L.LightningDataModule):
         self.train, self.valid, self.batch_size, self.workers = train, valid, batch_size, workers
         self.started = False
 
-    def _sampler(self, dataset, drop_last: bool) -> "_Share":
-        # The training mixtures are random in themselves: the sampler only divides them among the ranks. Where they
-        # do not divide, training leaves the rest out, and validation scores a mixture twice and counts it once.
+    def _sampler(self, dataset: Dataset, drop_last: bool) -> _Share:
+        # No shuffling: training mixtures are random already. If the ranks do not divide the number of items, training
+        # drops the rest, and validation scores some mixtures twice and counts them once.
         ranks, rank = self.trainer.world_size, self.trainer.global_rank
         return _Share(dataset, ranks, rank, shuffle=False, drop_last=drop_last)
 
     def train_dataloader(self) -> DataLoader:
-        # The trainer asks again at every epoch (reload_dataloaders_every_n_epochs=1).
+        # Called at every epoch (reload_dataloaders_every_n_epochs=1).
         self.train.set_epoch(self.trainer.current_epoch)
         if len(self.train) < self.batch_size * self.trainer.world_size:
             raise ValueError(
@@ -58,7 +58,7 @@ class MixingData(L.LightningDataModule):
             num_workers=self.workers,
         )  # fmt: skip
         if not self.started:
-            # A run stopped within an epoch goes on behind the batches it has seen (all of them: with the next epoch).
+            # A run stopped within an epoch continues after the batches it has seen.
             self.started = True
             seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
             loader.sampler.seen = seen * self.batch_size

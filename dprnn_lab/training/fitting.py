@@ -4,8 +4,10 @@ Notebook: 05_training
 """
 
 import logging
+import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning as L
@@ -16,28 +18,46 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from ..checkpoint import load_model, save_model
 from ..model import DPRNNTasNet
-from .callbacks import Listener, StopAfterStep, TrueSteps, ValidateLastStep, Watch, moving_average, print_line
+from .callbacks import (
+    EpochCallback,
+    FixResumedStepCount,
+    StopAfterStep,
+    ValidateLastStep,
+    ValidationLogger,
+    moving_average,
+    print_line,
+)
 from .datamodule import MixingData
 from .module import SeparationModule
-
-# Lightning advertises other products at every start; what matters to a run is said by the listeners.
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-warnings.filterwarnings(
-    "ignore",
-    module="lightning",
-    message=".*(LeafSpec|num_workers|log_every_n_steps|litlogger|Experiment logs|dirpath has changed"
-    "|exists and is not empty|not resumable|could not find the monitored key|sync_dist=True).*",
-)
 
 __all__ = ["PRECISIONS", "train"]
 
 PRECISIONS = ("32-true", "bf16-mixed")
+IGNORED = (
+    ".*(LeafSpec|num_workers|log_every_n_steps|litlogger|Experiment logs|dirpath has changed"
+    "|exists and is not empty|not resumable|could not find the monitored key|sync_dist=True).*"
+)
 
 
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's advertisements and the warnings that do not apply to these runs, as long as one lasts."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning", message=IGNORED)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@_quiet_lightning()
 def train(
     model: DPRNNTasNet,
     data: MixingData,
-    run: Path,
+    run: str | os.PathLike,
     max_steps: int,
     lr: float = 1e-3,
     warmup: int = 200,
@@ -54,41 +74,48 @@ def train(
     compile_model: bool = False,
     valid_every: int = 1,
     max_minutes: float | None = None,
-    resume: Path | None = None,
+    resume: str | os.PathLike | None = None,
     seed: int = 0,
-    listeners: Sequence[Listener] = (print_line,),
+    callbacks: Sequence[EpochCallback] = (print_line,),
     progress: bool = False,
     settings: Mapping | None = None,
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
 ) -> DPRNNTasNet:
-    """Train, and leave in ``run``: ``model.safetensors`` (averaged weights); ``checkpoints/``; ``validation/``, a
-    table per validation; ``curves/version_N/metrics.csv`` and ``tensorboard/version_N`` for the N-th sitting.
+    """Train a model. The folder ``run`` then holds ``model.safetensors`` (averaged weights); ``checkpoints/``;
+    ``validation/``, a table per validation; and for each session N of the run ``curves/version_N/metrics.csv`` and
+    ``tensorboard/version_N``.
 
     Args:
-        max_steps: optimiser steps in the whole run, resumed parts included.
-        optimizer: "muon" or "adam".
-        halve_after: halve the rate after so many validations without progress, in place of warm-up and cooldown.
-        stop_after: end the run after so many validations without progress; the model is then the best one.
-        clip: largest norm of the gradient; 0 for none.
+        max_steps: optimiser steps in the whole run, resumed sessions included.
+        lr, warmup, cooldown, optimizer: see :class:`SeparationModule`.
+        halve_after: halve the rate after this many validations without progress, instead of warm-up and cooldown.
+        stop_after: end the run after this many validations without progress; the model is then the best one.
+        clip: largest norm of the gradient; 0 for no clipping.
         ema: decay per step of the averaged weights, which are validated and saved.
         devices: processes (CPU) or GPUs on each of ``num_nodes`` machines; ``data.batch_size`` is per process.
-        precision: "32-true", or "bf16-mixed", which is measured in notebook 05.
-        compile_model: let torch.compile translate the model first; needs a C++ compiler, and minutes.
+        accelerator: "cpu" or "gpu".
+        precision: "32-true", or "bf16-mixed", which notebook 05 measures.
+        compile_model: compile the model with torch.compile first; needs a C++ compiler, and minutes.
         valid_every: epochs between validations.
-        max_minutes: stop early, at a resumable point.
-        resume: a file of ``checkpoints/``; goes on with its step, optimiser, schedule and mixtures.
-        listeners: functions of an :class:`EpochRecord`, called after each validation.
+        max_minutes: stop after this time; the run can be resumed.
+        resume: a file of ``checkpoints/``; continues with its step, optimiser, schedule and mixtures.
+        seed: of all random numbers.
+        callbacks: functions of an :class:`EpochRecord`, called after each validation.
         progress: show a progress bar for each epoch.
-        settings: kept beside the curves.
-        loss: of estimates and sources ``[B, S, T]``, a scalar, in place of the PIT loss.
+        settings: saved beside the curves.
+        loss: of estimates and sources ``[B, S, T]``, a scalar, instead of the PIT loss.
+
+    Returns:
+        ``model`` with the averaged weights, in evaluation mode.
 
     Raises:
         ValueError: settings that contradict each other, or an epoch smaller than a batch.
     """
+    run = Path(run)
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}: choose {' or '.join(PRECISIONS)}")
     L.seed_everything(seed, verbose=False)
-    torch.set_flush_denormal(True)  # padding decays to denormal numbers in the RNNs, and those are slow
+    torch.set_flush_denormal(True)  # padding decays to denormal numbers in the RNNs, which are slow
     # A loaded model is in evaluation mode, in which dropout is off and a GPU refuses to train RNNs.
     module = SeparationModule(
         model.train(), lr, warmup, cooldown, max_steps, optimizer, halve_after, valid_every, loss
@@ -98,11 +125,11 @@ def train(
     stop = StopAfterStep()
     # Buffers are copied, not averaged: batch norms count their batches in whole numbers.
     average = WeightAveraging(use_buffers=False, avg_fn=moving_average(ema))
-    callbacks = [average, *_keepers(run), TrueSteps(), ValidateLastStep(), stop]
+    trainer_callbacks = [average, *_checkpointing(run), FixResumedStepCount(), ValidateLastStep(), stop]
     if stop_after is not None:
-        callbacks.append(EarlyStopping("valid_loss", patience=stop_after, verbose=False))
+        trainer_callbacks.append(EarlyStopping("valid_loss", patience=stop_after, verbose=False))
     if progress:
-        callbacks.append(TQDMProgressBar(leave=False))
+        trainer_callbacks.append(TQDMProgressBar(leave=False))
     loggers = [CSVLogger(run, name="curves"), TensorBoardLogger(run, name="tensorboard")]
     for logger in loggers:
         logger.log_hyperparams(dict(settings or {}))
@@ -122,7 +149,7 @@ def train(
         check_val_every_n_epoch=valid_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[*callbacks, Watch(run, listeners)],
+        callbacks=[*trainer_callbacks, ValidationLogger(run, callbacks)],
         logger=loggers,
         enable_progress_bar=progress,
         enable_model_summary=False,
@@ -136,10 +163,10 @@ def train(
     return model.eval()
 
 
-def _keepers(run: Path) -> list[ModelCheckpoint]:
-    """The last two checkpoints by step, ``last.ckpt`` (to resume from), and ``best.ckpt`` by validation loss."""
-    # A run folder that was moved or begun from a copied checkpoint must not get a last-v1.ckpt, which nobody
-    # would resume from.
+def _checkpointing(run: Path) -> list[ModelCheckpoint]:
+    """Keep the last two checkpoints by step, ``last.ckpt`` (to resume from), and ``best.ckpt`` by validation loss."""
+    # Without the version counter: a folder that was moved, or started from a copied checkpoint, would get a
+    # last-v1.ckpt beside the last.ckpt that a resumed run reads.
     same = {"enable_version_counter": False, "auto_insert_metric_name": False}
     return [
         ModelCheckpoint(

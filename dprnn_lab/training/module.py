@@ -1,4 +1,4 @@
-"""The training step and the validation step, as Lightning wants them.
+"""The training step and the validation step, as a LightningModule.
 
 Notebook: 05_training
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 import lightning as L
 import torch
 
+from ..audio import correlation
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from ..model import DPRNNTasNet
 from .muon import MuonAdam
@@ -15,21 +16,21 @@ from .muon import MuonAdam
 __all__ = ["OPTIMIZERS", "SeparationModule", "freeze", "silent_share"]
 
 OPTIMIZERS = ("muon", "adam")
-SILENT_DB = -50.0  # a source so far under the mixture leaves SI-SDR to rounding errors
+SILENT_DB = -50.0  # dB under the mixture; below it rounding errors make SI-SDR numerically meaningless
 
 
 class SeparationModule(L.LightningModule):
     """Mixture in, estimates out, PIT loss on negative SI-SDR, one step of the optimiser.
 
-    The learning rate warms up over ``warmup`` steps, stays at ``lr``, and goes straight down to zero over
-    the last ``cooldown`` steps of ``max_steps``. A run can be prolonged: resume it with a larger
-    ``max_steps`` from a checkpoint made before the cooldown. With ``halve_after`` the rate is ``lr`` from the
-    start, and is halved whenever the validation loss has not fallen for so many validations: the schedule
-    of the papers (Y. Luo, Z. Chen and T. Yoshioka, arXiv 1910.06379).
+    The learning rate warms up over ``warmup`` steps, stays at ``lr``, and falls linearly to zero over the last
+    ``cooldown`` steps of ``max_steps``. To extend a run, resume it with a larger ``max_steps`` from a checkpoint made
+    before the cooldown. With ``halve_after`` the rate is ``lr`` from the start, and is halved whenever the validation
+    loss has not fallen for this many validations: the schedule of the papers (Y. Luo, Z. Chen and T. Yoshioka,
+    arXiv 1910.06379).
 
     Args:
-        loss: of estimates and sources ``[B, S, T]``, a scalar; None for the PIT loss. Whatever is trained with, what
-            is validated is the SI-SDR under the best permutation.
+        loss: of estimates and sources ``[B, S, T]``, a scalar; None for the PIT loss.
+            Validation always uses SI-SDR under the best permutation.
         optimizer: "muon" (Muon for matrices, Adam for the rest) or "adam".
         halve_after: validations without progress before the rate is halved; None for warm-up and cooldown.
         valid_every: epochs between validations.
@@ -38,10 +39,10 @@ class SeparationModule(L.LightningModule):
         ValueError: an unknown optimiser, or a cooldown together with ``halve_after``.
 
     Attributes:
-        scores: a row per validation mixture, of the validation that ran last: ``id, kind, si_sdr, si_sdr_in,
+        scores: a row per validation mixture of the last validation: ``id, kind, si_sdr, si_sdr_in,
             si_sdri, correlation``, as :func:`dprnn_lab.evaluation.evaluate` names them.
-        listened: ids of the validation mixtures whose estimates are kept in ``heard``.
-        heard: id to (mixture ``[T]``, sources ``[S, T]``, estimates ``[S, T]`` in the sources' order).
+        tracked_ids: ids of the validation mixtures whose estimates are kept in ``tracked_sounds``.
+        tracked_sounds: id to (mixture ``[T]``, sources ``[S, T]``, estimates ``[S, T]`` in the sources' order).
     """
 
     def __init__(
@@ -69,28 +70,30 @@ class SeparationModule(L.LightningModule):
         self.lr, self.warmup, self.cooldown, self.max_steps = lr, warmup, cooldown, max_steps
         self.optimizer, self.halve_after, self.valid_every = optimizer, halve_after, valid_every
         self.scores: list[dict] = []
-        self.listened: set[str] = set()
-        self.heard: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self.tracked_ids: set[str] = set()
+        self.tracked_sounds: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        checkpoint["model_config"] = dict(self.model.config)  # what no weight's shape tells load_model
+        checkpoint["model_config"] = dict(
+            self.model.config
+        )  # for load_model: no weight's shape reveals all of it
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         mixture, sources = batch
         loss = self.loss(self.model(mixture), sources)
-        once_an_epoch = {"on_step": False, "on_epoch": True, "batch_size": len(mixture), "sync_dist": True}
-        self.log("train_loss", loss, **once_an_epoch)
-        self.log("silent_share", silent_share(mixture, sources), **once_an_epoch)
+        per_epoch = {"on_step": False, "on_epoch": True, "batch_size": len(mixture), "sync_dist": True}
+        self.log("train_loss", loss, **per_epoch)
+        self.log("silent_share", silent_share(mixture, sources), **per_epoch)
         return loss
 
     def on_train_start(self) -> None:
         schedule = self.lr_schedulers()
         if self.halve_after is None:
-            # A resumed schedule would bring back the rate that it was saved with; the one asked for now counts.
+            # Lightning restores the rate in the checkpoint; the rate of this session replaces it.
             schedule.base_lrs = [self.lr] * len(schedule.base_lrs)
 
-    def on_before_optimizer_step(self, optimizer) -> None:
-        # Before clipping: what is watched is what the network wanted to do.
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        # Before clipping.
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients]))
         self.log("grad_norm", norm, on_step=False, on_epoch=True)
@@ -102,7 +105,7 @@ class SeparationModule(L.LightningModule):
         return max(0.0, min(1.0, rise, fall))
 
     def on_validation_epoch_start(self) -> None:
-        self.scores, self.heard = [], {}
+        self.scores, self.tracked_sounds = [], {}
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, list[str], list[str]]) -> None:
         mixture, sources, ids, kinds = batch
@@ -114,19 +117,19 @@ class SeparationModule(L.LightningModule):
             self.scores.append({
                 "id": name, "kind": kind, "si_sdr": -float(losses[i]), "si_sdr_in": float(before[i]),
                 "si_sdri": -float(losses[i]) - float(before[i]),
-                "correlation": float(torch.corrcoef(estimate[:2].float())[0, 1].abs()) if len(estimate) > 1 else 0.0,
+                "correlation": abs(correlation(estimate.float())) if len(estimate) > 1 else 0.0,
             })  # fmt: skip
-            if name in self.listened:
-                self.heard[name] = (mixture[i].cpu(), sources[i].cpu(), estimate.float().cpu())
+            if name in self.tracked_ids:
+                self.tracked_sounds[name] = (mixture[i].cpu(), sources[i].cpu(), estimate.float().cpu())
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.world_size > 1:
-            # The ranks may hold other kinds: gathered first, every rank logs the same names. A rank without a
-            # mixture of its own scores one again; it counts once.
+            # Ranks may hold different kinds: after gathering, every rank logs the same names. A rank without a mixture
+            # of its own scores one a second time; it counts once.
             parts: list = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(parts, (self.scores, self.heard))
+            torch.distributed.all_gather_object(parts, (self.scores, self.tracked_sounds))
             self.scores = list({row["id"]: row for rows, _ in parts for row in rows}.values())
-            self.heard = {name: sounds for _, heard in parts for name, sounds in heard.items()}
+            self.tracked_sounds = {name: sounds for _, tracked in parts for name, sounds in tracked.items()}
         if not self.scores:
             return
         self.log("valid_loss", -_mean(self.scores, "si_sdr"))
@@ -136,7 +139,7 @@ class SeparationModule(L.LightningModule):
             self.log(f"si_sdr_{kind}", _mean(rows, "si_sdr"))
             self.log(f"si_sdri_{kind}", _mean(rows, "si_sdri"))
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> dict:
         if self.optimizer == "muon":
             optimizer = MuonAdam(self.model, self.lr)
         else:
@@ -144,8 +147,8 @@ class SeparationModule(L.LightningModule):
         if self.halve_after is None:
             schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.learning_rate_factor)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-        # PyTorch counts the validations that may pass without progress, so one less than those we wait for.
-        # Its default measures progress in shares of the loss, which a negative loss turns into its opposite.
+        # ReduceLROnPlateau acts on validation patience + 1. Its default threshold is relative to the loss, which is
+        # wrong for a negative one.
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, factor=0.5, patience=self.halve_after - 1, threshold_mode="abs"
         )
@@ -169,10 +172,10 @@ def silent_share(mixture: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
 
 
 def freeze(model: torch.nn.Module, parts: Collection[str]) -> int:
-    """Keep the named parts of a model as they are; returns how many numbers are still trained.
+    """Exclude the named parts of a model from training; returns the number of parameters that are still trained.
 
     Args:
-        parts: names of parameters or what they begin with, such as "encoder" or "separator.blocks.0".
+        parts: names of parameters or of modules, such as "encoder" or "separator.blocks.0".
 
     Raises:
         ValueError: a part that the model does not have, or nothing left to train.
@@ -182,7 +185,7 @@ def freeze(model: torch.nn.Module, parts: Collection[str]) -> int:
         if not any(name == part or name.startswith(f"{part}.") for name in names):
             known = sorted({".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)})
             raise ValueError(
-                f"freeze names {part!r}, which the model does not have: choose of {', '.join(known)}"
+                f"freeze names {part!r}, which the model does not have: choose from {', '.join(known)}"
             )
     left = 0
     for name, parameter in model.named_parameters():

@@ -1,8 +1,8 @@
 """The optimiser of our training runs: Muon for the weight matrices, Adam for all other parameters.
 
-Muon (K. Jordan et al., 2024; J. Liu et al., arXiv 2502.16982) makes the update of a matrix orthogonal before it
-is applied, so that no direction of the matrix is left behind. Adam, which the papers on separation use, treats
-every number on its own. With the updates scaled to the size of Adam's, one learning rate serves both.
+Muon (K. Jordan et al., 2024; J. Liu et al., arXiv 2502.16982) orthogonalises the update of a matrix before it is
+applied, so that all its directions change equally fast. Adam, which the papers on separation use, scales every
+parameter separately. Muon's updates are scaled to the size of Adam's, so one learning rate serves both.
 
 Notebook: 05_training
 """
@@ -18,7 +18,7 @@ class MuonAdam(torch.optim.Optimizer):
     """Muon on the two-dimensional parameters of a model, Adam on the rest, as one optimiser.
 
     Args:
-        model: whose parameters to train.
+        model: the model to train; parameters without ``requires_grad`` are left out.
         lr: learning rate of both; a scheduler may change it.
     """
 
@@ -30,7 +30,7 @@ class MuonAdam(torch.optim.Optimizer):
         self.muon = torch.optim.Muon(matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
         self.adam = torch.optim.Adam(others, lr)
 
-    def step(self, closure: Callable | None = None):
+    def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
         """One step of both, at the learning rates that the parameter groups have now."""
         loss = None
         if closure is not None:

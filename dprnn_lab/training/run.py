@@ -1,10 +1,11 @@
-"""A run from its settings: the network, the data, the folder with all that was decided and found.
+"""A run from its settings: the network, the data, and the folder with settings, versions and results.
 
 Notebook: 05_training
 """
 
 import dataclasses
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -19,46 +20,47 @@ from ..checkpoint import load_model
 from ..files import write_whole
 from ..model import DPRNNTasNet
 from ..model.growing import at_sample_rate, deepen, refine, widen
-from .callbacks import Listener, print_line
-from .datasets import make_data
+from .callbacks import EpochCallback, print_line
+from .data_sources import make_data
 from .fitting import train
 from .module import freeze
 from .settings import SMALL, Settings
 
-__all__ = ["train_run"]
+__all__ = ["make_model", "train_run"]
 
-NETWORK = ("model", "init", "blocks", "hidden", "stride", "sample_rate")  # settings that make the network
+NETWORK_SETTINGS = ("model", "init", "blocks", "hidden", "stride", "sample_rate")
 
 
 def train_run(
     settings: Settings,
-    run: str | Path,
+    run: str | os.PathLike,
     resume: bool = False,
-    listeners: Sequence[Listener] = (print_line,),
+    callbacks: Sequence[EpochCallback] = (print_line,),
     progress: bool = False,
 ) -> DPRNNTasNet:
-    """Train as the settings say, and leave in the folder ``run``, beside what :func:`train` leaves:
+    """Train as the settings say. In addition to the files of :func:`train`, the folder ``run`` then holds:
 
-    ``config.yaml`` (the settings), ``environment.json`` (versions and machine of the last sitting), ``results.csv``
+    ``config.yaml`` (the settings), ``environment.json`` (versions and machine of the last session), ``results.csv``
     (SI-SDRi by pair kind on the validation mixtures, with 95 % intervals).
 
     Args:
-        resume: go on from ``run/checkpoints/last.ckpt``, which holds the network, too: a checkpoint that the run was
-            begun from is no longer needed. The settings are then those of the whole run: steps that are over are
-            not made again, whatever they say.
+        resume: continue from ``run/checkpoints/last.ckpt``, which contains the network: the checkpoint ``init`` is no
+            longer needed. The settings are those of the whole run; steps already made are not repeated.
+        callbacks: functions of an :class:`EpochRecord`, called after each validation.
+        progress: show a progress bar for each epoch.
 
     Raises:
         FileExistsError: the folder holds a run, and ``resume`` is False.
         FileNotFoundError: nothing to resume.
-        ValueError, TypeError: settings that do not fit each other or the data, or a resumed run that is to get
-            another network.
+        ValueError, TypeError: settings that do not fit each other or the data, or settings of another network than
+            that of the resumed run.
     """
     run = Path(run)
     last = run / "checkpoints" / "last.ckpt"
     if resume and not last.is_file():
         raise FileNotFoundError(f"{last} does not exist: nothing to resume")
     if last.is_file() and not resume:
-        raise FileExistsError(f"{run} holds a run already: resume it, or name another folder")
+        raise FileExistsError(f"{run} holds a run already: resume it, or choose another folder")
     if resume:
         _refuse_another_network(settings, run)
     if settings.devices * settings.num_nodes > 1 and settings.accelerator == "cpu":
@@ -77,14 +79,14 @@ def train_run(
         devices=settings.devices, num_nodes=settings.num_nodes, accelerator=settings.accelerator,
         precision=settings.precision, compile_model=settings.compile_model, valid_every=settings.valid_every,
         max_minutes=settings.minutes, resume=last if resume else None, seed=settings.seed,
-        listeners=listeners, progress=progress, settings=dataclasses.asdict(settings),
+        callbacks=callbacks, progress=progress, settings=dataclasses.asdict(settings),
     )  # fmt: skip
     _write_results(run)
     return model
 
 
 def make_model(settings: Settings) -> DPRNNTasNet:
-    """The network of the settings: new with random weights, or from a checkpoint, changed as they say."""
+    """The network of the settings: new with random weights, or from a checkpoint and changed as they say."""
     model = load_model(settings.init) if settings.init else DPRNNTasNet(**SMALL | settings.model)
     if settings.sample_rate is not None:
         model = at_sample_rate(model, settings.sample_rate)
@@ -98,22 +100,22 @@ def make_model(settings: Settings) -> DPRNNTasNet:
 
 
 def _refuse_another_network(settings: Settings, run: Path) -> None:
-    """A run keeps the network that it was begun with."""
+    """Raise ValueError if the settings ask for another network than the run started with."""
     path = run / "config.yaml"
     if not path.is_file():
         return
-    begun = Settings.read(path)
-    for name in NETWORK:
-        asked, had = getattr(settings, name), getattr(begun, name)
+    started = Settings.read(path)
+    for name in NETWORK_SETTINGS:
+        asked, had = getattr(settings, name), getattr(started, name)
         if asked != had:
             raise ValueError(
-                f"{name} is {asked!r}, and {run} was begun with {had!r}: a resumed run keeps its network; leave that "
-                f"out, or begin another run, where init {run / 'checkpoints' / 'last.ckpt'} starts from these weights"
+                f"{name} is {asked!r}, and {run} was started with {had!r}: a resumed run keeps its network; leave "
+                f"{name} out, or start another run with init {run / 'checkpoints' / 'last.ckpt'}"
             )
 
 
 def _write_results(run: Path) -> None:
-    from ..evaluation import summarise  # here, since it takes a second to import and most uses need it not
+    from ..evaluation import summarise  # imported here: it takes a second
 
     tables = sorted((run / "validation").glob("step*.csv"))
     if tables:
@@ -123,7 +125,7 @@ def _write_results(run: Path) -> None:
 
 
 def _environment() -> dict:
-    """What somebody needs to know who wants the same numbers."""
+    """What decides whether a run gives the same numbers again."""
     packages = ("dprnn-lab", "torch", "torchaudio", "lightning", "numpy")
     return {
         "python": platform.python_version(),

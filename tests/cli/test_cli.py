@@ -1,3 +1,7 @@
+import inspect
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +12,7 @@ from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.evaluation import evaluate
 from dprnn_lab.files import data_folder
 from dprnn_lab.training import Settings
+from dprnn_lab.training.settings import KINDS, MODEL_HELP
 
 SMALL = {"bn-chan": 4, "hid-size": 3, "n-filters": 4, "n-repeats": 1, "chunk-size": 20, "kernel-size": 32}
 SHORT = {"epoch-size": 4, "batch": 2, "seconds": 0.1, "warmup": 1}
@@ -85,7 +90,7 @@ def test_evaluate_at_the_rate_of_the_model(tiny, mixtures, tmp_path):
     assert right.exit_code == 0, right.output
 
 
-def test_evaluate_says_what_is_wrong(model, tmp_path):
+def test_evaluate_reports_errors_in_one_line(model, tmp_path):
     page = tmp_path / "page.safetensors"
     page.write_text("<html>")
     for arguments, message in [
@@ -93,8 +98,8 @@ def test_evaluate_says_what_is_wrong(model, tmp_path):
         (("--model", page), "not a whole safetensors file"),
         (("--model", model, "--data", "dev"), "no mixture list"),
         (("--model", model, "--data", tmp_path), "expected mix, mix_clean or mix_both"),
-        (("--model", model, "--metrics", "sdr"), "choose of si_sdr, bss"),
-        (("--model", model, "--model", model), "two models have one name"),
+        (("--model", model, "--metrics", "sdr"), "choose from si_sdr, bss"),
+        (("--model", model, "--model", model), "two models have the same name"),
         ((), "nothing to evaluate"),
     ]:
         result = run("evaluate", *arguments)
@@ -103,7 +108,65 @@ def test_evaluate_says_what_is_wrong(model, tmp_path):
         assert len(result.output.splitlines()) == 1
 
 
-def test_train_makes_a_model_and_goes_on_with_it(tmp_path, monkeypatch):
+def test_train_has_an_option_for_every_setting_except_dictionaries():
+    options = inspect.signature(cli.train).parameters
+    settings = {name for name, kinds in KINDS.items() if dict not in kinds}
+    assert set(options) == {"run", "resume", "config", "values"} | settings | set(MODEL_HELP)
+
+
+def test_the_command_line_does_not_import_lightning():
+    code = "import sys, dprnn_lab.cli; print({'lightning', 'pandas', 'matplotlib'} & set(sys.modules))"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout == "set()\n"
+
+
+def test_every_kind_of_option_becomes_a_setting(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "dprnn_lab.training.run.train_run", lambda settings, *rest, **options: made.append(settings)
+    )
+    options = [
+        "--init",
+        "a.ckpt",
+        "--blocks",
+        6,
+        "--sample-rate",
+        16000,
+        "--freeze",
+        "encoder",
+        "--freeze",
+        "decoder",
+    ]
+    options += [
+        "--seconds",
+        1,
+        "--seconds",
+        2.5,
+        "--snr-db",
+        0,
+        10,
+        "--rt60",
+        0.2,
+        0.5,
+        "--flip",
+        "--noise",
+        "pink",
+    ]
+    result = run(
+        "train", tmp_path / "run", *options, "--set", "pair_weights={'ada+bea': 2}", "--set", "steps=7"
+    )
+    assert result.exit_code == 0, result.output
+    assert made == [
+        Settings(
+            init="a.ckpt", blocks=6, sample_rate=16000, freeze=["encoder", "decoder"], seconds=[1.0, 2.5],
+            snr_db=[0.0, 10.0], rt60=[0.2, 0.5], flip=True, noise="pink", pair_weights={"ada+bea": 2}, steps=7,
+        )
+    ]  # fmt: skip
+    run("train", tmp_path / "run", "--kernel-size", 20, "--mask-act", "relu", "--set", "model.stride=5")
+    assert made[1] == Settings(model={"kernel_size": 20, "mask_act": "relu", "stride": 5})
+
+
+def test_train_makes_a_model_and_resumes_it(tmp_path, monkeypatch):
     monkeypatch.setattr("dprnn_lab.datasets.mixing.FixedMixtures.__len__", lambda self: 2)
     folder = tmp_path / "run"
     result = run("train", folder, "--steps", 2, *QUICK)
@@ -124,7 +187,7 @@ def test_train_says_that_there_is_nothing_to_resume(tmp_path):
     assert len(result.output.splitlines()) == 1
 
 
-def test_train_takes_back_what_a_file_of_settings_says(tmp_path, monkeypatch):
+def test_options_of_train_override_a_file_of_settings(tmp_path, monkeypatch):
     monkeypatch.setattr("dprnn_lab.datasets.mixing.FixedMixtures.__len__", lambda self: 2)
     config = tmp_path / "grow.yaml"
     config.write_text("init: somewhere.safetensors\nblocks: 6\nflip: false\n")

@@ -15,7 +15,7 @@ BATCH = 2
 
 
 class Recorded(DynamicMixing):
-    """Dynamic mixing that remembers which items of which epochs were read, and breaks when told to."""
+    """Dynamic mixing that records which items of which epochs were read, and fails when told to."""
 
     broken_after = 10**9  # items
 
@@ -44,11 +44,11 @@ def run(tiny, tmp_path):
         if broken_at:
             dataset.broken_after = (broken_at - 1) * BATCH
         folder = tmp_path / name
-        last = folder / "checkpoints" / "last.ckpt" if resume else None
+        last = str(folder / "checkpoints" / "last.ckpt") if resume else None
         model = train(
             tiny(n_repeats=1),
             MixingData(dataset, valid, BATCH),
-            folder,
+            str(folder),
             max_steps,
             **{"warmup": 2, "ema": 0.5, "resume": last, **options},
         )
@@ -58,7 +58,7 @@ def run(tiny, tmp_path):
 
 
 def curve(folder):
-    """All sittings of a run, in order."""
+    """All sessions of a run, in order."""
     parts = sorted((folder / "curves").glob("version_*/metrics.csv"))
     return pd.concat([pd.read_csv(part) for part in parts], ignore_index=True)
 
@@ -199,7 +199,7 @@ def test_two_ranks_read_disjoint_shares(run):
     assert sorted(shares[0] + shares[1]) == list(range(8))
 
 
-def test_a_rest_that_does_not_divide_is_left_out_of_training_and_kept_in_validation():
+def test_an_uneven_rest_is_left_out_of_training_and_kept_in_validation():
     items = DynamicMixing({n: torch.randn(900) for n in SEXES}, SEXES, samples=400, size=7)
     data = MixingData(items, list(range(7)), BATCH)
     progress = SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(ready=0)))
@@ -214,13 +214,13 @@ def test_a_network_with_batch_norms_trains(run, tiny, tmp_path):
     generator = torch.Generator().manual_seed(1)
     voices = {name: torch.randn(900, generator=generator) for name in SEXES}
     data = MixingData(DynamicMixing(voices, SEXES, samples=400, size=4), [], BATCH)
-    model = train(tiny(n_repeats=1, norm_type="bN"), data, tmp_path / "bn", 2, listeners=())
+    model = train(tiny(n_repeats=1, norm_type="bN"), data, tmp_path / "bn", 2, callbacks=())
     counters = [v for k, v in model.state_dict().items() if k.endswith("num_batches_tracked")]
     assert counters and all(int(c) == 2 for c in counters)
 
 
 @pytest.mark.parametrize(("broken_at", "valid_every"), [(7, 1), (8, 3), (10, 2), (13, 3)])
-def test_a_run_that_broke_goes_on_from_its_last_checkpoint(run, broken_at, valid_every):
+def test_a_crashed_run_resumes_from_its_last_checkpoint(run, broken_at, valid_every):
     # Three steps make an epoch and a checkpoint; the batches read since then are read again.
     _, whole_folder, whole_read = run("whole", 15, valid_every=valid_every)
     with pytest.raises(OSError, match="power cut"):

@@ -65,7 +65,7 @@ def test_another_loss_is_trained_with_and_not_validated_with(tiny):
     loss = made.training_step((mixture, sources))
     torch.testing.assert_close(loss, (model(mixture) - sources).abs().mean())
     rows = []
-    for targets in (sources, sources.flip(1)):  # the best order, whatever the loss thinks of it
+    for targets in (sources, sources.flip(1)):  # the best order, whatever the loss
         made.on_validation_epoch_start()
         with torch.no_grad():
             made.validation_step((mixture, targets, ["a", "b", "c"], ["k"] * 3))
@@ -122,7 +122,7 @@ def test_validation_scores_each_kind_by_its_improvement(tiny, trainerless):
     assert [row["si_sdr_in"] for row in made.scores] == pytest.approx(inputs, abs=1e-4)
 
 
-def test_validation_measures_how_alike_the_outputs_are(tiny, trainerless):
+def test_validation_measures_the_correlation_of_the_outputs(tiny, trainerless):
     sources = torch.randn(2, 2, 400)
 
     class Same(torch.nn.Module):
@@ -136,7 +136,7 @@ def test_validation_measures_how_alike_the_outputs_are(tiny, trainerless):
     assert validated(tiny(), (sources.sum(1), sources, *names("a", "b"))).logged["output_correlation"] < 1
 
 
-def test_the_estimates_to_hear_are_in_the_sources_order(tiny, trainerless):
+def test_tracked_estimates_are_in_the_order_of_the_sources(tiny, trainerless):
     sources = torch.randn(2, 2, 400)
 
     class Swapped(torch.nn.Module):
@@ -146,12 +146,12 @@ def test_the_estimates_to_hear_are_in_the_sources_order(tiny, trainerless):
             return sources.flip(1)
 
     made = module(Swapped())
-    made.trainer, made.listened = SimpleNamespace(world_size=1), {"b-1"}
+    made.trainer, made.tracked_ids = SimpleNamespace(world_size=1), {"b-1"}
     made.validation_step((sources.sum(1), sources, *names("a", "b")))
-    assert list(made.heard) == ["b-1"]
-    _, heard_sources, estimates = made.heard["b-1"]
+    assert list(made.tracked_sounds) == ["b-1"]
+    _, tracked_sources, estimates = made.tracked_sounds["b-1"]
     assert torch.equal(estimates, sources[1])
-    assert torch.equal(heard_sources, sources[1])
+    assert torch.equal(tracked_sources, sources[1])
 
 
 def test_silent_sources_are_counted():

@@ -75,7 +75,7 @@ def test_a_scheduler_rules_both_parts(problem):
     assert not any(torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
-def test_a_restored_optimiser_goes_on_as_if_nothing_had_happened(problem):
+def test_a_restored_optimiser_continues_identically(problem):
     model, gradients = problem
     optimizer = MuonAdam(model, lr=0.01)
     for _ in range(3):

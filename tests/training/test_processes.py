@@ -1,4 +1,4 @@
-"""Real processes: one that is killed, and two that share the work."""
+"""Runs in other processes: one that is killed, and two that share the work."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def weights(run):
     return load_file(run / "model.safetensors")
 
 
-def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path):
+def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     arguments = [*OPTIONS, "--batch", 2, "--epoch-size", 8, "--steps", 200, "--valid-every", 5]
     finish(tmp_path / "whole", *arguments)
     killed = tmp_path / "killed"

@@ -13,11 +13,12 @@ from dprnn_lab.training import Settings, train_run
 @pytest.fixture(autouse=True)
 def few_validation_mixtures(monkeypatch):
     monkeypatch.setattr(
-        "dprnn_lab.training.datasets.FixedMixtures", lambda name, **rate: FixedMixtures(name, limit=2, **rate)
+        "dprnn_lab.training.data_sources.FixedMixtures",
+        lambda name, **rate: FixedMixtures(name, limit=2, **rate),
     )
 
 
-def test_a_run_folder_holds_all_that_was_decided_and_found(tmp_path, quick):
+def test_a_run_folder_holds_settings_versions_and_results(tmp_path, quick):
     settings = quick()
     model = train_run(settings, tmp_path / "run")
     folder = tmp_path / "run"
@@ -62,7 +63,7 @@ def test_nothing_to_resume_is_an_error_and_leaves_no_folder(tmp_path, quick):
     assert not (tmp_path / "run").exists()
 
 
-def test_fine_tuning_starts_from_the_weights_and_leaves_the_frozen_parts(tmp_path, quick):
+def test_fine_tuning_starts_from_the_weights_and_keeps_the_frozen_parts(tmp_path, quick):
     torch.manual_seed(5)
     first = train_run(quick(), tmp_path / "first")
     path = save_model(first, tmp_path / "first.safetensors")
@@ -96,7 +97,7 @@ def test_a_loaded_network_may_grow_and_move_to_another_rate(tmp_path, quick):
     assert Settings.read(tmp_path / "second" / "config.yaml").blocks == 4
     rows = pd.read_csv(tmp_path / "second" / "results.csv")
     assert rows["mixtures"].sum() == 6
-    path.unlink()  # a run that goes on has its network in its own checkpoint
+    path.unlink()  # the checkpoint of a resumed run contains its network
     third = train_run(quick(**changes, steps=4), tmp_path / "second", resume=True)
     assert (third.config, third.sample_rate) == (second.config, second.sample_rate)
 
@@ -105,13 +106,13 @@ def test_a_resumed_run_keeps_its_network(tmp_path, quick):
     settings = quick()
     train_run(settings, tmp_path / "run")
     other = settings.changed(model={"hid_size": 20})
-    with pytest.raises(ValueError, match=r"model is .*'hid_size': 20.* begun with .* init .*last\.ckpt"):
+    with pytest.raises(ValueError, match=r"model is .*'hid_size': 20.* started with .* init .*last\.ckpt"):
         train_run(other, tmp_path / "run", resume=True)
     assert Settings.read(tmp_path / "run" / "config.yaml") == settings
 
 
 def test_early_stopping_gives_the_best_model_and_not_the_last(tmp_path, quick):
-    # A rate that destroys the network: the first validation is the best, and three more are waited for.
+    # A rate that destroys the network: the first validation is the best, and three more follow.
     settings = quick(steps=100, lr=10.0, warmup=20, ema=0.0, stop_after=3)
     model = train_run(settings, tmp_path / "run")
     tables = sorted((tmp_path / "run" / "validation").iterdir())

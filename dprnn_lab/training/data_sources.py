@@ -1,4 +1,4 @@
-"""The data of a run, from its settings: the bundled voices, folders of speakers, or ready mixtures on disk.
+"""Where the mixtures of a run come from: the bundled voices, folders of speakers, or ready mixtures on disk.
 
 Notebook: 05_training
 """
@@ -18,8 +18,8 @@ from .settings import Settings
 
 __all__ = ["make_data"]
 
-EPOCH = 2000  # mixtures, where they are made on the fly and have no end
-VALID_COUNT = 200  # validation mixtures of somebody's own data
+EPOCH_SIZE = 2000  # training mixtures per epoch of dynamic mixing
+VALID_COUNT = 200  # validation mixtures of a user's own data
 VALID_SECONDS = 4.0
 
 
@@ -27,7 +27,7 @@ def make_data(settings: Settings, sample_rate: float) -> MixingData:
     """Training and validation mixtures at the model's sample rate, in Hz.
 
     Raises:
-        ValueError, FileNotFoundError: settings that the data does not allow, or another layout than any known.
+        ValueError, FileNotFoundError: settings that do not fit the data, or an unknown layout of the folder.
     """
     if settings.data == "corpus" or (Path(settings.data) / "metadata.csv").is_file():
         train, valid = _corpus(settings, sample_rate)
@@ -60,13 +60,13 @@ def _corpus(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
 
 
 def _speakers(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
-    kept = {"resample": settings.resample, "sexes": settings.sexes, "speakers": settings.speakers}
-    folders = SpeakerFolders(settings.data, sample_rate, **kept, seed=settings.seed)
+    options = {"resample": settings.resample, "sexes": settings.sexes, "speakers": settings.speakers}
+    folders = SpeakerFolders(settings.data, sample_rate, **options, seed=settings.seed)
     samples = round(VALID_SECONDS * sample_rate)
     if settings.valid_data is None:
         valid = folders.validation(samples, VALID_COUNT)
     else:
-        others = SpeakerFolders(settings.valid_data, sample_rate, **kept | {"speakers": None})
+        others = SpeakerFolders(settings.valid_data, sample_rate, **options | {"speakers": None})
         valid = others.validation(samples, VALID_COUNT, split=None)
     return folders.mixing("train", **_mixing(settings, sample_rate)), valid
 
@@ -75,8 +75,8 @@ def _disk(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
     unused = [n for n in ("noise", "rt60", "flip", "speed", "pair_weights") if getattr(settings, n)]
     if unused:
         raise ValueError(
-            f"{settings.data} holds ready mixtures, and {', '.join(unused)} would change them: leave that out, or "
-            "give a folder of folders per speaker"
+            f"{settings.data} holds ready mixtures, and {', '.join(unused)} would change them: leave them out, or "
+            "give a folder with a folder per speaker"
         )
     if settings.valid_data is None:
         raise ValueError(f"{settings.data} holds ready mixtures: give valid_data too, such as its dev folder")
@@ -90,9 +90,9 @@ def _disk(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
 
 
 def _mixing(settings: Settings, sample_rate: float) -> dict:
-    """What dynamic mixing of any voices takes from the settings."""
+    """The arguments of dynamic mixing."""
     options = {
-        **_lengths(settings, sample_rate), "size": settings.epoch_size or EPOCH,
+        **_lengths(settings, sample_rate), "size": settings.epoch_size or EPOCH_SIZE,
         "level_db": settings.level_db, "speed_percent": settings.speed, "flip": settings.flip, "seed": settings.seed,
         "pair_weights": {tuple(pair.split("+")): weight for pair, weight in settings.pair_weights.items()},
     }  # fmt: skip
@@ -112,7 +112,7 @@ def _mixing(settings: Settings, sample_rate: float) -> dict:
 
 
 def _lengths(settings: Settings, sample_rate: float) -> dict:
-    """How long the training mixtures are, and how many of them go into a step."""
+    """The lengths of training mixtures, and the number of mixtures in a step of all processes."""
     seconds = settings.seconds if isinstance(settings.seconds, list) else [settings.seconds]
     return {
         "samples": [round(s * sample_rate) for s in seconds],

@@ -1,4 +1,4 @@
-"""Every kind of data that a run may be given."""
+"""Every kind of data of a run."""
 
 import pytest
 import soundfile
@@ -8,7 +8,7 @@ from dprnn_lab.datasets.disk_mixtures import FixedSegments, RandomSegments
 from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
 from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.training import train_run
-from dprnn_lab.training.datasets import make_data
+from dprnn_lab.training.data_sources import make_data
 
 RATE = 8000
 
@@ -36,7 +36,7 @@ def mixtures(tmp_path):
     return tmp_path / "Libri"
 
 
-def test_the_bundled_voices_with_all_that_may_be_done_to_them(quick):
+def test_the_bundled_voices_with_every_augmentation(quick):
     settings = quick(
         easy_epochs=2, woman_woman=0.25, seen_unseen=0.5, splits=["train", "adapt"], level_db=1.0, speed=10,
         flip=True, noise="white", snr_db=[5, 5], seed=7,
@@ -130,11 +130,11 @@ def test_the_mixtures_of_a_step_have_one_length_in_every_process(kind, speakers,
         ({"valid_data": "x", "noise": "white", "speed": 5}, "noise, speed would change them"),
     ],
 )
-def test_what_ready_mixtures_do_not_allow_is_said(mixtures, change, message, quick):
+def test_settings_that_ready_mixtures_do_not_allow_are_refused(mixtures, change, message, quick):
     with pytest.raises(ValueError, match=message):
         make_data(quick(data=str(mixtures / "train"), **change), RATE)
 
 
-def test_another_layout_is_shown(tmp_path, quick):
+def test_an_unknown_layout_is_refused(tmp_path, quick):
     with pytest.raises(FileNotFoundError, match="expected a folder for each speaker"):
         make_data(quick(data=str(tmp_path)), RATE)
