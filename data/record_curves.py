@@ -1,10 +1,10 @@
-"""Record the training curves that the failures of training are shown and tested with.
+"""Record the training curves with which failures of training are shown and tested.
 
     python data/record_curves.py [NAME ...]
 
-Every curve is a real run of one small model on the bundled voices, for 600 steps; a run that fails does so
-because of the one line that differs. One to two minutes each on one core.
-The seeds are fixed. Another version of PyTorch gives other digits and the same shapes.
+Every curve is a real run of one small model on the bundled voices, for 600 steps; a failing run differs from a healthy
+one in one line. One to two minutes each on one core. The seeds are fixed; another version of PyTorch gives other
+digits and the same shapes.
 
 Notebook: 07_failures_in_training
 """
@@ -41,7 +41,7 @@ def mean_before_minimum(estimates, sources):
     return torch.minimum(matrix.diagonal().mean(), matrix.flip(0).diagonal().mean())
 
 
-# What each run does differently. Nothing: healthy. The jump is one step at 3 000 times the rate.
+# The changes of each run to a healthy one. The jump is one step at 3 000 times the rate.
 RUNS = {
     "healthy-0": {},
     "healthy-1": {"seed": 1},
@@ -69,7 +69,7 @@ def run(seed=0, lr=2e-3, loss=PIT, mixtures=None, shuffle=False, mask_act="sigmo
 
     optimizer, started, rows, losses, norms = MuonAdam(model, lr), 0, [], [], []
     for step in range(1, STEPS + 1):
-        if step == forget_at:  # the run goes on from its weights, without the optimiser's moments and warm-up
+        if step == forget_at:  # resumed without the optimiser's moments and the warm-up
             optimizer, lr = MuonAdam(model, lr), 10 * lr
             started = -(10**6)
         for group in optimizer.param_groups:

@@ -2,10 +2,10 @@
 
     python data/search_class_model.py [--seconds 300] [--seed 0] [NAME ...]
 
-Each candidate trains for so many seconds of processor time on one core, from nothing, while its learning rate
-falls to zero with the time that is left, and is scored on the fixed validation mixtures of a man and a woman.
-Writes a row per candidate and score to ``data/curves/class_search.csv``; rows of other candidates stay.
-Processor time is counted (not the clock's), so that other work on the machine disturbs the result little.
+Each candidate trains from random weights for the given processor time on one core, while its learning rate falls to
+zero with the remaining time, and is scored on the fixed validation mixtures of a man and a woman. Writes a row per
+candidate and score to ``data/curves/class_search.csv``; rows of other candidates are kept. Processor time instead of
+wall-clock time makes the result almost independent of other work on the machine.
 
 Notebook: 05_training
 """
@@ -26,7 +26,7 @@ from dprnn_lab.training.muon import MuonAdam
 
 PIT = PITLossWrapper(pairwise_neg_sisdr)
 SMALL = {"kernel_size": 64, "stride": 32, "chunk_size": 32, "n_repeats": 2, "bn_chan": 32, "hid_size": 64}
-# What each candidate changes. "base" is where the search began.
+# The changes of each candidate to "base".
 CANDIDATES = {
     "base": {},
     "lr-5e-3": {"lr": 5e-3},
@@ -87,8 +87,10 @@ def train(model=None, lr=2.5e-3, adam=False, batch=4, seconds=1.0, budget=300.0,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CANDIDATES)}; all")
-    parser.add_argument("--seconds", type=float, default=300.0, help="processor time for each")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"from {', '.join(CANDIDATES)}; all by default"
+    )
+    parser.add_argument("--seconds", type=float, default=300.0, help="processor time for each candidate")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
