@@ -1,1 +1,1 @@
-"""Widgets: each a pure compute function, a draw function and a thin ipywidgets binding."""
+"""Interactive widgets: each has a pure compute function, a draw function and a thin ipywidgets binding."""

@@ -1,7 +1,7 @@
-"""The arithmetic and the pictures of segmentation: what a chunk size and a hop do to L frames.
+"""The arithmetic and pictures of segmentation: the effect of chunk size and hop on L frames.
 
-:func:`plan_chunks` computes, the ``draw_...`` functions show, and :class:`.chunks.ChunkExplorer` joins both
-to sliders. Equations: DPRNN (Luo, Chen and Yoshioka, arXiv 1910.06379), section 2.1.
+:func:`plan_chunks` computes, the ``draw_...`` functions show, and :class:`.chunks.ChunkExplorer` connects both to
+sliders. Equations: DPRNN (Luo, Chen and Yoshioka, arXiv 1910.06379), section 2.1.
 
 Notebook: 02_dual_path
 """
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 INTRA, INTER = COLOURS[1], COLOURS[2]  # one colour each, in every picture of notebook 02
-ROWS = 6  # of bars at most, so that a small hop does not squeeze the waveform out of the picture
+MAX_ROWS = 6  # of bars, so that a small hop leaves room for the waveform
 
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """How a recording becomes a tensor [C, K, F]; made by :func:`plan_chunks`."""
+    """The segmentation of a recording into a tensor [C, K, F]; made by :func:`plan_chunks`."""
 
     samples: int  # T
     sample_rate: float  # Hz
@@ -61,7 +61,7 @@ class ChunkPlan:
 
     @property
     def chunk_seconds(self) -> float:
-        """Sound that K frames cover: what the intra-chunk RNN sees at a time."""
+        """Duration of K frames: what the intra-chunk RNN sees at a time."""
         return ((self.chunk_size - 1) * self.stride + self.kernel_size) / self.sample_rate
 
     @property
@@ -73,7 +73,7 @@ class ChunkPlan:
 def plan_chunks(
     samples: int, sample_rate: float, kernel_size: int, stride: int, chunk_size: int, hop_size: int
 ) -> ChunkPlan:
-    """Shape, reach and path lengths of the segmentation of ``samples`` samples.
+    """Shape, duration and path lengths of the segmentation of ``samples`` samples.
 
     Raises:
         ValueError: a size below one, a hop over the chunk size, or a stride over the kernel.
@@ -119,7 +119,7 @@ def longest_path(frames: int, chunk_size: int, hop_size: int | None = None) -> i
 
 
 def frame_indices(frames: int, chunk_size: int, hop_size: int) -> np.ndarray:
-    """Which frame lies in each cell, ``[C, K]``: 0 to L - 1, or -1 where the cell holds padding.
+    """The frame in each cell, ``[C, K]``: 0 to L - 1, or -1 for padding.
 
     >>> frame_indices(3, chunk_size=2, hop_size=1).tolist()
     [[-1, -1], [-1, 0], [0, 1], [1, 2], [2, -1], [-1, -1]]
@@ -156,7 +156,7 @@ def draw_chunks(axes: Axes, plan: ChunkPlan, waveform: torch.Tensor, title: str 
     """The waveform ``[T]``, a bar for each chunk, padding hatched, one chunk and one row marked."""
     step = plan.stride / plan.sample_rate  # seconds per frame
     end = plan.frames * step
-    rows = min(ROWS, -(-plan.chunk_size // plan.hop_size))
+    rows = min(MAX_ROWS, -(-plan.chunk_size // plan.hop_size))
     starts = (np.arange(plan.chunks) * plan.hop_size - plan.chunk_size) * step
     width = plan.chunk_size * step
     bottoms = -1.25 - 0.3 * (np.arange(plan.chunks) % rows)
@@ -180,7 +180,7 @@ def draw_chunks(axes: Axes, plan: ChunkPlan, waveform: torch.Tensor, title: str 
 
 
 def draw_tensor(axes: Axes, plan: ChunkPlan, features: int, title: str = "") -> None:
-    """The tensor [C, K, F] as a box: a cell's colour is the time of its frame, grey is padding."""
+    """The tensor [C, K, F] as a box, coloured by the time of each frame; grey is padding."""
     size = max(plan.chunks, plan.chunk_size)
     width, height = (max(n / size, 0.06) for n in (plan.chunks, plan.chunk_size))
     depth = 0.16
@@ -209,7 +209,9 @@ def draw_tensor(axes: Axes, plan: ChunkPlan, features: int, title: str = "") -> 
 def draw_longest_path(axes: Axes, plan: ChunkPlan, title: str = "") -> None:
     """K, C and the larger of both against K at half overlap, with sqrt(2 L) and the plan marked."""
     last = max(512, 2 * plan.best, plan.chunk_size)
-    sizes = np.unique(np.geomspace(1, last / 2, 200).astype(int)) * 2  # even: the hop is half a chunk exactly
+    sizes = (
+        np.unique(np.geomspace(1, last / 2, 200).astype(int)) * 2
+    )  # even, so that the hop is exactly half a chunk
     counts = [chunk_count(plan.frames, int(k), int(k) // 2) for k in sizes]
     axes.loglog(sizes, sizes, "--", color=INTRA, label="intra: K steps")
     axes.loglog(sizes, counts, "--", color=INTER, label="inter: C steps")
@@ -227,9 +229,9 @@ def draw_longest_path(axes: Axes, plan: ChunkPlan, title: str = "") -> None:
 
 
 def draw_plan(plan: ChunkPlan, waveform: torch.Tensor, features: int) -> Figure:
-    """The explorer's picture: chunks and waveform, tensor, longer path; of one size for every plan."""
+    """The explorer's picture: chunks and waveform, tensor, longer path; of constant size."""
     figure = Figure(figsize=(10, 5.2))
-    # Fixed places: nothing jumps while a slider moves, and no layout has to be solved at each step.
+    # Fixed positions: nothing jumps while a slider moves, and no layout is computed at each step.
     above, left, right = (
         figure.add_axes(r)
         for r in ((0.02, 0.61, 0.96, 0.33), (0.02, 0.02, 0.4, 0.42), (0.5, 0.1, 0.29, 0.34))

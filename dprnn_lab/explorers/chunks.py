@@ -1,12 +1,11 @@
-"""The chunk explorer: turn chunk size, hop, duration, kernel and stride, and see what both RNNs see.
+"""The chunk explorer: choose chunk size, hop, duration, kernel and stride, and see the sequences of both RNNs.
 
-The arithmetic follows the sliders (:mod:`.chunk_plan`); time and memory wait for a button, for each is a
-forward pass in a process of its own (:mod:`dprnn_lab.evaluation.forward_cost`).
+The arithmetic follows the sliders (:mod:`.chunk_plan`); time and memory are measured on request, by a forward pass in
+a separate process (:mod:`dprnn_lab.evaluation.forward_cost`).
 
 Notebook: 02_dual_path
 """
 
-import io
 from collections.abc import Mapping
 from html import escape
 
@@ -15,23 +14,23 @@ import torch
 
 from ..evaluation.forward_cost import ForwardCost, measure_forward
 from .chunk_plan import ChunkPlan, describe, draw_plan, plan_chunks
+from .controls import picture_bytes
 
 __all__ = ["ChunkExplorer"]
 
 KERNELS = (2, 8, 16, 32, 64)  # samples
-LARGEST_CHUNK = 512  # frames
-SHORTEST = 0.5  # s, and the step of the duration: exact in binary, so that no slider says 3.9999
-KEPT = 4  # measurements in the table
-DPI = 90
+MAX_CHUNK = 512  # frames
+STEP_SECONDS = 0.5  # of the duration, and its minimum; exact in binary, so that no slider shows 3.9999
+TABLE_ROWS = 4  # measurements that are kept
 
 
 class ChunkExplorer(widgets.VBox):
     """Controls, a sentence, a picture, and measurements on demand.
 
     Args:
-        waveform: ``[T]``, the recording to cut; the duration goes up to its length.
-        config: ``model.config`` of the model whose sizes (blocks, features, hidden units) are measured, and
-            whose chunk size, hop, kernel and stride the controls start at.
+        waveform: ``[T]``, the recording to segment; it limits the duration.
+        config: ``model.config`` of the model to measure; its chunk size, hop, kernel and stride are the initial
+            values of the controls.
 
     Attributes:
         chunk, hop, duration, kernel, stride, half_overlap: the controls.
@@ -39,14 +38,14 @@ class ChunkExplorer(widgets.VBox):
         readout: HTML of class ``chunk-readout``, the plan in sentences.
         measured: HTML of class ``chunk-measured``, the last measurement and a table of those before.
         picture: the image.
-        plan: the :class:`ChunkPlan` on show.
+        plan: the :class:`ChunkPlan` shown.
 
     Raises:
         ValueError: the waveform is not ``[T]``, or shorter than half a second.
     """
 
     def __init__(self, waveform: torch.Tensor, config: Mapping):
-        least = round(SHORTEST * config["sample_rate"])
+        least = round(STEP_SECONDS * config["sample_rate"])
         if waveform.dim() != 1 or len(waveform) < least:
             raise ValueError(
                 f"the waveform has shape {list(waveform.shape)}: give one recording [T] of at least "
@@ -54,7 +53,7 @@ class ChunkExplorer(widgets.VBox):
             )
         self.waveform, self.config = waveform.detach().float(), dict(config)
         self.history: list[tuple[ChunkPlan, ForwardCost]] = []
-        self._settling = False
+        self._updating = False
         self._make_controls()
         self.readout = widgets.HTML(layout=widgets.Layout(min_height="5.5em"))
         self.readout.add_class("chunk-readout")
@@ -83,21 +82,19 @@ class ChunkExplorer(widgets.VBox):
         rate = config["sample_rate"]
         longest = len(self.waveform) / rate
         wide = {"style": {"description_width": "7.5em"}, "layout": widgets.Layout(width="26em")}
-        chunk, hop = min(config["chunk_size"], LARGEST_CHUNK), config["hop_size"]
-        self.chunk = widgets.IntSlider(
-            chunk, 2, LARGEST_CHUNK, description="chunk size K", readout=False, **wide
-        )
+        chunk, hop = min(config["chunk_size"], MAX_CHUNK), config["hop_size"]
+        self.chunk = widgets.IntSlider(chunk, 2, MAX_CHUNK, description="chunk size K", readout=False, **wide)
         self.hop = widgets.IntSlider(min(hop, chunk), 1, chunk, description="hop P", readout=False, **wide)
         self.duration = widgets.FloatSlider(
             min(4.0, longest),
-            min=SHORTEST,
+            min=STEP_SECONDS,
             max=longest,
-            step=SHORTEST,
+            step=STEP_SECONDS,
             description="duration (s)",
             readout=False,
             **wide,
         )
-        # A slider's handle has no accessible name; the box beside it is labelled, and takes exact numbers.
+        # A slider's handle has no accessible name; the box beside it has one, and takes exact numbers.
         self.chunk_box = _box(self.chunk, widgets.BoundedIntText, "K =")
         self.hop_box = _box(self.hop, widgets.BoundedIntText, "P =")
         self.duration_box = _box(self.duration, widgets.BoundedFloatText, "seconds")
@@ -122,24 +119,24 @@ class ChunkExplorer(widgets.VBox):
         return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap"))
 
     def _changed(self, change: dict) -> None:
-        """Bring the controls that depend on the changed one into line, then draw once."""
-        if self._settling:
-            return  # moved by the lines below
-        self._settling = True
+        """Update the controls that depend on the changed one, then draw once."""
+        if self._updating:
+            return  # a change made below
+        self._updating = True
         try:
             if change["owner"] is self.kernel:
-                # Only strides that leave no gap between the kernels; half a kernel to begin with.
+                # Only strides without gaps between the kernels; half a kernel at first.
                 self.stride.options = _strides(self.kernel.value)
                 self.stride.value = self.kernel.value // 2
             self._limit_hop()
         finally:
-            self._settling = False
+            self._updating = False
         self._refresh()
 
     def _limit_hop(self) -> None:
         """Keep P <= K, and P = K / 2 while the box is ticked."""
         half = self.half_overlap.value
-        self.hop.max = self.hop_box.max = self.chunk.value  # a larger hop is brought down by its widget
+        self.hop.max = self.hop_box.max = self.chunk.value  # the widget reduces a larger hop
         self.hop.disabled = self.hop_box.disabled = half
         if half:
             self.hop.value = max(1, self.chunk.value // 2)
@@ -162,33 +159,26 @@ class ChunkExplorer(widgets.VBox):
         )
         text = escape(describe(self.plan, self.config["bn_chan"]))
         self.readout.value = f"<div style='line-height:1.45'>{text}</div>"
-        buffer = io.BytesIO()
-        figure = draw_plan(self.plan, self.waveform[:samples], self.config["bn_chan"])
-        figure.savefig(buffer, format="png", dpi=DPI)
-        self.picture.value = buffer.getvalue()
+        self.picture.value = picture_bytes(
+            draw_plan(self.plan, self.waveform[:samples], self.config["bn_chan"])
+        )
 
     def _measure(self, button: widgets.Button) -> None:
-        """Measure the plan on show; a refusal or a failure is told in place of a number."""
+        """Measure the plan shown; a refusal or failure is shown in place of a number."""
         plan = self.plan
-        config = {
-            **self.config,
-            "chunk_size": plan.chunk_size,
-            "hop_size": plan.hop_size,
-            "kernel_size": plan.kernel_size,
-            "stride": plan.stride,
-        }
+        sizes = {name: getattr(plan, name) for name in ("chunk_size", "hop_size", "kernel_size", "stride")}
         self.measure.disabled = True
         self.measured.value = (
-            f"Measuring K = {plan.chunk_size}, P = {plan.hop_size} in a process of its own ..."
+            f"Measuring K = {plan.chunk_size}, P = {plan.hop_size} in a separate process ..."
         )
         try:
-            cost = measure_forward([config], plan.samples)[0]
+            cost = measure_forward([{**self.config, **sizes}], plan.samples)[0]
         except ValueError as error:
             said = f"<b>Not measured</b>: {escape(str(error))}."
         except (RuntimeError, OSError) as error:
             said = f"<b>The measurement failed</b>: {escape(str(error))}."
         else:
-            self.history = [(plan, cost), *self.history][:KEPT]
+            self.history = [(plan, cost), *self.history][:TABLE_ROWS]
             said = (
                 f"<b>Measured</b>: K = {plan.chunk_size}, P = {plan.hop_size} on {plan.seconds:.1f} s takes "
                 f"{_cost(cost)} (median of {cost.runs} run{'s' * (cost.runs > 1)}; tensors held at one time, "
@@ -204,27 +194,17 @@ class ChunkExplorer(widgets.VBox):
         head = "".join(
             f"<th style='padding:0 1em'>{h}</th>" for h in ("K", "P", "kernel / stride", "s", "C", "cost")
         )
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td style='padding:0 1em;text-align:right'>{v}</td>"
-                for v in (
-                    p.chunk_size,
-                    p.hop_size,
-                    f"{p.kernel_size} / {p.stride}",
-                    f"{p.seconds:.1f}",
-                    p.chunks,
-                    _cost(c),
-                )
-            )
-            + "</tr>"
-            for p, c in self.history
-        )
+        rows = ""
+        for plan, cost in self.history:
+            kernel, seconds = f"{plan.kernel_size} / {plan.stride}", f"{plan.seconds:.1f}"
+            values = (plan.chunk_size, plan.hop_size, kernel, seconds, plan.chunks, _cost(cost))
+            cells = "".join(f"<td style='padding:0 1em;text-align:right'>{v}</td>" for v in values)
+            rows += f"<tr>{cells}</tr>"
         return f"<table><tr>{head}</tr>{rows}</table>"
 
 
 def _box(slider: widgets.Widget, kind: type, description: str) -> widgets.Widget:
-    """A number box that moves with the slider and carries the name that the slider's handle lacks."""
+    """A number box linked to the slider, with the accessible name that the slider's handle lacks."""
     box = kind(
         value=slider.value, min=slider.min, max=slider.max, step=slider.step, description=description,
         style={"description_width": "4.5em"}, layout=widgets.Layout(width="10em"),

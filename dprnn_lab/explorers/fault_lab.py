@@ -1,7 +1,7 @@
-"""The fault lab: break a healthy separation in a known way, hear it, and read what the report says of it.
+"""The fault lab: break a healthy separation in a known way, play the result, and read the report on it.
 
-Or let the lab choose, look at the evidence, name the failure yourself, and then read the report.
-What is computed is in :mod:`.fault_run`.
+Or let the lab choose at random: look at the evidence, name the failure yourself, then read the report.
+The computations are in :mod:`.fault_run`.
 
 Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
@@ -24,14 +24,14 @@ from .fault_run import FaultRun, Outcome, choose_hidden, run_fault
 
 __all__ = ["FaultLab", "draw_run"]
 
-CLIP = 4.0  # seconds that are drawn and played
-SHORTEST = 512  # samples that make a spectrogram
-NUMBERS = 40  # mixtures of a kind in the test list
+SHOWN_SECONDS = 4.0  # that are drawn and played
+MIN_SAMPLES = 512  # of a spectrogram
+MIXTURES = 40  # of a kind in the test list
 
 
 def draw_run(run: FaultRun) -> Figure:
     """Spectrograms: the healthy signals above, the broken ones below, each pair on one scale of levels."""
-    names = list(dict.fromkeys((*run.healthy.sounds, *run.broken.sounds))) or ["nothing to hear"]
+    names = list(dict.fromkeys((*run.healthy.sounds, *run.broken.sounds))) or ["no sound"]
     figure, rows = plt.subplots(
         2, len(names), figsize=(3.6 * len(names), 4.2), squeeze=False, layout="constrained", sharey=True
     )
@@ -44,14 +44,14 @@ def draw_run(run: FaultRun) -> Figure:
 
 def _draw_one(axes, title: str, side: Outcome, name: str) -> None:
     samples = side.sounds.get(name)
-    if samples is not None and bool(samples.isfinite().all()) and len(samples) >= SHORTEST:
-        samples = samples[: int(CLIP * 8000)]
+    if samples is not None and bool(samples.isfinite().all()) and len(samples) >= MIN_SAMPLES:
+        samples = samples[: int(SHOWN_SECONDS * 8000)]
         top = float(spectrogram_db(samples)[0].max())
         draw_spectrogram(axes, samples, title, top_db=top)
         return
     if samples is None:
         words = "no sound"
-    elif len(samples) < SHORTEST:
+    elif len(samples) < MIN_SAMPLES:
         words = f"{len(samples)} samples: too short to draw"
     else:
         words = f"{int((~samples.isfinite()).sum())} of {len(samples)} samples\nare NaN or infinite"
@@ -67,21 +67,21 @@ class FaultLab(widgets.VBox):
         seed: of everything random.
 
     Attributes:
-        failure, variant, strength, kind, number: what is broken, and on which voices.
-        run_button, hide_button: break it as chosen; let the lab choose in secret.
-        guess, check_button: the name that the student gives to a hidden failure, and the button that ends the game.
-        readout: HTML of class ``fault-readout``: what was injected, what the report named first.
+        failure, variant, strength, kind, number: the fault, and the mixture.
+        run_button, hide_button: inject the chosen fault; let the lab choose a hidden one.
+        guess, check_button: the student's name for a hidden failure, and the button that checks it.
+        readout: HTML of class ``fault-readout``: the injected failure, and the one that the report named first.
         evidence, players, report: HTML. picture: the spectrograms.
-        run: the :class:`FaultRun` on show, None before the first.
-        hidden: whether the name of the failure on show is a secret.
-        score: right guesses, and games.
+        run: the :class:`FaultRun` shown, None before the first.
+        hidden: whether the failure shown is still to be guessed.
+        score: correct guesses, and games.
 
     Raises:
         ValueError: no failure in these groups.
     """
 
     def __init__(self, groups: str = "ABCDE", seed: int = 0):
-        choose_hidden(groups, seed)  # an error now, in place of one at the first game
+        choose_hidden(groups, seed)  # raises for unknown groups now, not at the first game
         self.groups, self.seed, self.games = groups, seed, 0
         self.run: FaultRun | None = None
         self.hidden, self.score = False, (0, 0)
@@ -117,29 +117,28 @@ class FaultLab(widgets.VBox):
         narrow = {"style": {"description_width": "5.5em"}, "layout": widgets.Layout(width="11em")}
         self.failure = widgets.Dropdown(options=named, description="failure", **wide)
         self.variant = widgets.Dropdown(options=["-"], description="variant", **wide)
-        # A slider's handle has no accessible name; the box beside it is labelled, and takes exact numbers.
         self.strength, self.strength_row = paired(
-            0.5, 0, 1, 0.05, "strength", "0 just matters, 1 is gross", name_width=5.5
+            0.5, 0, 1, 0.05, "strength", "0 is just harmful, 1 is gross", name_width=5.5
         )
         self.kind = widgets.Dropdown(options=PAIR_KINDS, description="voices", **wide)
         self.number = widgets.BoundedIntText(
             0,
             min=0,
-            max=NUMBERS - 1,
+            max=MIXTURES - 1,
             description="mixture",
             tooltip="of this kind in the test list",
             **narrow,
         )
         self.run_button = widgets.Button(description="Break it", button_style="primary")
         self.hide_button = widgets.Button(
-            description="Hide a failure", button_style="info", tooltip="chosen by lot; you name it"
+            description="Hide a failure", button_style="info", tooltip="chosen at random; you name it"
         )
         self.guess = widgets.Dropdown(
             options=[("choose one", ""), *named], description="my guess", disabled=True, **wide
         )
         self.check_button = widgets.Button(description="Check my guess", disabled=True)
         self.readout = widgets.HTML(
-            "Choose a failure and press <b>Break it</b>; or press <b>Hide a failure</b> and find out which it is.",
+            "Choose a failure and press <b>Break it</b>; or press <b>Hide a failure</b> and find out which one it is.",
             layout=widgets.Layout(min_height="3em"),
         )
         self.readout.add_class("fault-readout")
@@ -156,13 +155,13 @@ class FaultLab(widgets.VBox):
         self._new_variant()
 
     def _new_variant(self, change: dict | None = None) -> None:
-        if self.variant.value is not None:  # between two lists of options
+        if self.variant.value is not None:  # None while the options change
             fixed = not has_strength(self.failure.value, self.variant.value)
             for control in self.strength_row.children:
                 control.disabled = fixed
 
     def _run(self, button: widgets.Button) -> None:
-        """Break it as the controls say, and show everything."""
+        """Inject the chosen fault, and show everything."""
         done = self._compute(
             self.failure.value, self.variant.value, self.strength.value, self.kind.value, self.number.value
         )
@@ -171,24 +170,22 @@ class FaultLab(widgets.VBox):
             self._reveal(self.run.sentence())
 
     def _hide(self, button: widgets.Button) -> None:
-        """Break it by lot; the report waits for a guess."""
+        """Inject a random fault; the report is shown after a guess."""
         failure, variant, strength, number = choose_hidden(self.groups, f"{self.seed} {self.games}")
         self.games += 1
         if self._compute(failure, variant, strength, self.kind.value, number):
             self._play(hidden=True)
             self.readout.value = (
-                "Something is wrong here, and it has a name in the list. Listen, look, read the numbers; then choose "
+                "Something is wrong here: one failure of the list. Listen, look, read the numbers; then choose "
                 "<b>my guess</b> and press <b>Check my guess</b>."
             )
 
     def _check(self, button: widgets.Button) -> None:
-        """Say whether the guess is right, and open the report."""
+        """Show whether the guess is right, and the report."""
         if not self.hidden:
             return
         if not self.guess.value:
-            self.readout.value = (
-                "Choose a name under <b>my guess</b> first; the report stays closed until then."
-            )
+            self.readout.value = "Choose a name under <b>my guess</b> first; the report is shown after that."
             return
         right = self.guess.value == self.run.failure
         self.score = (self.score[0] + right, self.score[1] + 1)
@@ -198,20 +195,19 @@ class FaultLab(widgets.VBox):
         self._reveal(f"{verdict} ({tally}). {self.run.sentence()}")
 
     def _compute(self, *choice) -> bool:
-        """Run; what goes wrong is told in the readout, and then nothing of an older run is left to see."""
+        """Run the case; an error is shown in the readout, and an older run's results are removed."""
         self._set_hidden(False)
         self.readout.value = "Working ..."
         self._draw()
         self.players.value = self.evidence.value = self.report.value = ""
         self.run_button.disabled = self.hide_button.disabled = True
-        folder = Path(
-            tempfile.mkdtemp(dir=self._scratch.name)
-        )  # a loaded file may still be mapped into memory
+        # A new folder: files loaded before may still be mapped into memory.
+        folder = Path(tempfile.mkdtemp(dir=self._scratch.name))
         try:
             self.run = run_fault(*choice, seed=self.seed, folder=folder)
             self._draw(png(draw_run(self.run)))
             return True
-        except Exception as error:  # whatever a broken case raises belongs on the page, not in a traceback
+        except Exception as error:  # any error of a broken case is shown on the page
             self.run = None
             self._draw()
             self.readout.value = f"<b>That did not work</b>: {type(error).__name__}: {escape(str(error))}"
@@ -220,14 +216,14 @@ class FaultLab(widgets.VBox):
             self.run_button.disabled = self.hide_button.disabled = False
 
     def _draw(self, picture: bytes = b"") -> None:
-        """The picture; after the first its place is kept, and without one no broken image stands there."""
+        """Show the picture, or hide it without moving the page; before the first it takes no space."""
         self.picture.value = picture
         self.picture.layout.visibility = "visible" if picture else "hidden"
         if picture:
             self.picture.layout.display = "block"
 
     def _play(self, hidden: bool) -> None:
-        """Players and numbers; of a hidden failure only what its user would have."""
+        """Show players and numbers; for a hidden failure only those that its user would have."""
         self._set_hidden(hidden)
         run = self.run
         known = {} if hidden else run.references
@@ -235,7 +231,7 @@ class FaultLab(widgets.VBox):
         rows = "".join(_row(name, sounds) for name, sounds in sides if sounds)
         self.players.value = (
             f"<table style='border-spacing:6px;table-layout:auto'>{rows}</table>"
-            "<small>Played as the model takes them: at its rate, the mean of the channels; 4 seconds at most.</small>"
+            "<small>Played as the model receives them: at its rate, the mean of the channels, at most 4 s.</small>"
         )
         names = list(dict.fromkeys((*run.healthy.facts, *run.broken.facts)))
         cell = "<td style='padding:0 1em;text-align:left;white-space:normal;max-width:34em'>{}</td>"
@@ -271,5 +267,5 @@ def _row(side: str, sounds: dict[str, torch.Tensor]) -> str:
 
 def _sound(samples: torch.Tensor) -> str:
     if not samples.isfinite().all():
-        return "NaN or infinite: not to be played"
-    return player_html(samples[: int(CLIP * 8000)], width="270px")
+        return "NaN or infinite: can't be played"
+    return player_html(samples[: int(SHOWN_SECONDS * 8000)], width="270px")

@@ -1,4 +1,4 @@
-"""One failure of the catalogue, made on purpose: what it does to sound and numbers, and what the report says.
+"""One injected failure of the catalogue: its effect on sound and numbers, and the report on it.
 
 Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
@@ -17,19 +17,20 @@ from ..diagnosis.mixture import SILENT_PEAK
 from ..diagnosis.training_evidence import read_data, read_run
 from ..faults import FAULTS, Case, has_strength, healthy_case, healthy_training, inject
 from ..loss import si_sdr
+from ..model import DPRNNTasNet
 
 __all__ = ["FaultRun", "Outcome", "choose_hidden", "improvement", "outcome", "run_fault"]
 
-LONGEST = 60.0  # seconds that are separated in one pass here
-WHOLE = ("mixture", "target 1", "target 2")  # names of what is heard of a training example
+MAX_SECONDS = 60.0  # that are separated in one pass here
+EXAMPLE = ("mixture", "target 1", "target 2")  # names of the sounds of a training example
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What can be heard and measured of a case, as its user would get it."""
+    """The sounds and measurements of a case, as its user would get them."""
 
     sounds: dict[str, torch.Tensor]  # name to [T]: mixture and outputs; of a training, mixture and targets
-    facts: dict[str, str]  # what lies on the table, in words
+    facts: dict[str, str]  # measurements, in words
     outputs: torch.Tensor | None  # [S, T]
     improvement: float | None  # SI-SDRi in the best order, dB
     missing: str = ""  # why there are no outputs
@@ -37,7 +38,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class FaultRun:
-    """A failure that was injected: before, after, and the report on it."""
+    """An injected failure: the case before and after, and the report on it."""
 
     failure: str
     variant: str
@@ -49,21 +50,21 @@ class FaultRun:
 
     @property
     def named(self) -> str | None:
-        """The id that the report names first."""
+        """The failure that the report names first."""
         return self.report.causes[0].id if self.report.causes else None
 
     @property
     def right(self) -> bool:
-        """Whether that is what was injected."""
+        """Whether that is the injected failure."""
         return self.named == self.failure
 
     def sentence(self) -> str:
-        """What was injected, what the report named first, and whether it was right."""
+        """The injected failure, the one that the report named first, and whether they agree."""
         degree = f", strength {self.strength:g}" if has_strength(self.failure, self.variant) else ""
         said = f"named {self.named} first" if self.named else "named nothing"
-        verdict = "right" if self.right else "wrong: read on to see what it saw"
+        verdict = "right" if self.right else "wrong: read on for its evidence"
         if not self.right and any(f.id == self.failure for f in self.report.causes):
-            verdict = "the injected one stands further down"
+            verdict = "the injected one is further down"
         return f"Injected: {self.failure}, variant {self.variant}{degree}. The report {said}: {verdict}."
 
 
@@ -75,24 +76,24 @@ def run_fault(
     number: int = 0,
     seed: int = 0,
     folder: str | os.PathLike | None = None,
-    model=None,
+    model: str | os.PathLike | DPRNNTasNet | None = None,
 ) -> FaultRun:
     """Break a healthy case and diagnose it.
 
     Args:
         failure: an id of the catalogue.
-        variant: one of ``FAULTS[failure]``; the first when None.
+        variant: one of ``FAULTS[failure]``; None for the first.
         strength: 0 to 1, for faults that have degrees.
         kind: "man-woman", "woman-woman" or "seen-unseen".
         number: which mixture of the kind, modulo their number; for a training, which batch and lists.
         seed: of everything random in the fault.
-        folder: where the fault may write files; a temporary one when None.
-        model: a file or a model; the bundled one when None.
+        folder: where the fault may write files; None for a temporary one.
+        model: a file or a model; None for the bundled one.
 
     Raises:
         ValueError: an unknown failure, variant or kind, or a strength out of range.
     """
-    with torch.random.fork_rng():  # a network that is made, or left in training mode, draws numbers
+    with torch.random.fork_rng():  # new networks, and dropout, draw random numbers
         torch.manual_seed(seed)
         return _run(failure, variant, strength, kind, number, seed, folder, model)
 
@@ -100,7 +101,7 @@ def run_fault(
 def _run(failure, variant, strength, kind, number, seed, folder, model) -> FaultRun:
     healthy = healthy_case(number, kind, model, folder)
     if failure in CATALOGUE and CATALOGUE[failure].group == "E":
-        # Recording and training in one case: a fault of either finds what it breaks.
+        # Recording and training in one case, so that faults of either can be injected.
         taught = healthy_training(number)
         names = [f.name for f in fields(healthy) if getattr(healthy, f.name) is None]
         healthy = healthy.change(**{name: getattr(taught, name) for name in names})
@@ -114,7 +115,7 @@ def _run(failure, variant, strength, kind, number, seed, folder, model) -> Fault
 
 
 def choose_hidden(groups: str = "ABCD", seed: int = 0) -> tuple[str, str, float, int]:
-    """A failure, variant, strength and mixture number by lot, for a game of guessing.
+    """A random failure, variant, strength and mixture number, to be guessed.
 
     Raises:
         ValueError: no failure in these groups.
@@ -128,7 +129,7 @@ def choose_hidden(groups: str = "ABCD", seed: int = 0) -> tuple[str, str, float,
 
 
 def _changed_part(healthy: Case, broken: Case) -> str:
-    """Where a fault can be heard: in the "recording", a "batch", a list of "data", or not at all ("run")."""
+    """What a fault changed: the "recording", a "batch", a list of "data", or only the "run"."""
 
     def changed(*names: str) -> bool:
         return any(getattr(broken, name) is not getattr(healthy, name) for name in names)
@@ -139,11 +140,11 @@ def _changed_part(healthy: Case, broken: Case) -> str:
 
 
 def outcome(case: Case, part: str = "recording") -> Outcome:
-    """What can be heard and measured of a case.
+    """The sounds and measurements of a case.
 
     Args:
         case: healthy or broken.
-        part: "recording"; or of a training its "batch", its lists ("data") or its "run".
+        part: "recording", or of a training its "batch", its lists ("data") or its "run".
     """
     if part == "recording":
         return _of_recording(case)
@@ -158,13 +159,13 @@ def outcome(case: Case, part: str = "recording") -> Outcome:
             "largest difference of mixture and sum": f"{float(off):.2g}",
             "quietest target under the loudest": f"{float(quietest):.0f} dB",
         }
-        return Outcome(dict(zip(WHOLE, (mixtures[0], *targets), strict=False)), facts, None, None)
+        return Outcome(dict(zip(EXAMPLE, (mixtures[0], *targets), strict=False)), facts, None, None)
     if part == "data":
         examples = read_data(case.data)
         splits = {e.split: sum(o.split == e.split for o in examples) for e in examples}
         counts = ", ".join(f"{n} {split}" for split, n in splits.items())
         sources = examples[0].sources
-        sounds = dict(zip(WHOLE, (sources.sum(0), *sources), strict=False))
+        sounds = dict(zip(EXAMPLE, (sources.sum(0), *sources), strict=False))
         return Outcome(sounds, {"examples": counts}, None, None)
     run = read_run(case.run)
     facts = {}
@@ -180,12 +181,12 @@ def outcome(case: Case, part: str = "recording") -> Outcome:
 
 
 def _losses(case: Case) -> str:
-    """What the loss says of sources with a little of another example in them, in both orders."""
+    """The loss of sources with some of another example added, in both orders."""
     _, sources = case.batch
     good = sources + 0.3 * sources.roll(1, 0)
     try:
         return ", ".join(f"{float(case.loss(e, sources)):.1f}" for e in (good, good.flip(1)))
-    except Exception as error:  # a loss of the user's may raise anything; that it does is a fact
+    except Exception as error:  # a user's loss may raise anything, which is shown
         return f"it raises {type(error).__name__}"
 
 
@@ -218,7 +219,7 @@ def _of_recording(case: Case) -> Outcome:
 def improvement(outputs: torch.Tensor, sources: torch.Tensor, mixture: torch.Tensor) -> float | None:
     """SI-SDRi (dB) of ``[S, T]`` under the best order, mean over sources.
 
-    None where it means nothing: a signal that is not finite, a silent mixture or source.
+    None where it is undefined: a signal that is not finite, a silent mixture or source.
 
     Raises:
         ValueError: shapes that differ.
@@ -241,7 +242,7 @@ def _is_file(case: Case) -> bool:
 
 
 def _samples(case: Case) -> tuple[torch.Tensor, float]:
-    """The mixture as it came, ``[T]`` or ``[channels, T]``, and the rate that its user believes in."""
+    """The mixture as given, ``[T]`` or ``[channels, T]``, and the rate that its user assumes."""
     if _is_file(case):
         samples, rate = read_audio(case.mixture)
         return (samples[0] if len(samples) == 1 else samples), rate
@@ -249,13 +250,13 @@ def _samples(case: Case) -> tuple[torch.Tensor, float]:
 
 
 def _mono(samples: torch.Tensor) -> torch.Tensor:
-    """The mean over channels, as people take it without a look at them."""
+    """The mean over channels, as users often take it unchecked."""
     return samples if samples.dim() == 1 else samples.mean(0 if samples.shape[0] < samples.shape[1] else 1)
 
 
 @torch.no_grad()
 def _outputs(case: Case, samples: torch.Tensor, rate: float) -> tuple[torch.Tensor | None, str]:
-    """The estimates of the case; else what its model makes of the samples as they are. And why there are none."""
+    """The estimates of the case, else those of its model on the samples as given; or None and the reason."""
     model = case.model
     if case.estimates is not None and not (model is not None and model.training):
         return case.estimates, ""
@@ -267,6 +268,6 @@ def _outputs(case: Case, samples: torch.Tensor, rate: float) -> tuple[torch.Tens
         except (ValueError, TypeError) as error:
             return None, f"the model does not load: {str(error).removeprefix(f'{case.checkpoint}: ')}"
     seconds = samples.shape[-1] / rate
-    if seconds > LONGEST:
+    if seconds > MAX_SECONDS:
         return None, f"{seconds:.0f} s are not separated here in one pass"
     return model(_mono(samples)), ""

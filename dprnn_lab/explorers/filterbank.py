@@ -1,13 +1,11 @@
-"""Mask explorer of the learned filterbank: keep the filters of one frequency band, hear what the decoder "
-"makes.
+"""Mask explorer of the learned filterbank: keep the filters of one frequency band, and play the decoded result.
 
-Encoder and decoder (Luo and Mesgarani, arXiv 1711.00541) with one mask value for each filter, the same in all
-frames, are an equaliser made of the network's own filters: ``decode(mask * encode(mixture))``.
+Encoder and decoder (Luo and Mesgarani, arXiv 1711.00541) with one mask value for each filter, constant over all
+frames, are an equaliser of the network's own filters: ``decode(mask * encode(mixture))``.
 
 Notebook: 01_encoder_decoder
 """
 
-import io
 from dataclasses import dataclass
 
 import ipywidgets as widgets
@@ -18,14 +16,15 @@ from matplotlib.figure import Figure
 from ..audio import rms_db
 from ..model import DPRNNTasNet
 from ..plots import COLOURS, draw_spectrogram, player, spectrogram_db
+from .controls import picture_bytes
 
 __all__ = ["BandView", "FilterbankExplorer", "centre_frequencies", "draw", "keep_band"]
 
-N_FFT = 512  # points that a filter is zero-padded to: its few samples alone would give a coarse grid
+N_FFT = 512  # points to which a filter is zero-padded, for a fine frequency grid
 
 
 def centre_frequencies(filters: torch.Tensor, sample_rate: float, n_fft: int = N_FFT) -> torch.Tensor:
-    """Where each filter's magnitude response is largest, in Hz.
+    """The frequency (Hz) at which each filter's magnitude response is largest.
 
     Shape:
         - filters: ``[N, kernel_size]`` or ``[N, 1, kernel_size]``
@@ -42,7 +41,7 @@ def centre_frequencies(filters: torch.Tensor, sample_rate: float, n_fft: int = N
 
 @dataclass(frozen=True)
 class BandView:
-    """What :func:`keep_band` found."""
+    """The result of :func:`keep_band`."""
 
     low_hz: float
     high_hz: float
@@ -87,14 +86,14 @@ def keep_band(
 ) -> BandView:
     """Encode, keep the filters centred from ``low_hz`` to ``high_hz``, decode.
 
-    The separator is not asked. One gain, the same for every band, brings the round trip without a mask as
-    near to the mixture as it comes (least squares): SI-SDR training leaves the decoder's level arbitrary.
+    The separator is not used. One gain, the same for every band, fits the round trip without a mask to the mixture
+    (least squares): SI-SDR training leaves the decoder's level arbitrary.
 
     Args:
         model: its encoder and decoder are used, at its sample rate.
         mixture: ``[T]``.
         low_hz, high_hz: the band, both ends included, from 0 to half the sample rate.
-        outside: what the other filters are multiplied with, 0 to 1.
+        outside: gain of the other filters, 0 to 1.
 
     Raises:
         ValueError: a band or gain out of range, or a mixture of another shape.
@@ -102,8 +101,7 @@ def keep_band(
     nyquist = model.sample_rate / 2
     if not 0 <= low_hz <= high_hz <= nyquist:
         raise ValueError(
-            f"the band is {low_hz} to {high_hz} Hz: it must run from low to high within 0 to "
-            f"{nyquist:.0f} Hz, "
+            f"the band is {low_hz} to {high_hz} Hz: it must run from low to high within 0 to {nyquist:.0f} Hz, "
             "half the model's sample rate; swap or lower the limits"
         )
     if not 0 <= outside <= 1:
@@ -162,9 +160,9 @@ def draw(view: BandView) -> Figure:
 
 
 class FilterbankExplorer(widgets.VBox):
-    """Turn the band, press Apply, see and hear what the trained filters alone make of a mixture.
+    """Choose a band and press Apply, to see and play what the trained filters alone make of a mixture.
 
-    The count of filters follows the controls; the picture and the sound wait for the button.
+    The number of filters follows the controls; picture and sound are updated by the button.
 
     Args:
         model: the trained model.
@@ -176,7 +174,7 @@ class FilterbankExplorer(widgets.VBox):
 
     def __init__(self, model: DPRNNTasNet, mixture: torch.Tensor):
         self.model, self.mixture = model, mixture
-        self._syncing = False  # the boxes follow the slider, and must not answer it
+        self._syncing = False  # while the boxes follow the slider, they must not move it
         nyquist = int(model.sample_rate / 2)
         self.centres = centre_frequencies(model.encoder.filters, model.sample_rate)
         narrow = widgets.Layout(width="190px")
@@ -231,7 +229,7 @@ class FilterbankExplorer(widgets.VBox):
     def _from_slider(self, change) -> None:
         low, high = change["new"]
         self._syncing = True
-        # Widen the limits before the values move, or a box would cut its new value off.
+        # Widen the limits first, or a box would clip its new value.
         self.low.max, self.high.min = self.band.max, 0
         self.low.value, self.high.value = low, high
         self.low.max, self.high.min = high, low
@@ -250,8 +248,6 @@ class FilterbankExplorer(widgets.VBox):
 
     def _apply(self, button=None) -> None:
         self.view = keep_band(self.model, self.mixture, *self.band.value, self.outside.value)
-        image = io.BytesIO()
-        draw(self.view).savefig(image, format="png", dpi=100)
-        self.picture.value = image.getvalue()
+        self.picture.value = picture_bytes(draw(self.view), dpi=100)
         self.sound.value = player(self.view.decoded, int(self.view.sample_rate)).data
         self.readout.value = f"<p>{self.view.sentence()}</p>"

@@ -1,4 +1,4 @@
-"""The live view of a run: curves, histogram and voices that move while the network learns.
+"""The live view of a run: curves, histogram and voices, updated while the network learns.
 
 It is a callback of :func:`dprnn_lab.training.train`: it draws each :class:`EpochRecord`. Without a front end to draw in
 (a script, a terminal), it prints a line of text instead.
@@ -21,12 +21,12 @@ from ..training import EpochRecord, print_line
 __all__ = ["LiveTraining", "draw", "sentence"]
 
 KINDS = {"man-woman": COLOURS[1], "woman-woman": COLOURS[2], "seen-unseen": COLOURS[3]}
-BINS = np.arange(-6, 21)  # dB; what lies outside is counted at the ends
-ALIKE = 0.6  # correlation of the outputs above which they sound the same: what an untrained network gives
+BINS_DB = np.arange(-6, 21)  # values outside are counted at the ends
+ALIKE_CORRELATION = 0.6  # of the outputs; above, they sound the same, as those of an untrained network
 
 
 def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
-    """The state of the run in words, with the numbers behind them.
+    """The state of the run in words and numbers.
 
     Raises:
         ValueError: no record yet.
@@ -43,10 +43,10 @@ def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
     )
     if len(records) > 1:
         before = records[-2].by_kind().get(kind, float("nan"))
-        text += f" Since the last look: {gain - before:+.1f} dB."
+        text += f" Since the last validation: {gain - before:+.1f} dB."
     if not np.isfinite(last.train_loss):
-        text += " The loss is not a number: stop, and go on from an earlier checkpoint with half the rate."
-    elif last.correlation > ALIKE:
+        text += " The loss is not a number: stop, and resume from an earlier checkpoint with half the learning rate."
+    elif last.correlation > ALIKE_CORRELATION:
         text += f" The outputs are still alike (correlation {last.correlation:.2f})."
     if last.silent_share:
         text += f" {100 * last.silent_share:.1f} % of the training sources are silent."
@@ -74,7 +74,7 @@ def draw(records: Sequence[EpochRecord]) -> Figure:
     gain.set(title="SI-SDRi (dotted: SI-SDR)", ylabel="dB")
     _histogram(histogram, records[-1])
     alike.plot(steps, [r.correlation for r in records], color=COLOURS[0], marker=".")
-    alike.axhline(ALIKE, color="#999999", linestyle="--", linewidth=1)
+    alike.axhline(ALIKE_CORRELATION, color="#999999", linestyle="--", linewidth=1)
     alike.set(title="are the two outputs alike?", ylabel="correlation", ylim=(0, 1))
     gradient.plot(steps, [r.grad_norm for r in records], color=COLOURS[0], marker=".")
     gradient.set(title="gradient norm before clipping", yscale="log")
@@ -97,25 +97,25 @@ def _check(records: Sequence[EpochRecord]) -> None:
 
 def _histogram(axes: Axes, record: EpochRecord) -> None:
     groups = list(record.examples.groupby("kind", sort=False).si_sdri)
-    values = [np.clip(group, BINS[0], BINS[-1]) for _, group in groups]
+    values = [np.clip(group, BINS_DB[0], BINS_DB[-1]) for _, group in groups]
     colours = [KINDS.get(kind, COLOURS[0]) for kind, _ in groups]
-    axes.hist(values, BINS, stacked=True, color=colours, label=[kind for kind, _ in groups])
+    axes.hist(values, BINS_DB, stacked=True, color=colours, label=[kind for kind, _ in groups])
     axes.axvline(0, color="#999999", linestyle="--", linewidth=1)
     axes.set(title=f"each validation mixture at step {record.step}", xlabel="SI-SDRi (dB)", ylabel="mixtures")
 
 
 class LiveTraining(widgets.VBox):
-    """Draws while training runs; afterwards, the voices of any validation can be heard again.
+    """Draws while training runs; afterwards, it plays the voices of any validation.
 
-    Give it to ``train(..., callbacks=[live])``. JupyterLab shows what it draws although the cell is at work; its
-    controls answer when the cell is done. To stop the run, interrupt the kernel: it ends after its step, and can
+    Give it to ``train(..., callbacks=[live])``. JupyterLab shows it while the cell is running; its
+    controls react when the cell has finished. To stop the run, interrupt the kernel: it ends after its step, and can
     be resumed.
 
     Args:
-        live: draw (True) or print lines of text (False); None to draw where a notebook is.
+        live: draw (True) or print lines of text (False); None to draw in a notebook and print elsewhere.
 
     Attributes: ``records``, ``readout`` (a sentence), ``picture``, ``earlier`` and ``later`` (buttons: which
-    validation is heard), ``shown`` (its index), ``sounds`` (players).
+    validation is played), ``shown`` (its index), ``sounds`` (players).
     """
 
     def __init__(self, live: bool | None = None):
@@ -126,31 +126,31 @@ class LiveTraining(widgets.VBox):
         self.picture = widgets.Image(
             format="png", layout={"width": "990px", "height": "468px", "object_fit": "contain"}
         )
-        # Two buttons and not a slider: while the cell is at work the front end's echoes of a slider's changes wait,
-        # and come back as if somebody had moved it.
+        # Buttons, not a slider: while the cell is running, the front end's echoes of a slider's changes queue up, and
+        # arrive later as if a user had moved it.
         self.earlier = widgets.Button(description="earlier step", icon="arrow-left", disabled=True)
         self.later = widgets.Button(description="later step", icon="arrow-right", disabled=True)
-        self.shown = -1  # index of the record that is heard
+        self.shown = -1  # index of the record that is played
         self.sounds = widgets.HTML(layout={"min_height": "150px"})
         self.sounds.add_class("training-sounds")
-        self.earlier.on_click(lambda _: self._hear(self.shown - 1))
-        self.later.on_click(lambda _: self._hear(self.shown + 1))
+        self.earlier.on_click(lambda _: self._play(self.shown - 1))
+        self.later.on_click(lambda _: self._play(self.shown + 1))
         super().__init__([self.readout, self.picture, widgets.HBox([self.earlier, self.later]), self.sounds])
 
     def __repr__(self) -> str:
         return "The live view of a run, a widget: run this notebook in JupyterLab to see it move."
 
     def __call__(self, record: EpochRecord) -> None:
-        """Take one more record."""
+        """Add a record, and draw."""
         self.records.append(record)
         if not self.live:
             print_line(record)
             return
         self.readout.value = f"<p>{sentence(self.records)}</p>"
         self.picture.value = png(draw(self.records))
-        self._hear(len(self.records) - 1)
+        self._play(len(self.records) - 1)
 
-    def _hear(self, index: int) -> None:
+    def _play(self, index: int) -> None:
         self.shown = index
         self.earlier.disabled, self.later.disabled = index == 0, index == len(self.records) - 1
         self.sounds.value = f"<p>At step {self.records[index].step}:</p>{_players(self.records[index])}"
@@ -166,7 +166,7 @@ def _players(record: EpochRecord) -> str:
             "mixture": mixture,
             **{f"output {i + 1}": e for i, e in enumerate(estimates)},
         }.items():
-            # SI-SDR leaves the scale open: at their own level two outputs could not be compared.
+            # SI-SDR leaves the scale open: normalised, two outputs can be compared.
             level = sound * (0.9 / max(float(sound.abs().max()), 1e-9))
             cells.append(f"<td>{title}<br>{player_html(level, width='230px')}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")

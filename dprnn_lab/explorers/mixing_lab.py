@@ -1,6 +1,6 @@
-"""The mixing explorer: two voices at a level, at another speed, upside down, with noise, in a room.
+"""The mixing explorer: two voices at a level, at another speed, with inverted polarity, with noise, in a room.
 
-By a button the bundled model separates what was mixed. The mixture is made in :mod:`.mixing_recipe`.
+A button separates the mixture with a model. The mixture is computed in :mod:`.mixing_recipe`.
 
 Notebook: 04_data
 """
@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..audio import SAMPLE_RATE
-from ..datasets.augmentation import MADE, Rooms
+from ..datasets.augmentation import GENERATED, Rooms
 from ..plots import draw_spectrogram, player_html, png, spectrogram_db
 from .controls import paired
 from .mixing_recipe import DRY, SPEEDS, Mixed, Recipe, describe, gains, make_mixture
@@ -24,9 +24,8 @@ __all__ = ["MixingLab", "draw_mixed", "draw_recipes"]
 def draw_mixed(mixed: Mixed) -> Figure:
     """Spectrograms of the mixture and of both sources on one scale of levels."""
     figure, grid = plt.subplots(1, 3, figsize=(10, 2.7), sharey=True)
-    figure.subplots_adjust(
-        left=0.055, right=0.98, bottom=0.19, top=0.89, wspace=0.1
-    )  # at one place at every refresh
+    # Fixed positions: nothing jumps at a refresh.
+    figure.subplots_adjust(left=0.055, right=0.98, bottom=0.19, top=0.89, wspace=0.1)
     sounds = (mixed.mixture, *mixed.sources)
     titles = ("mixture", f"first: {mixed.recipe.first}", f"second: {mixed.recipe.second}")
     top = max(float(spectrogram_db(s)[0].max()) for s in sounds)
@@ -40,7 +39,7 @@ def draw_mixed(mixed: Mixed) -> Figure:
 def draw_recipes(
     mixed: Mapping[str, Mixed], improvement: Mapping[str, torch.Tensor], columns: int = 4
 ) -> Figure:
-    """The static twin: a small spectrogram of every mixture, with its SI-SDR and the model's SI-SDRi."""
+    """The static version: a small spectrogram of every mixture, with its SI-SDR and the model's SI-SDRi."""
     rows = -(-len(mixed) // columns)
     figure, grid = plt.subplots(
         rows,
@@ -64,10 +63,10 @@ def draw_recipes(
 
 
 class MixingLab(widgets.VBox):
-    """Controls, a sentence, spectrograms and players; the model is asked by a button.
+    """Controls, a sentence, spectrograms and players; the model runs when its button is pressed.
 
     Args:
-        voices: name to waveform, 10 s and more (:meth:`SpeechCorpus.voices`).
+        voices: name to waveform, of at least 10 s (:meth:`SpeechCorpus.voices`).
         model: takes ``[1, T]`` at 8 kHz and gives two sources.
         rooms: the choices of the room; None for none.
         samples: T, length of the mixtures.
@@ -75,11 +74,11 @@ class MixingLab(widgets.VBox):
 
     Attributes:
         first, second, level, speed, flip, noise, snr, room: the controls.
-        ask: the button that separates the mixture on show.
+        ask: the button that separates the mixture shown.
         readout: HTML of class ``mixing-readout``, the result in sentences.
         picture: the spectrograms.
-        players: of the mixture, the sources and, once asked for, the estimates.
-        mixed: the :class:`Mixed` on show.
+        players: of the mixture, the sources and, after the button, the estimates.
+        mixed: the :class:`Mixed` shown.
 
     Raises:
         ValueError: fewer than two voices.
@@ -94,27 +93,22 @@ class MixingLab(widgets.VBox):
         seed: int = 0,
     ):
         if len(voices) < 2:
-            raise ValueError(f"voices are {list(voices)}: give two at the least")
-        self.voices, self.model, self.rooms, self.samples, self.seed = (
-            dict(voices),
-            model,
-            rooms,
-            samples,
-            seed,
-        )
+            raise ValueError(f"voices are {list(voices)}: give at least two")
+        self.voices, self.model, self.rooms = dict(voices), model, rooms
+        self.samples, self.seed = samples, seed
         names = list(voices)
         self.first = _choice("first voice", names, names[0])
         self.second = _choice("second voice", names, names[1])
         self.level, level_row = paired(0.0, -10.0, 10.0, 0.5, "first over second (dB)", name_width=11)
         self.speed = _choice("speed of second (%)", SPEEDS, 100)
-        self.flip = widgets.Checkbox(False, description="second upside down", indent=False)
-        self.noise = _choice("noise", (DRY, *MADE), DRY)
+        self.flip = widgets.Checkbox(False, description="invert second", indent=False)
+        self.noise = _choice("noise", (DRY, *GENERATED), DRY)
         self.snr, self.snr_row = paired(10.0, -5.0, 30.0, 1.0, "louder over noise (dB)", name_width=11)
         times = rooms.times if rooms else ()
         places = sorted((f"rings for {time:.2f} s", i) for i, time in enumerate(times))
         self.room = _choice("room", [(DRY, DRY), *places], DRY)
         self.ask = widgets.Button(
-            description="Separate", button_style="primary", tooltip="ask the model for its two estimates"
+            description="Separate", button_style="primary", tooltip="compute the model's two estimates"
         )
         self.readout = widgets.HTML(layout=widgets.Layout(min_height="4.5em"))
         self.readout.add_class("mixing-readout")
@@ -135,7 +129,7 @@ class MixingLab(widgets.VBox):
                 self.players,
             ]
         )
-        for control in (
+        controls = (
             self.first,
             self.second,
             self.level,
@@ -144,7 +138,8 @@ class MixingLab(widgets.VBox):
             self.noise,
             self.snr,
             self.room,
-        ):
+        )
+        for control in controls:
             control.observe(self._refresh, names="value")
         self.ask.on_click(self._separate)
         self._refresh()
@@ -162,7 +157,7 @@ class MixingLab(widgets.VBox):
         figure = draw_mixed(self.mixed)
         self.picture.value = png(figure)
         plt.close(figure)
-        self._say("Press <i>Separate</i> to ask the model.")
+        self._say("Press <i>Separate</i> to run the model.")
         self._play(
             {"mixture": self.mixed.mixture, "first": self.mixed.sources[0], "second": self.mixed.sources[1]}
         )
@@ -187,7 +182,7 @@ class MixingLab(widgets.VBox):
         noisy = self.mixed.recipe.noise != DRY
         self.readout.value = (
             f"{describe(self.mixed.recipe, self.rooms)}.<br>The mixture itself scores SI-SDR {first:.1f} dB for the "
-            f"first voice and {second:.1f} dB for the second. Mixture less sources: "
+            f"first voice and {second:.1f} dB for the second. Mixture minus sources: "
             f"{f'the noise, peak {rest:.3f}' if noisy else 'nothing'}.<br>{verdict}"
         )
 

@@ -1,4 +1,4 @@
-"""What the mixing explorer computes: a mixture from its recipe, and the model's gain on it.
+"""The computations of the mixing explorer: a mixture from its recipe, and the model's SI-SDRi on it.
 
 Notebook: 04_data
 """
@@ -24,16 +24,16 @@ DRY = "none"
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a mixture."""
+    """The parameters of a mixture."""
 
     first: str  # name of a voice
     second: str
     level_db: float = 0.0  # of the first over the second
     speed: int = 100  # of the second, per cent
-    flip: bool = False  # the second, times -1
+    flip: bool = False  # invert the polarity of the second
     noise: str = DRY  # or "white", "pink", "babble"
     snr_db: float = 10.0  # of the louder voice over the noise
-    room: int | None = None  # number of the room
+    room: int | None = None  # index
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Mixed:
 
     @property
     def rest(self) -> torch.Tensor:
-        """What the sources do not explain, ``[T]``: the noise."""
+        """Mixture minus sources, ``[T]``: the noise."""
         return self.mixture - self.sources.sum(0)
 
 
@@ -60,13 +60,13 @@ def make_mixture(
 ) -> Mixed:
     """Mix as the recipe says, in the order of dynamic mixing: speed, flip, room, level, noise.
 
-    The first voice is heard from its beginning, the second from the middle of its recording, so that one voice can
-    be mixed with itself.
+    The first voice is taken from the start of its recording, the second from the middle, so that one voice can be
+    mixed with itself.
 
     Args:
         voices: name to waveform, at least 2.5 times ``samples`` long.
         samples: T.
-        rooms: where ``recipe.room`` counts.
+        rooms: those that ``recipe.room`` indexes.
         seed: of the noise.
 
     Raises:
@@ -77,7 +77,7 @@ def make_mixture(
             raise ValueError(f"voice is {name!r}: choose one of {', '.join(voices)}")
         if len(voices[name]) < 2.5 * samples:
             raise ValueError(
-                f"voice {name} has {len(voices[name])} samples: give {int(2.5 * samples)} and more, or shorter mixtures"
+                f"voice {name} has {len(voices[name])} samples: give at least {int(2.5 * samples)}, or shorter mixtures"
             )
     if recipe.speed not in SPEEDS:
         raise ValueError(f"speed is {recipe.speed}: choose one of {', '.join(map(str, SPEEDS))} per cent")
@@ -109,7 +109,7 @@ def gains(model: torch.nn.Module, mixed: Mixed) -> tuple[torch.Tensor, torch.Ten
 
 def describe(recipe: Recipe, rooms: Rooms | None = None) -> str:
     """The recipe as a phrase."""
-    second = [f"{recipe.speed} % of its speed"] * (recipe.speed != 100) + ["upside down"] * recipe.flip
+    second = [f"{recipe.speed} % of its speed"] * (recipe.speed != 100) + ["inverted"] * recipe.flip
     parts = [
         f"{recipe.first} {abs(recipe.level_db):.1f} dB {'under' if recipe.level_db < 0 else 'over'} {recipe.second}"
         + (f" (at {', '.join(second)})" if recipe.speed != 100 else f" ({second[0]})" if second else "")

@@ -1,9 +1,8 @@
-"""Two estimates on a path from right to swapped to collapsed, and what each loss says of them.
+"""Two estimates on a path from correct to swapped to collapsed, and the value of each loss along it.
 
-The path has two legs. From position 0 to 1 the two voices change places, from the start of the recording on:
-at 0.25 they are swapped in its first quarter, at 1 in all of it. From 1 to 2 both outputs are blended, in
-step, into the average of the sources; at 2 they are the same signal. Noise at one level under each estimate
-is added on all of the path, for a network is never free of error.
+The path has two legs. From position 0 to 1 the two voices are swapped, from the start of the recording on: at 0.25
+in its first quarter, at 1 in all of it. From 1 to 2 both outputs are blended into the average of the sources; at 2
+they are the same signal. Noise at a constant level below each estimate stands for the errors of a network.
 
 Notebook: 03_loss_and_pit
 """
@@ -25,12 +24,12 @@ RIGHT, SWAPPED, COLLAPSED = 0.0, 1.0, 2.0  # positions
 
 @dataclass(frozen=True)
 class PITState:
-    """What the losses say of one set of estimates. Losses are negative SI-SDR in dB: lower is better."""
+    """The losses of one set of estimates: negative SI-SDR in dB, lower is better."""
 
     matrix: torch.Tensor  # [S, S]: estimate i against target j
     orders: tuple[tuple[int, ...], ...]  # each permutation: target j is matched by estimate order[j]
     losses: tuple[float, ...]  # of each permutation, mean over sources
-    chosen: int  # which permutation PIT takes
+    chosen: int  # index of the permutation that PIT takes
     correlation: float  # between the first two estimates, -1 to 1
 
     @property
@@ -40,12 +39,12 @@ class PITState:
 
     @property
     def fixed(self) -> float:
-        """The loss when estimate i must be target i."""
+        """The loss with estimate i against target i."""
         return self.losses[0]
 
     @property
     def average(self) -> float:
-        """The mean over all orders: the loss without PIT when the targets' order is drawn at random."""
+        """The mean over all orders: the loss without PIT if the order of the targets is random."""
         return float(np.mean(self.losses))
 
 
@@ -55,7 +54,7 @@ def judge_estimates(estimates: torch.Tensor, targets: torch.Tensor) -> PITState:
     The lowest mean over a permutation is the loss of utterance-level PIT (Kolbaek et al., arXiv 1703.06284).
 
     Raises:
-        ValueError: shapes that differ or are not ``[S, T]`` with S of two and more.
+        ValueError: shapes that differ or are not ``[S, T]`` with S of 2 or more.
     """
     if estimates.shape != targets.shape or estimates.dim() != 2 or len(targets) < 2:
         raise ValueError(
@@ -75,8 +74,8 @@ def morph(
 
     Args:
         sources: ``[2, T]``.
-        position: between 0 and 1 the first ``position * T`` samples are swapped; from 1 to 2 both outputs go
-            straight to the average of the sources.
+        position: up to 1 the first ``position * T`` samples are swapped; from 1 to 2 both outputs move linearly to
+            the average of the sources.
         noise_db: level of the added white noise relative to each estimate (RMS), in dB; None for none.
         seed: of the noise.
 
@@ -84,9 +83,7 @@ def morph(
         ValueError: not two sources, or a position outside 0 to 2.
     """
     if sources.dim() != 2 or len(sources) != 2:
-        raise ValueError(
-            f"the sources have shape {list(sources.shape)}: the path is one of two sources, [2, time]"
-        )
+        raise ValueError(f"the sources have shape {list(sources.shape)}: give two sources, [2, time]")
     if not RIGHT <= position <= COLLAPSED:
         raise ValueError(f"position is {position}: it runs from 0 (right) over 1 (swapped) to 2 (collapsed)")
     seam = round(min(position, SWAPPED) * sources.shape[-1])
@@ -108,7 +105,7 @@ def trace_path(
 
 
 def stage(position: float, seconds: float) -> str:
-    """The position in words; ``seconds`` is the duration."""
+    """The position in words, for a recording of ``seconds``."""
     if position == RIGHT:
         return "the estimates are in the right order"
     if position < SWAPPED:
@@ -121,7 +118,7 @@ def stage(position: float, seconds: float) -> str:
 
 
 def order_name(order: Sequence[int]) -> str:
-    """A permutation in words: which estimate, counted from 1, serves targets 1, 2, ...
+    """A permutation in words: the estimates, counted from 1, for targets 1, 2, ...
 
     >>> order_name((1, 0))
     'estimates 2, 1'
@@ -130,7 +127,7 @@ def order_name(order: Sequence[int]) -> str:
 
 
 def describe(state: PITState, position: float, seconds: float) -> str:
-    """The readout: where we are and what each loss says, as HTML."""
+    """The readout: the position and the value of each loss, as HTML."""
     return (
         f"Position {position:.2f}: {stage(position, seconds)}. PIT takes "
         f"<b>{order_name(state.orders[state.chosen])}</b> for targets 1, 2: loss <b>{state.pit:.1f} dB</b>. "

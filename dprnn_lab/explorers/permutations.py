@@ -1,11 +1,10 @@
-"""The PIT explorer: move two estimates from right to swapped to collapsed, and watch what each loss says.
+"""The PIT explorer: move two estimates from correct to swapped to collapsed, and watch the losses.
 
 The path and its numbers are computed in :mod:`.permutation_path`.
 
 Notebook: 03_loss_and_pit
 """
 
-import io
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 
 from ..audio import SAMPLE_RATE
 from ..plots import COLOURS, player
-from .controls import paired
+from .controls import paired, picture_bytes
 from .permutation_path import (
     COLLAPSED,
     RIGHT,
@@ -31,16 +30,16 @@ from .permutation_path import (
 
 __all__ = ["PITExplorer", "draw_matrix", "draw_path", "draw_state"]
 
-LIMIT_DB = 30  # the colours of the matrix end here
-PIECES = 300  # of a waveform in the picture
+LIMIT_DB = 30  # of the matrix's colours
+PIECES = 300  # in which a waveform is drawn
 
 
 def draw_state(
     state: PITState, estimates: torch.Tensor, sources: torch.Tensor, sample_rate: int = SAMPLE_RATE
 ) -> Figure:
-    """The waveforms of two estimates, the pairwise matrix, and each permutation's loss beside the others'."""
+    """The waveforms of two estimates, the pairwise matrix, and the loss of each permutation."""
     figure = plt.figure(figsize=(10, 3.4))
-    # Places by hand: a computed layout would double the time of a refresh and let the picture jump.
+    # Fixed positions: a computed layout would double the time of a refresh, and the picture would jump.
     waves = [figure.add_axes((0.04, y, 0.30, 0.345)) for y in (0.545, 0.16)]
     _draw_outputs(waves, estimates, sources, sample_rate)
     draw_matrix(figure.add_axes((0.40, 0.16, 0.25, 0.73)), state)
@@ -49,7 +48,7 @@ def draw_state(
 
 
 def _draw_outputs(grid, estimates: torch.Tensor, sources: torch.Tensor, sample_rate: int) -> None:
-    """Each estimate's peaks over time, in the colour of the source that each piece is nearer to."""
+    """Each estimate's peaks over time, in the colour of the source that each piece is closer to."""
     length = estimates.shape[-1] // PIECES
     if length == 0:
         raise ValueError(f"{estimates.shape[-1]} samples are too few to draw: give {PIECES} or more")
@@ -63,7 +62,7 @@ def _draw_outputs(grid, estimates: torch.Tensor, sources: torch.Tensor, sample_r
     time = np.arange(PIECES) * length / sample_rate
     peaks = pieces(estimates).abs().amax(-1).numpy()
     for i, axes in enumerate(grid):
-        # A shared signal has no nearer source: within 3 dB it stays grey.
+        # Within 3 dB no source is closer: such a piece stays grey.
         clear = (likeness[i].amax(0) > 1.4 * likeness[i].amin(0)).numpy()
         nearest = likeness[i].argmax(0).numpy()
         axes.fill_between(time, -peaks[i], peaks[i], color="#bbbbbb", step="mid", linewidth=0)
@@ -118,7 +117,7 @@ def _draw_losses(axes, state: PITState) -> None:
 
 
 def draw_path(positions: Sequence[float], states: Sequence[PITState]) -> Figure:
-    """Losses with and without PIT, and the correlation of the outputs, along the path: the static twin."""
+    """Losses with and without PIT, and the correlation of the outputs, along the path: the static version."""
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(9, 4.6), sharex=True, layout="constrained", height_ratios=(2, 1)
     )
@@ -149,10 +148,10 @@ class PITExplorer(widgets.VBox):
 
     Attributes:
         mixture, position, noise: the controls.
-        listen: the button that makes players of the estimates on show; ``players`` holds them.
+        listen: the button that makes players of the estimates shown; ``players`` holds them.
         readout: HTML of class ``pit-readout``, the result in sentences.
         picture: the image.
-        state: the :class:`PITState` on show.
+        state: the :class:`PITState` shown.
 
     Raises:
         ValueError: no mixtures.
@@ -191,11 +190,9 @@ class PITExplorer(widgets.VBox):
         self.state = judge_estimates(self.estimates, sources)
         self.readout.value = describe(self.state, position, sources.shape[-1] / self.sample_rate)
         figure = draw_state(self.state, self.estimates, sources, self.sample_rate)
-        with io.BytesIO() as buffer:
-            figure.savefig(buffer, format="png", dpi=90)
-            self.picture.value = buffer.getvalue()
+        self.picture.value = picture_bytes(figure)
         plt.close(figure)
-        self.players.value = "<i>Press the button to hear the estimates at this position.</i>"
+        self.players.value = "<i>Press the button to play the estimates at this position.</i>"
 
     def _play(self, button: widgets.Button) -> None:
         self.players.value = "".join(

@@ -205,7 +205,7 @@ def test_measure_says_time_and_memory_and_keeps_a_table(explorer, monkeypatch):
     assert len(re.findall("<tr>", explorer.measured.value)) == 3
     for _ in range(9):
         explorer.measure.click()
-    assert len(re.findall("<tr>", explorer.measured.value)) == chunks.KEPT + 1
+    assert len(re.findall("<tr>", explorer.measured.value)) == chunks.TABLE_ROWS + 1
     assert not explorer.measure.disabled
 
 

@@ -63,7 +63,7 @@ def test_a_recording_with_estimates_needs_no_model(tones):
     assert found.facts["mixture"] == "[4000] at 8000 Hz"
 
 
-def test_channels_are_averaged_as_people_do(tones):
+def test_channels_are_averaged(tones):
     both = torch.stack((tones[0], 0.5 * tones[0]))
     for mixture in (both, both.T):
         found = outcome(Case(mixture=mixture, estimates=tones[:2]))
@@ -119,8 +119,8 @@ KINDS = [
 @pytest.mark.parametrize(("failure", "variant", "part", "missing"), KINDS)
 def test_every_kind_of_failure_has_its_sounds_and_its_report(failure, variant, part, missing, tmp_path):
     run = run_fault(failure, variant, folder=tmp_path)
-    heard = {"recording": "mixture", "batch": "target 1", "data": "target 2", "run": None}[part]
-    assert heard in run.broken.sounds if heard else not run.broken.sounds
+    sound = {"recording": "mixture", "batch": "target 1", "data": "target 2", "run": None}[part]
+    assert sound in run.broken.sounds if sound else not run.broken.sounds
     assert missing in run.broken.missing and bool(missing) == bool(run.broken.missing)
     assert run.named == failure and run.right
     assert failure in run.sentence() and variant in run.sentence() and "right" in run.sentence()
@@ -137,7 +137,7 @@ def test_a_file_at_another_rate_says_it(tmp_path):
     assert "(assumed)" in run_fault("rate-mismatch", "unstated").broken.facts["mixture"]
 
 
-def test_dropout_that_was_left_on_is_heard_and_seeded():
+def test_dropout_that_was_left_on_changes_the_outputs_and_is_seeded():
     state = torch.get_rng_state()
     first, again, other = (run_fault("eval-mode", "dropout", seed=seed) for seed in (0, 0, 1))
     assert torch.equal(state, torch.get_rng_state())
@@ -190,7 +190,7 @@ def test_a_hidden_failure_is_drawn_by_seed_and_from_the_groups():
         choose_hidden("X")
 
 
-def test_a_report_that_errs_is_told(swapped):
+def test_a_wrong_report_is_shown(swapped):
     from dataclasses import replace
 
     wrong = replace(swapped, failure="polarity", variant="inverted")
@@ -311,7 +311,7 @@ def test_two_games_differ(lab, monkeypatch):
     assert len(set(drawn)) == 2
 
 
-def test_an_error_is_told_and_nothing_old_is_left(lab, monkeypatch):
+def test_an_error_is_shown_and_nothing_old_is_left(lab, monkeypatch):
     lab.run_button.click()
     assert lab.report.value
 

@@ -27,7 +27,7 @@ def test_the_sentence_has_mean_worst_and_progress():
     assert text.startswith(
         "Step 200, 0.2 min: man-woman mixtures improve by 3.5 dB on average (worst 2.5 dB)."
     )
-    assert "Since the last look: +1.5 dB." in text
+    assert "Since the last validation: +1.5 dB." in text
     assert "alike" not in text
     assert "silent" not in text
 

@@ -108,11 +108,9 @@ def test_gains_are_the_models_in_the_best_order(voices):
 def test_the_phrase_names_what_was_done(rooms):
     assert describe(Recipe("ada", "bea", 2.0)) == "ada 2.0 dB over bea"
     full = describe(Recipe("ada", "bea", -1.5, 90, True, "white", 5.0, 1), rooms)
-    assert full.startswith(
-        "ada 1.5 dB under bea (at 90 % of its speed, upside down), white noise 5.0 dB under"
-    )
+    assert full.startswith("ada 1.5 dB under bea (at 90 % of its speed, inverted), white noise 5.0 dB under")
     assert f"rings for {rooms.times[1]:.2f} s" in full
-    assert describe(Recipe("ada", "bea", flip=True)) == "ada 0.0 dB over bea (upside down)"
+    assert describe(Recipe("ada", "bea", flip=True)) == "ada 0.0 dB over bea (inverted)"
 
 
 def test_pictures_show_every_sound(voices):
@@ -132,16 +130,16 @@ def test_pictures_show_every_sound(voices):
 def test_controls_change_mixture_picture_and_sentence(lab):
     before = lab.picture.value
     assert "ada 0.0 dB over tone" in lab.readout.value
-    assert "Mixture less sources: nothing" in lab.readout.value
+    assert "Mixture minus sources: nothing" in lab.readout.value
     lab.level.value = 4.0
     assert level(lab.mixed.sources) == pytest.approx(4, abs=1e-3)
     assert "ada 4.0 dB over tone" in lab.readout.value
     assert lab.picture.value != before
     lab.speed.value, lab.flip.value = 90, True
-    assert "(at 90 % of its speed, upside down)" in lab.readout.value
+    assert "(at 90 % of its speed, inverted)" in lab.readout.value
     lab.noise.value, lab.snr.value = "white", 3.0
     assert "white noise 3.0 dB" in lab.readout.value
-    assert "Mixture less sources: the noise, peak" in lab.readout.value
+    assert "Mixture minus sources: the noise, peak" in lab.readout.value
     lab.room.value = 1
     assert f"in a room that rings for {lab.rooms.times[1]:.2f} s" in lab.readout.value
     assert lab.mixed.recipe.room == 1
@@ -151,7 +149,7 @@ def test_controls_change_mixture_picture_and_sentence(lab):
     assert "tone 4.0 dB over tone" in lab.readout.value
 
 
-def test_the_model_is_asked_by_the_button_only(lab):
+def test_only_the_button_runs_the_model(lab):
     assert "Press <i>Separate</i>" in lab.readout.value
     assert lab.players.value.count("<audio") == 3
     lab.ask.click()
