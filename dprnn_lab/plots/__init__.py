@@ -14,6 +14,7 @@ from .basics import (
     show,
     spectrogram_db,
 )
+from .scores import score_strip
 
 __all__ = [
     "COLOURS",
@@ -25,4 +26,5 @@ __all__ = [
     "png",
     "show",
     "spectrogram_db",
+    "score_strip",
 ]
