@@ -83,7 +83,7 @@ def read_mono(path: str | os.PathLike, sample_rate: float, *, resample: bool = F
     """
     samples, rate = read_audio(path)
     check_format(path, len(samples), rate, sample_rate, resample)
-    return samples[0] if rate == sample_rate else _resampler(*rate_ratio(rate, sample_rate))(samples[0])
+    return samples[0] if rate == sample_rate else resampler(*rate_ratio(rate, sample_rate))(samples[0])
 
 
 @lru_cache(maxsize=128)
@@ -105,8 +105,8 @@ def check_format(
 
 
 @lru_cache(maxsize=16)
-def _resampler(from_rate: int, to_rate: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A cached filter: to make one takes longer than to resample an utterance with it."""
+def resampler(from_rate: int, to_rate: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A resampler with its filter, cached: computing the filter takes longer than resampling an utterance."""
     import torchaudio.transforms  # imported here: it takes 0.1 s
 
     return torchaudio.transforms.Resample(from_rate, to_rate)

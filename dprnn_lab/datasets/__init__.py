@@ -1,14 +1,16 @@
-"""What a model is given: voices, mixtures of them, and segments for training."""
+"""The data of a model: voices, mixtures of them, and segments for training."""
 
-from .augmentation import Noise, Rooms
-from .corpus import UNSEEN_SPEAKER, SpeechCorpus, Utterance
+from .augmentation import Noise, Rooms, add_noise, reverberate
+from .conversation import Conversation, Swaps, count_swaps, make_conversation
+from .corpus import UNSEEN_SPEAKER, SpeechCorpus, Utterance, read_metadata
 from .disk_mixtures import DiskMixtures, FixedSegments, RandomSegments
 from .dynamic_mixing import DynamicMixing, FrozenMixtures, change_speed
 from .mixing import PAIR_KINDS, FixedMixtures, MixtureSpec, mix, pair_kind
 from .segment_lengths import SegmentLengths
-from .speaker_folders import SpeakerFolders
+from .speaker_folders import SpeakerFolders, read_sexes
 
 __all__ = [
+    "Conversation",
     "DiskMixtures",
     "DynamicMixing",
     "FixedMixtures",
@@ -22,9 +24,16 @@ __all__ = [
     "SegmentLengths",
     "SpeakerFolders",
     "SpeechCorpus",
+    "Swaps",
     "UNSEEN_SPEAKER",
     "Utterance",
+    "add_noise",
     "change_speed",
+    "count_swaps",
+    "make_conversation",
     "mix",
     "pair_kind",
+    "read_metadata",
+    "read_sexes",
+    "reverberate",
 ]

@@ -1,70 +1,76 @@
-"""Noise and reverberation for dynamic mixing: what a recording has and clean mixtures lack.
+"""Noise and reverberation for dynamic mixing, which recordings have and clean mixtures lack.
 
 Noise is added to the mixture and the sources stay clean, mixture = sources + noise, as in WHAM! (Wichern et al., 2019,
-arXiv 1907.01160); the network has to leave it out. Reverberation is different: the *reverberant* sources are the
+arXiv 1907.01160); the network has to remove it. Reverberation is different: the *reverberant* sources are the
 targets, as in the separation task of WHAMR! (Maciejewski et al., 2020, arXiv 1910.10279), and they still sum to the
-mixture. To take the room away as well is another task, and one model should not be asked for both unawares.
+mixture. Dereverberation would be another task.
 
 Notebook: 04_data
 """
 
+import os
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-import torchaudio.functional
 
-from ..audio import LOSSLESS_ENDINGS, SAMPLE_RATE, AudioError, check_format, opened, read_mono
+from ..audio import (
+    PEAK,
+    SAMPLE_RATE,
+    AudioError,
+    audio_files,
+    check_format,
+    opened,
+    peak,
+    read_mono_cached,
+    rms,
+)
 
-__all__ = ["Noise", "Rooms", "add_noise", "reverberate"]
+__all__ = ["GENERATED", "Noise", "Rooms", "add_noise", "reverberate"]
 
-PEAK = 0.9  # of a mixture, so that writing it as PCM does not clip
-MADE = ("white", "pink", "babble")
-TALKERS = 8  # segments of speech in babble: more than anybody can follow
+GENERATED = ("white", "pink", "babble")
+TALKERS = 8  # segments of speech in babble: too many to be intelligible
 
 
 class Noise:
-    """Where noise comes from, and how loud it is.
+    """A source of noise, and its level.
 
     Args:
-        source: "white" (equal power at every frequency), "pink" (equal power in every octave), "babble" (eight
-            segments of the voices that are mixed, at once), or a folder of .wav and .flac files, folders within it
+        source: "white" (equal power at every frequency), "pink" (equal power in every octave), "babble" (the
+            sum of eight segments of the voices that are mixed), or a folder of .wav and .flac files, subfolders
             included.
         snr_db: lowest and highest level of the louder source over the noise, in dB; drawn uniformly.
-        share: of the mixtures that get noise, 0 to 1; the others stay clean.
+        share: of the mixtures that get noise, 0 to 1.
         sample_rate: Hz, that noise files must have.
         resample: convert noise files at another rate.
 
     Raises:
-        ValueError: an unknown source, a range or a share that is none.
+        ValueError: an unknown source, an invalid range or share.
         FileNotFoundError: a folder without audio files.
         AudioError: a noise file that can't be used.
     """
 
     def __init__(
         self,
-        source: str | Path = "babble",
+        source: str | os.PathLike = "babble",
         snr_db: tuple[float, float] = (0.0, 20.0),
         share: float = 1.0,
         sample_rate: float = SAMPLE_RATE,
         *,
         resample: bool = False,
-    ):
+    ) -> None:
         self.source, self.snr_db, self.share = source, check_range("snr_db", snr_db), check_share(share)
         self.sample_rate, self.resample = sample_rate, resample
         self.files: list[Path] = []
-        if source in MADE:
+        if source in GENERATED:
             return
         folder = Path(source)
         if not folder.is_dir():
             raise ValueError(
-                f"noise is {str(source)!r}: choose {', '.join(MADE)}, or give a folder of noise files that exists"
+                f"noise is {str(source)!r}: choose {', '.join(GENERATED)}, or give a folder of noise files that exists"
             )
-        self.files = sorted(
-            f for f in folder.rglob("*") if f.suffix.lower() in LOSSLESS_ENDINGS and f.is_file()
-        )
+        self.files = audio_files(folder, recursive=True)
         if not self.files:
             raise FileNotFoundError(f"{folder} holds no .wav or .flac file: give a folder with noise in it")
         for file in self.files:
@@ -74,7 +80,7 @@ class Noise:
     def draw(
         self, samples: int, rng: np.random.Generator, voices: Mapping[str, torch.Tensor] | None = None
     ) -> torch.Tensor:
-        """Noise ``[T]`` at no particular level.
+        """Noise ``[T]`` at an arbitrary level.
 
         Args:
             samples: T.
@@ -91,8 +97,8 @@ class Noise:
         if self.source == "babble":
             return _babble(samples, rng, voices)
         file = self.files[rng.integers(len(self.files))]
-        noise = _read(file, self.sample_rate, self.resample)
-        noise = noise.repeat(-(-samples // len(noise)))  # a short recording goes round and round
+        noise = read_mono_cached(file, self.sample_rate, self.resample)
+        noise = noise.repeat(-(-samples // len(noise)))  # a short recording is looped
         for _ in range(10):
             start = int(rng.integers(len(noise) - samples + 1))
             if noise[start : start + samples].any():
@@ -115,17 +121,12 @@ def _babble(
         voice = voices[names[rng.integers(len(names))]]
         start = int(rng.integers(len(voice) - samples + 1))
         talker = voice[start : start + samples]
-        total += talker / talker.square().mean().sqrt().clamp(min=1e-4)
+        total += talker / rms(talker).clamp(min=1e-4)
     return total
 
 
-@lru_cache(maxsize=64)
-def _read(file: Path, sample_rate: float, resample: bool) -> torch.Tensor:
-    return read_mono(file, sample_rate, resample=resample)
-
-
 def add_noise(sources: torch.Tensor, noise: torch.Tensor, snr_db: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Add noise under a mixture.
+    """Add noise to a mixture.
 
     Args:
         sources: ``[S, T]``.
@@ -133,49 +134,49 @@ def add_noise(sources: torch.Tensor, noise: torch.Tensor, snr_db: float) -> tupl
         snr_db: of the loudest source over the noise (RMS), in dB.
 
     Returns:
-        The noisy mixture ``[T]`` and the clean sources ``[S, T]``, both turned down together where the mixture would
-        clip; their difference is the noise.
+        The noisy mixture ``[T]`` and the clean sources ``[S, T]``, both scaled down together where one of them
+        would clip; mixture minus sources is the noise.
 
     Raises:
-        ValueError: shapes that don't fit, or noise without a level.
+        ValueError: shapes that do not match, or noise that is silent or not finite.
     """
     if sources.dim() != 2 or noise.shape != sources.shape[1:]:
         raise ValueError(
             f"sources have shape {list(sources.shape)} and noise {list(noise.shape)}, expected [S, T] and [T]"
         )
-    level = noise.square().mean().sqrt()
+    level = rms(noise)
     if not level.isfinite() or level == 0:
         raise ValueError(f"the noise is silent or not finite (RMS {float(level):g}): its level can't be set")
     loudest = sources.square().mean(-1).max().sqrt()
     mixture = sources.sum(0) + noise * (loudest / level * 10 ** (-snr_db / 20))
-    peak = max(mixture.abs().max(), sources.abs().max())
-    gain = min(1.0, PEAK / float(peak)) if peak > 0 else 1.0
+    largest = max(peak(mixture), peak(sources))
+    gain = min(1.0, PEAK / largest) if largest > 0 else 1.0
     return mixture * gain, sources * gain
 
 
 class Rooms:
-    """A few simulated rooms with a microphone and two speakers in each; every mixture is set in one of them.
+    """A few simulated rooms, each with a microphone and two speakers; every mixture is set in one of them.
 
-    The impulse responses are made once, by pyroomacoustics' image source method (Scheibler et al., 2018,
-    arXiv 1710.04196; Allen and Berkley, 1979), which takes seconds, and half a minute where they ring for a second;
-    a room for every mixture would take longer than the training.
+    The impulse responses are computed once, by pyroomacoustics' image source method (Scheibler et al., 2018,
+    arXiv 1710.04196; Allen and Berkley, 1979): seconds for short reverberation, half a minute for RT60 of 1 s. A
+    new room for every mixture would take longer than the training.
 
     Args:
         rt60: shortest and longest reverberation time in seconds, from which the walls' absorption follows by Sabine's
-            formula. Sabine thought of sound that comes from everywhere; box-shaped rooms with hard walls ring longer.
-        count: rooms.
-        share: of the mixtures that are set in a room, 0 to 1; the others stay dry.
+            formula. It assumes a diffuse field; box-shaped rooms with hard walls reverberate longer.
+        count: number of rooms.
+        share: of the mixtures that are set in a room, 0 to 1.
         sample_rate: Hz, of the voices.
         seed: of sizes, positions and reverberation times.
 
     Attributes:
-        responses: for each room two impulse responses ``[T]``. The direct sound, of amplitude about 1, arrives at
-            sample ``delay`` of each.
-        times: for each room the reverberation time measured in its responses, in seconds.
+        responses: for each room two impulse responses ``[T]``. The direct sound, of amplitude about 1, is at
+            sample ``delay``.
+        times: for each room the reverberation time measured from its responses, in seconds.
 
     Raises:
         ImportError: pyroomacoustics is not installed.
-        ValueError: a range, count or share that is none.
+        ValueError: an invalid range, count or share.
     """
 
     def __init__(
@@ -185,14 +186,14 @@ class Rooms:
         share: float = 1.0,
         sample_rate: float = SAMPLE_RATE,
         seed: int = 0,
-    ):
+    ) -> None:
         low, high = check_range("rt60", rt60)
         if low < 0.15 or high > 1.0:
             raise ValueError(
                 f"rt60 is {rt60}: give reverberation times from 0.15 s (a furnished room) to 1.0 s (a bare hall)"
             )
         if count < 1:
-            raise ValueError(f"count is {count}: give one room at the least")
+            raise ValueError(f"count is {count}: give at least one room")
         self.rt60, self.share, self.sample_rate = (low, high), check_share(share), sample_rate
         rng = np.random.default_rng(seed)
         rooms = [_simulate(rng, low, high, sample_rate) for _ in range(count)]
@@ -200,17 +201,19 @@ class Rooms:
         self.delay = DELAY
 
     def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """The two impulse responses of one of the rooms, either speaker in either place."""
+        """The two impulse responses of a random room, in random order."""
         pair = self.responses[rng.integers(len(self.responses))]
         first = int(rng.integers(2))
         return pair[first], pair[1 - first]
 
 
-DELAY = 40  # samples: half of pyroomacoustics' filter for fractional delays, which begins before the sound arrives
+DELAY = 40  # samples: half of pyroomacoustics' fractional-delay filter, which begins before the direct sound
 
 
-def _simulate(rng: np.random.Generator, low: float, high: float, sample_rate: float):
-    """One room: its measured reverberation time and two responses."""
+def _simulate(
+    rng: np.random.Generator, low: float, high: float, sample_rate: float
+) -> tuple[float, tuple[torch.Tensor, ...]]:
+    """One room: its measured reverberation time (s) and two responses."""
     try:
         import pyroomacoustics as pra
     except ImportError as error:
@@ -225,7 +228,7 @@ def _simulate(rng: np.random.Generator, low: float, high: float, sample_rate: fl
     microphone = np.append(size[:2] / 2 + rng.uniform(-0.3, 0.3, 2), 1.2)
     distances = rng.uniform(0.4, 1.0, 2)
     angle = rng.uniform(0, 2 * np.pi)
-    # Two people beside or opposite each other, from 60 degrees apart to 180.
+    # Two people from 60 to 180 degrees apart.
     angles = angle, angle + rng.uniform(np.pi / 3, np.pi)
     for distance, angle in zip(distances, angles, strict=True):
         room.add_source(microphone + distance * np.array([np.cos(angle), np.sin(angle), rng.uniform(0, 0.3)]))
@@ -242,13 +245,15 @@ def _simulate(rng: np.random.Generator, low: float, high: float, sample_rate: fl
 
 
 def reverberate(samples: torch.Tensor, response: torch.Tensor, delay: int = DELAY) -> torch.Tensor:
-    """Set ``[T]`` in a room: convolved with its response, as long as before, the direct sound where the dry one was."""
+    """Convolve ``[T]`` with a room's response; length and position of the direct sound stay."""
+    import torchaudio.functional  # imported here: it takes 0.1 s
+
     whole = torchaudio.functional.fftconvolve(samples, response)
     return whole[delay : delay + len(samples)]
 
 
 def check_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
-    """The two ends of a range.
+    """A range as two floats.
 
     Raises:
         ValueError: not two numbers in ascending order.
@@ -260,11 +265,7 @@ def check_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
 
 
 def check_share(share: float) -> float:
-    """A share from 0 to 1.
-
-    Raises:
-        ValueError: another number.
-    """
+    """The share; ValueError if it is not from 0 to 1."""
     if not 0 <= share <= 1:
         raise ValueError(f"share is {share!r}: give a share from 0 to 1")
     return float(share)

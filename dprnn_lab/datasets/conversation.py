@@ -1,6 +1,6 @@
-"""Long conversations of the bundled voices with known sources, and the speaker swaps in their estimates.
+"""Long conversations of the bundled voices with known sources, and counting speaker swaps in their estimates.
 
-Turns overlap, and there are silences longer than the overlap of two windows.
+Turns overlap, and silences are longer than the overlap of two windows of :func:`separate <dprnn_lab.separate>`.
 
 Notebook: 09_long_audio
 """
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..audio import SAMPLE_RATE
+from ..audio import SAMPLE_RATE, rms
 from .corpus import SpeechCorpus
-from .mixing import RMS, under_peak
+from .mixing import MEAN_RMS, under_peak
 
 __all__ = ["Turn", "Conversation", "make_conversation", "Swaps", "count_swaps"]
 
-FADE = 80  # samples (10 ms) at both ends of a turn, so that a cut within a word does not click
+FADE = 80  # samples (10 ms) at both ends of a turn, which prevents clicks at cuts within a word
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """A mixture with its sources, and who speaks when."""
+    """A mixture with its sources and the turns of the speakers."""
 
     mixture: torch.Tensor  # [T]
     sources: torch.Tensor  # [S, T]; their sum is the mixture
@@ -54,28 +54,28 @@ def make_conversation(
     pause_share: float = 0.1,
     level_db: float = 2.5,
 ) -> Conversation:
-    """Let speakers take turns, talk over each other, and fall silent for long.
+    """Speakers take turns, talk over each other, and pause for long.
 
-    The next speaker starts ``overlap_seconds`` before the turn at hand ends, so that two talk at once. With
-    probability ``silence_share`` a turn is a monologue instead: its speaker goes on alone for
-    ``silence_seconds``, and the others are silent for that time. With probability ``pause_share`` nobody speaks
-    for ``pause_seconds`` after it. By default both are longer than the overlap of two windows of 20 s.
+    The next speaker starts ``overlap_seconds`` before the current turn ends, so that two talk at once. With
+    probability ``silence_share`` a turn is a monologue: its speaker continues alone for ``silence_seconds``. With
+    probability ``pause_share`` all are silent for ``pause_seconds`` after it. By default both exceed the overlap
+    of two windows: 2 s at the default window of 8 s, 5 s at 20 s.
 
     Args:
         seed: of everything random here.
         seconds: length of the conversation.
         speakers: S names from the corpus.
-        split: where their utterances are from.
+        split: of their utterances.
         turn_seconds: shortest and longest turn.
         overlap_seconds: shortest and longest time for which two turns overlap.
-        silence_seconds: shortest and longest time that a monologue has for itself.
+        silence_seconds: shortest and longest time that a speaker continues alone.
         silence_share: share of monologues among the turns.
         pause_seconds: shortest and longest time in which all are silent.
         pause_share: share of turns with such a pause after them.
-        level_db: each speaker is uniformly up to half of that over or under the usual level.
+        level_db: each speaker's level is uniform within half of that over or under :data:`.MEAN_RMS`.
 
     Raises:
-        ValueError: fewer than two speakers, the same one twice, an unknown one, or no time at all.
+        ValueError: fewer than two speakers, one given twice, an unknown one, or a length of 0 or less.
     """
     if len(speakers) < 2 or len(set(speakers)) < len(speakers):
         raise ValueError(f"speakers are {list(speakers)}: a conversation needs two or more different ones")
@@ -84,7 +84,8 @@ def make_conversation(
     rng = np.random.default_rng(seed)
     voices = SpeechCorpus(split, list(speakers)).voices()
     total = round(seconds * SAMPLE_RATE)
-    turns, start, speaker = [], 0, int(rng.integers(len(speakers)))
+    turns: list[Turn] = []
+    start, speaker = 0, int(rng.integers(len(speakers)))
     while start < total:
         length = rng.uniform(*turn_seconds)
         until_next = length - min(rng.uniform(*overlap_seconds), 0.9 * length)
@@ -98,13 +99,13 @@ def make_conversation(
         start += round(until_next * SAMPLE_RATE)
         speaker = (speaker + 1 + int(rng.integers(len(speakers) - 1))) % len(speakers)
     sources = torch.zeros(len(speakers), total)
-    for index, speaker in enumerate(speakers):
-        voice = voices[speaker]
-        voice = voice * (RMS / voice.square().mean().sqrt() * 10 ** (rng.uniform(-1, 1) * level_db / 40))
+    for index, name in enumerate(speakers):
+        voice = voices[name]
+        voice = voice * (MEAN_RMS / rms(voice) * 10 ** (rng.uniform(-1, 1) * level_db / 40))
         place = int(rng.integers(len(voice)))
         for turn in turns:
             if turn.speaker == index:
-                # Go through the utterances in order, from a random place, round and round.
+                # The utterances in order, cyclically, from a random place.
                 said = torch.roll(voice, -place).repeat(-(-total // len(voice)))[: turn.stop - turn.start]
                 place = (place + len(said)) % len(voice)
                 sources[index, turn.start : turn.stop] += _faded(said)
@@ -122,13 +123,13 @@ def _faded(samples: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Swaps:
-    """Where the estimates of a conversation change places.
+    """Speaker swaps in the estimates of a conversation.
 
     Attributes:
-        count: passages in which several speakers are heard and stand in each other's outputs.
+        count: passages in which several speakers are active, in each other's outputs.
         seconds: their length.
         of_seconds: length of all passages with several speakers.
-        lone_seconds: the same for passages with one speaker, whose voice is in another's output.
+        lone_seconds: length of the passages with one speaker, in another's output.
         of_lone_seconds: length of all passages with one speaker.
         places: ``(start, stop)`` in seconds of each of the ``count`` passages.
     """
@@ -146,9 +147,9 @@ def count_swaps(
 ) -> Swaps:
     """Compare the best order of each segment with the best order of the whole.
 
-    The order of outputs which is best in a segment is that with the least squared error, so with the largest
-    sum of inner products of estimate and source. A segment is swapped when its own order explains 30 % more of its
-    sources' energy than the order of the whole does: less is a voice shared out, not one in the wrong place.
+    The best order of a segment has the least squared error, so the largest sum of inner products of estimate and
+    source. A segment is swapped when its own best order explains more of its sources' energy than the order of the
+    whole, by 30 % of that energy: less is a voice split among the outputs, not a swap.
 
     Args:
         estimates: ``[S, T]``, scaled to the mixture.
@@ -162,7 +163,7 @@ def count_swaps(
     if estimates.shape != sources.shape or sources.dim() != 2 or sources.shape[1] < length:
         raise ValueError(
             f"estimates have shape {list(estimates.shape)} and sources {list(sources.shape)}: expected two equal "
-            f"[S, T] of {segment} s and more"
+            f"[S, T] of {segment} s or more"
         )
     whole = sources.shape[1] // length * length
     e, s = (x[:, :whole].unflatten(1, (-1, length)).double() for x in (estimates, sources))
@@ -174,7 +175,7 @@ def count_swaps(
     best = gain.max(1).values - gain[:, gain.sum(0).argmax()]
     swapped = best > 0.3 * energy.sum(0)
     several, lone = active.sum(0) > 1, active.sum(0) == 1
-    # A passage goes on through pauses and lone voices until several are heard in their places again.
+    # A passage continues through pauses and single voices until several are in their places again.
     places, place = [], None
     for k in several.nonzero()[:, 0].tolist():
         if swapped[k]:

@@ -1,13 +1,14 @@
-"""The bundled corpus: real voices at 8 kHz, with who speaks, in which language, and the split.
+"""The bundled corpus: real voices at 8 kHz, with speaker, sex, language and split of every utterance.
 
-``data/speech/metadata.csv`` describes it, ``data/speech/ATTRIBUTION.md`` says whose voices they are and under
-which licences. The splits share no utterance and no second of audio. The speaker ``menardi`` is in no
-training split: she is the course's unseen speaker.
+``data/speech/metadata.csv`` describes it, ``data/speech/ATTRIBUTION.md`` names the speakers and licences. The
+splits share no utterance and no second of audio. The speaker ``menardi`` is in no training split: she is the
+course's unseen speaker.
 
 Notebook: 04_data
 """
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,9 +39,9 @@ class Utterance:
 
 
 @lru_cache
-def read_metadata(folder: Path) -> tuple[Utterance, ...]:
+def read_metadata(folder: str | os.PathLike) -> tuple[Utterance, ...]:
     """All rows of ``folder/metadata.csv`` in file order."""
-    with open(folder / "metadata.csv", newline="", encoding="utf-8") as file:
+    with open(Path(folder) / "metadata.csv", newline="", encoding="utf-8") as file:
         return tuple(
             Utterance(r["file"], r["speaker"], r["sex"], r["language"], float(r["seconds"]), r["split"])
             for r in csv.DictReader(file)
@@ -70,10 +71,10 @@ class SpeechCorpus(Dataset):
     def __init__(
         self,
         split: str | Sequence[str] | None = None,
-        speakers: list[str] | None = None,
+        speakers: Sequence[str] | None = None,
         min_seconds: float = 0.0,
-        folder: Path | None = None,
-    ):
+        folder: str | os.PathLike | None = None,
+    ) -> None:
         self.folder = Path(folder) if folder else data_folder() / "speech"
         rows = read_metadata(self.folder)
         splits = SPLITS if split is None else (split,) if isinstance(split, str) else tuple(split)
@@ -90,7 +91,7 @@ class SpeechCorpus(Dataset):
         ]
         if not self.utterances:
             raise ValueError(
-                f"no utterance of split {split!r}, speakers {speakers}, {min_seconds} s and more in {self.folder}"
+                f"no utterance of split {split!r}, speakers {speakers}, {min_seconds} s or more in {self.folder}"
             )
 
     @property
@@ -110,7 +111,7 @@ class SpeechCorpus(Dataset):
         return read_audio(self.folder / utterance.file)[0][0]
 
     def voices(self) -> dict[str, torch.Tensor]:
-        """Each speaker's utterances end to end, float32 ``[T]``: what dynamic mixing draws from."""
+        """Each speaker's utterances concatenated, float32 ``[T]``, as dynamic mixing takes them."""
         return {
             speaker: torch.cat([self.load(u) for u in self.utterances if u.speaker == speaker])
             for speaker in self.speakers

@@ -1,16 +1,16 @@
-"""Mixtures on your disk: LibriMix, WHAM!, wsj0-2mix, or any folders laid out like them.
+"""Mixtures on disk: LibriMix, WHAM!, wsj0-2mix, or any folders laid out like them.
 
-All of these keep one folder of mixtures and one per source, with the same file name in each::
+All of these have one folder of mixtures and one per source, with the same file name in each::
 
     wav8k/min/tt/mix_clean/447o030v_0.1232_050c0109_-0.1232.wav     # or mix_both, mix
     wav8k/min/tt/s1/447o030v_0.1232_050c0109_-0.1232.wav
     wav8k/min/tt/s2/447o030v_0.1232_050c0109_-0.1232.wav
 
 Asteroid's recipes describe the same files with a CSV of the columns ``mixture_ID, mixture_path, source_1_path,
-source_2_path, ...``. Both are read here; files are opened one at a time, when they are asked for.
+source_2_path, ...``. Both are read here; files are opened one at a time, on access.
 
-``torchaudio.datasets.LibriMix`` knows the same tree, one folder further up, and names the same files (a test
-compares them). From torchaudio 2.9 on it needs TorchCodec and FFmpeg to read them; here soundfile does.
+``torchaudio.datasets.LibriMix`` reads the same tree, from one folder further up (a test compares the files). From
+torchaudio 2.9 on it needs TorchCodec and FFmpeg; here soundfile reads them.
 
 For training, :class:`RandomSegments` cuts another segment from each mixture in each epoch; for validation,
 :class:`FixedSegments` cuts the same one every time.
@@ -19,6 +19,7 @@ Notebook: 04_data
 """
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..audio import LOSSLESS_ENDINGS, SAMPLE_RATE, AudioError, opened, read_audio
+from ..audio import SAMPLE_RATE, AudioError, audio_files, opened, read_audio
 from .segment_lengths import SegmentLengths
 
 __all__ = ["DiskMixture", "DiskMixtures", "RandomSegments", "FixedSegments"]
@@ -35,7 +36,7 @@ __all__ = ["DiskMixture", "DiskMixtures", "RandomSegments", "FixedSegments"]
 
 @dataclass(frozen=True)
 class DiskMixture:
-    """One mixture and where its files are."""
+    """One mixture and its files."""
 
     id: str
     kind: str  # the name of the mixtures' folder, or of the CSV
@@ -51,15 +52,17 @@ class DiskMixtures(Dataset):
 
     Args:
         path: the folder that holds the mixtures' folder and ``s1, s2, ...``; or a CSV in Asteroid's style.
-        sample_rate: Hz that the files must have; None to take the first file's.
+        sample_rate: Hz that the files must have; None for the first file's.
         mix: name of the mixtures' folder; needed only where there are several.
 
     Raises:
-        FileNotFoundError: nothing at the path, or another layout: what was found and what was expected.
-        ValueError: an unclear choice of mixtures, or files without their counterparts.
+        FileNotFoundError: nothing at the path, or another layout; the message names both.
+        ValueError: several folders of mixtures and no ``mix``, or files without counterparts.
     """
 
-    def __init__(self, path: str | Path, sample_rate: float | None = None, mix: str | None = None):
+    def __init__(
+        self, path: str | os.PathLike, sample_rate: float | None = None, mix: str | None = None
+    ) -> None:
         path = Path(path)
         if path.suffix == ".csv" and path.is_file():
             rows = _rows_of_csv(path)
@@ -99,9 +102,9 @@ class DiskMixtures(Dataset):
 
 
 class _Segments(Dataset):
-    """The mixtures that are long enough, and where in them to cut."""
+    """The mixtures that are long enough, and the place to cut a segment."""
 
-    def __init__(self, mixtures: DiskMixtures, segments: SegmentLengths):
+    def __init__(self, mixtures: DiskMixtures, segments: SegmentLengths) -> None:
         self.mixtures, self.segments = mixtures, segments
         samples = segments.longest
         lengths = [_length(spec.mixture) for spec in mixtures.specs]
@@ -120,25 +123,24 @@ class _Segments(Dataset):
         self, index: int, samples: int, rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
         mixture, sources, spec = self.mixtures[index]
-        start = heard_segment(sources, samples, rng)
+        start = active_segment(sources, samples, rng)
         part = slice(start, start + samples)
         # Copies: a view would keep the whole file in memory.
         return mixture[part].clone(), sources[:, part].clone(), spec
 
 
 class RandomSegments(_Segments):
-    """For training: one segment of every mixture in each epoch, another one in the next, in another order.
+    """For training: a new segment of every mixture in each epoch, in a new order.
 
-    Item ``i`` is ``(mixture [T], sources [S, T])``; it depends on (seed, epoch, i) alone. Where the mixture has noise,
-    so has its segment, and the sources stay clean.
+    Item ``i`` is ``(mixture [T], sources [S, T])``; it depends on (seed, epoch, i) alone. Noise in the mixture
+    stays in its segment; the sources are clean.
 
     Args:
-        mixtures: on the disk.
-        samples: T; of several, every ``per_step`` segments in a row draw one
-            (:class:`.SegmentLengths`). Mixtures that are shorter than the
-            longest are left out and counted in ``skipped``: padded ones would teach silence.
-        seed: of the segments and of their order.
-        per_step: segments that are equally long, where there are several lengths.
+        mixtures: on disk.
+        samples: T; of several, every ``per_step`` segments in a row draw one (:class:`.SegmentLengths`). Mixtures
+            shorter than the longest are skipped and counted in ``skipped``: padding would train silence.
+        seed: of the segments and their order.
+        per_step: segments in a row of equal length, if there are several lengths.
 
     Raises:
         ValueError: no mixture is long enough.
@@ -150,13 +152,13 @@ class RandomSegments(_Segments):
         samples: int | Sequence[int] = SAMPLE_RATE,
         seed: int = 0,
         per_step: int = 1,
-    ):
+    ) -> None:
         super().__init__(mixtures, SegmentLengths(samples, per_step, seed))
         self.seed = seed
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose segments the items are."""
+        """Select the epoch of the items."""
         self.epoch = epoch
         self.order = np.random.default_rng((self.seed, epoch)).permutation(self.kept)
 
@@ -173,18 +175,18 @@ class FixedSegments(_Segments):
     Item ``i`` is ``(mixture [T], sources [S, T], DiskMixture)``.
 
     Args:
-        mixtures: on the disk.
-        samples: T. Shorter mixtures are left out and counted in ``skipped``.
-        limit: so many mixtures at the most, evenly spread over the list.
+        mixtures: on disk.
+        samples: T. Shorter mixtures are skipped and counted in ``skipped``.
+        limit: at most this many mixtures, evenly spread over the list.
 
     Raises:
         ValueError: no mixture is long enough, or a limit under 1.
     """
 
-    def __init__(self, mixtures: DiskMixtures, samples: int = SAMPLE_RATE, limit: int | None = None):
+    def __init__(self, mixtures: DiskMixtures, samples: int = SAMPLE_RATE, limit: int | None = None) -> None:
         super().__init__(mixtures, SegmentLengths(samples))
         if limit is not None and limit < 1:
-            raise ValueError(f"limit is {limit}: give 1 and more, or None for all")
+            raise ValueError(f"limit is {limit}: give 1 or more, or None for all")
         count = min(limit or len(self.kept), len(self.kept))
         self.kept = [self.kept[i * len(self.kept) // count] for i in range(count)]
         self.specs = [mixtures.specs[i] for i in self.kept]
@@ -193,11 +195,11 @@ class FixedSegments(_Segments):
         return self._cut(self.kept[index], self.segments.longest, np.random.default_rng(self.kept[index]))
 
 
-def heard_segment(sources: torch.Tensor, samples: int, rng: np.random.Generator) -> int:
-    """Where to cut ``samples`` from ``[S, T]`` so that every source is heard.
+def active_segment(sources: torch.Tensor, samples: int, rng: np.random.Generator) -> int:
+    """Start of a segment of ``samples`` samples of ``[S, T]`` in which every source is active.
 
-    Of ten places drawn, the first where each source is at most 12 dB under its own level, else the one where the
-    weakest comes nearest to its level: SI-SDR against a silent source says nothing.
+    Of ten random places, the first in which each source is at most 12 dB under its own level, else the one with the
+    least drop of the weakest source: SI-SDR against a silent source is meaningless.
     """
     level = sources.square().mean(-1).clamp(min=1e-12)
     best, weakest = 0, -1.0
@@ -216,7 +218,7 @@ def _length(file: Path) -> int:
 
 
 def _audio_files(folder: Path) -> dict[str, Path]:
-    return {f.stem: f for f in sorted(folder.iterdir()) if f.suffix.lower() in LOSSLESS_ENDINGS}
+    return {f.stem: f for f in audio_files(folder)}
 
 
 def _rows_of_folders(root: Path, mix: str | None) -> list[tuple[str, str, Path, tuple[Path, ...]]]:
@@ -259,11 +261,11 @@ def _rows_of_csv(path: Path) -> list[tuple[str, str, Path, tuple[Path, ...]]]:
             (
                 row.get("mixture_ID") or Path(row["mixture_path"]).stem,
                 path.stem,
-                path.parent / row["mixture_path"],  # an absolute path stays what it is
+                path.parent / row["mixture_path"],  # an absolute path stays absolute
                 tuple(path.parent / row[s] for s in sources),
             )
             for row in table
         ]
     if not rows:
-        raise ValueError(f"{path} has no rows: it must list one mixture at the least")
+        raise ValueError(f"{path} has no rows: it must list at least one mixture")
     return rows

@@ -1,20 +1,19 @@
-"""Endless new mixtures for training, and one epoch of them kept for validation.
+"""Dynamic mixing: endless new mixtures for training, and one fixed epoch of them for validation.
 
 Notebook: 04_data
 """
 
 import copy
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from torchaudio.transforms import Resample
 
-from ..audio import SAMPLE_RATE, resample
+from ..audio import SAMPLE_RATE, resample, resampler, rms
 from .augmentation import Noise, Rooms, add_noise, reverberate
 from .corpus import UNSEEN_SPEAKER, SpeechCorpus
 from .mixing import mix, pairs_by_kind
@@ -23,37 +22,31 @@ from .segment_lengths import SegmentLengths
 __all__ = ["DynamicMixing", "FrozenMixture", "FrozenMixtures", "change_speed", "segment_length"]
 
 
-@lru_cache
-def _speed_changer(percent: int) -> Resample:
-    return Resample(percent, 100)
-
-
 class DynamicMixing(Dataset):
     """Endless new mixtures: each epoch pairs other segments, speakers, levels and speeds.
 
-    Item ``i`` of an epoch depends on (seed, epoch, i) alone. Workers and ranks read disjoint items, so they
-    draw disjoint mixtures, and a resumed run continues with the mixtures it would have seen.
+    Item ``i`` of an epoch depends on (seed, epoch, i) alone. Workers and ranks read disjoint items, so they draw
+    disjoint mixtures, and a resumed run continues with the same mixtures as an uninterrupted one.
 
     Args:
-        voices: speaker to waveform ``[T]`` (:meth:`SpeechCorpus.voices`), or to what can be cut like one
+        voices: speaker to waveform ``[T]`` (:meth:`SpeechCorpus.voices`), or to an object that is sliced like one
             (:class:`FolderVoice <dprnn_lab.datasets.speaker_folders.FolderVoice>`).
-        sexes: speaker to "f", "m" or None where it is not known; None: no sex is known, and every pair is "any".
+        sexes: speaker to "f", "m" or None (not known); None if none is known: every pair is of the kind "any".
         samples: T, length of a mixture; of several, every ``per_step`` mixtures in a row draw one
             (:class:`SegmentLengths <dprnn_lab.datasets.segment_lengths.SegmentLengths>`).
         size: mixtures per epoch.
         kinds: weight of each pair kind, as ``{"man-woman": 1.0}``, or a curriculum: a list of
-            ``(first epoch, weights)`` in ascending order. None: man-woman and woman-woman alike or, where a sex is
-            not known, every pair alike.
+            ``(first epoch, weights)`` in ascending order. None: man-woman and woman-woman equally often or, if a
+            sex is not known, every pair equally often.
         pair_weights: ``{("ivrvoice", "june"): 4.0}`` draws that pair four times as often as the others of its kind.
-        level_db: the first source is uniformly -level_db to +level_db over the second.
+        level_db: the level of the first source over the second is uniform from -level_db to +level_db.
         speed_percent: speeds are drawn from 100 - speed_percent to 100 + speed_percent in steps of 5 %.
-        flip: turn each source upside down (times -1) half of the time. Nobody hears the difference, and a network
-            that has seen both separates a recording with inverted polarity as well.
-        unseen: speakers whose pairs with the others are of the kind "seen-unseen", so that fine-tuning can weigh
-            them.
-        noise: added to the mixtures; the sources stay clean, and the mixture is their sum and the noise.
-        rooms: where the mixtures are set; the sources are the reverberant ones, and sum to the mixture.
-        per_step: mixtures that are equally long, where there are several lengths.
+        flip: invert the polarity of each source with probability 0.5. It is inaudible, and a network trained with it
+            also separates recordings with inverted polarity.
+        unseen: speakers whose pairs with the others are of the kind "seen-unseen", for the weights of fine-tuning.
+        noise: added to the mixtures; the sources stay clean.
+        rooms: that the mixtures are set in; the sources are reverberant, and sum to the mixture.
+        per_step: mixtures in a row of equal length, if there are several lengths.
         seed: of everything random here.
 
     Shape:
@@ -62,7 +55,7 @@ class DynamicMixing(Dataset):
 
     def __init__(
         self,
-        voices: dict[str, torch.Tensor],
+        voices: Mapping[str, Any],
         sexes: Mapping[str, str | None] | None,
         samples: int | Sequence[int] = SAMPLE_RATE,
         size: int = 1000,
@@ -76,7 +69,7 @@ class DynamicMixing(Dataset):
         rooms: Rooms | None = None,
         per_step: int = 1,
         seed: int = 0,
-    ):
+    ) -> None:
         self.voices, self.size = voices, size
         self.lengths = SegmentLengths(samples, per_step, seed)
         self.level_db, self.speed_percent, self.flip, self.seed = level_db, speed_percent, flip, seed
@@ -109,20 +102,22 @@ class DynamicMixing(Dataset):
         short = [n for n in names if len(voices[n]) < longest]
         if short:
             raise ValueError(f"voices {short} are shorter than one segment of {longest} samples")
-        self._floor = {n: _rms(v) / 4 for n, v in voices.items()}  # -12 dB
+        self._floor = {  # -12 dB
+            n: (rms(v) if isinstance(v, torch.Tensor) else v.rms()) / 4 for n, v in voices.items()
+        }
 
     @classmethod
     def from_corpus(
         cls,
         split: str | Sequence[str] = "train",
-        speakers: list[str] | None = None,
-        folder: Path | None = None,
+        speakers: Sequence[str] | None = None,
+        folder: str | os.PathLike | None = None,
         sample_rate: float = SAMPLE_RATE,
-        **options,
+        **options: Any,
     ) -> "DynamicMixing":
-        """Mix the bundled corpus, or another one of its layout; at another rate (Hz) the voices are resampled.
+        """Mix the bundled corpus, or one of the same layout, resampled to ``sample_rate`` (Hz).
 
-        Pairs with :data:`UNSEEN_SPEAKER` are "seen-unseen". Fine-tuning to her, with half of the mixtures as before::
+        Pairs with :data:`UNSEEN_SPEAKER` are "seen-unseen". To fine-tune to her, with half of the mixtures as before::
 
             DynamicMixing.from_corpus(
                 ["train", "adapt"], kinds={"man-woman": 0.25, "woman-woman": 0.25, "seen-unseen": 0.5}
@@ -133,7 +128,7 @@ class DynamicMixing(Dataset):
         return cls(voices, corpus.speakers, **{"unseen": {UNSEEN_SPEAKER}, **options})
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose mixtures the items are."""
+        """Select the epoch of the items."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -146,9 +141,9 @@ class DynamicMixing(Dataset):
         samples = self.lengths.of(self.epoch, index)
         first, second = (self._segment(name, samples, rng) for name in self._pair(rng))
         level_db = rng.uniform(-self.level_db, self.level_db)
-        if self.flip:  # drawn last, so that a run without it keeps the mixtures that it always had
+        if self.flip:  # drawn last: without it the mixtures of a seed stay as they were
             first, second = (source * float(rng.choice((-1, 1))) for source in (first, second))
-        # Drawn from streams of their own, so that the same voices are heard with noise, in a room and without.
+        # Separate random streams: the same voices are drawn with noise, in a room and without.
         noise_rng, room_rng = rng.spawn(2)
         if self.rooms and room_rng.random() < self.rooms.share:
             responses = self.rooms.draw(room_rng)
@@ -160,11 +155,11 @@ class DynamicMixing(Dataset):
         return mixture, sources
 
     def kind(self, index: int) -> str:
-        """The pair kind of an item, without making it."""
+        """The pair kind of an item, without mixing it."""
         return self._kind(self._rng(index))
 
     def speakers(self, index: int) -> tuple[str, str]:
-        """Who speaks in an item, in the order of its sources, without making it."""
+        """The speakers of an item in the order of its sources, without mixing it."""
         first, second = self._pair(self._rng(index))
         return str(first), str(second)
 
@@ -176,7 +171,7 @@ class DynamicMixing(Dataset):
         return rng.permutation(pair)
 
     def _shares(self, weights: Mapping[tuple[str, str], float]) -> dict[str, np.ndarray]:
-        """Pair kind to the share of each of its pairs; a kind without weights has them alike and is left out."""
+        """Pair kind to the share of each of its pairs; kinds with equal shares are left out."""
         left = {tuple(sorted(pair)): weight for pair, weight in weights.items()}
         shares = {}
         for kind, pairs in self.pairs.items():
@@ -196,13 +191,13 @@ class DynamicMixing(Dataset):
     def _rng(self, index: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.epoch, index))
 
-    def _kind(self, rng: np.random.Generator) -> str:  # the first that is drawn of an item
+    def _kind(self, rng: np.random.Generator) -> str:  # the first draw of an item
         weights = [w for first, w in self.curriculum if first <= self.epoch][-1]
         total = sum(weights.values())
         return str(rng.choice(list(weights), p=[w / total for w in weights.values()]))
 
     def _segment(self, speaker: str, samples: int, rng: np.random.Generator) -> torch.Tensor:
-        """A segment with speech in it: at most 12 dB under the voice's level, or the loudest of ten."""
+        """A segment with speech: at most 12 dB under the voice's level, or the loudest of ten."""
         voice = self.voices[speaker]
         steps = self.speed_percent // 5
         speed = 100 + 5 * int(rng.integers(-steps, steps + 1))
@@ -211,32 +206,28 @@ class DynamicMixing(Dataset):
         for _ in range(10):
             start = int(rng.integers(len(voice) - length + 1))
             tried.append(voice[start : start + length])
-            if tried[-1].square().mean().sqrt() >= self._floor[speaker]:
+            if rms(tried[-1]) >= self._floor[speaker]:
                 break
         segment = max(tried, key=lambda s: s.square().mean())
         return change_speed(segment, speed)[:samples]
 
 
 def change_speed(samples: torch.Tensor, percent: int) -> torch.Tensor:
-    """Play ``[T]`` at so many per cent of its speed, as a tape would be: pitch and formants move with it.
+    """Play ``[T]`` at ``percent`` % of its speed, like a tape: pitch and formants change with it.
 
     At 110 % the result has 100 samples for every 110; at 100 % it is the same tensor.
     """
-    return samples if percent == 100 else _speed_changer(percent)(samples)
+    return samples if percent == 100 else resampler(percent, 100)(samples)
 
 
 def segment_length(samples: int, speed_percent: int = 0) -> int:
-    """Samples of a voice that a mixture of ``samples`` may need: more where it is played faster."""
+    """Samples of a voice that a mixture of ``samples`` needs at the highest speed."""
     return samples * (100 + speed_percent) // 100 + 1
-
-
-def _rms(voice: torch.Tensor) -> torch.Tensor:
-    return voice.square().mean().sqrt() if isinstance(voice, torch.Tensor) else voice.rms()
 
 
 @dataclass(frozen=True)
 class FrozenMixture:
-    """Which of the :class:`FrozenMixtures` an item is."""
+    """Name and pair kind of an item of :class:`FrozenMixtures`."""
 
     id: str
     kind: str
@@ -248,8 +239,8 @@ class FrozenMixtures(Dataset):
     Item ``i`` is ``(mixture [T], sources [2, T], FrozenMixture)``.
     """
 
-    def __init__(self, mixing: DynamicMixing):
-        self.mixing = copy.copy(mixing)  # whoever trains with the other one moves its epoch on
+    def __init__(self, mixing: DynamicMixing) -> None:
+        self.mixing = copy.copy(mixing)  # a training may set the epoch of the other one
         self.mixing.set_epoch(0)
         kinds = [self.mixing.kind(i) for i in range(len(mixing))]
         self.specs = [FrozenMixture(f"{kind}-{i:03d}", kind) for i, kind in enumerate(kinds)]

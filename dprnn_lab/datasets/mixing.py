@@ -1,23 +1,22 @@
-"""Making mixtures: two sources at a level, on the fly for training or from a fixed list for evaluation.
+"""Mixtures of two sources at a level difference: one at a time, and fixed lists for evaluation.
 
-In every mixture the sources sum exactly to the mixture: levels are set first, the sum is taken last.
+The sources sum exactly to the mixture: levels are set first, the sum is taken last.
 
 Notebook: 04_data
 """
 
 import csv
 import itertools
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch.utils.data import Dataset
 
-from ..audio import SAMPLE_RATE, read_audio, resample
+from ..audio import PEAK, SAMPLE_RATE, read_mono_cached, resample, rms
 from ..files import data_folder
-from .augmentation import PEAK
 
 __all__ = [
     "FixedMixtures",
@@ -26,13 +25,17 @@ __all__ = [
     "mix",
     "pair_kind",
     "pairs_by_kind",
+    "under_peak",
 ]
 
 PAIR_KINDS = ("man-woman", "woman-woman", "seen-unseen")  # of the bundled test mixtures
+MEAN_RMS = (
+    0.05  # -26 dBFS, a usual speech level: the geometric mean of both sources' RMS, before `under_peak`
+)
 
 
 def pair_kind(first_sex: str | None, second_sex: str | None) -> str:
-    """ "man-woman", "woman-woman" or "man-man"; "any" where a sex is not known (None).
+    """One of "man-woman", "woman-woman" and "man-man"; "any" where a sex is not known (None).
 
     >>> pair_kind("f", "m")
     'man-woman'
@@ -41,7 +44,7 @@ def pair_kind(first_sex: str | None, second_sex: str | None) -> str:
         raise ValueError(
             f"the sexes are {first_sex!r} and {second_sex!r}: each must be 'f' or 'm', or None where not known"
         )
-    if None in (first_sex, second_sex):
+    if first_sex is None or second_sex is None:
         return "any"
     return {"ff": "woman-woman", "mm": "man-man"}.get(first_sex + second_sex, "man-woman")
 
@@ -49,7 +52,7 @@ def pair_kind(first_sex: str | None, second_sex: str | None) -> str:
 def pairs_by_kind(
     sexes: Mapping[str, str | None], unseen: Collection[str] = ()
 ) -> dict[str, list[tuple[str, str]]]:
-    """Every pair of different speakers under its kind.
+    """Every pair of different speakers, by its kind.
 
     Args:
         sexes: speaker to "f", "m" or None.
@@ -65,20 +68,20 @@ def pairs_by_kind(
     return pairs
 
 
-RMS = 0.05  # of the louder source before the peak is looked at: -26 dBFS, a usual speech level
-
-
 def mix(
     first: torch.Tensor, second: torch.Tensor, level_db: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mix two sources so that the first is ``level_db`` dB over the second (RMS).
+
+    The geometric mean of the two levels is :data:`MEAN_RMS`, unless a sample would exceed :data:`PEAK
+    <dprnn_lab.audio.PEAK>`: then all is scaled down.
 
     Shape:
         - first, second: ``[T]``
         - output: mixture ``[T]``, sources ``[2, T]`` with ``sources.sum(0)`` equal to the mixture
 
     Raises:
-        ValueError: different lengths, or a source that is silent or not finite: its level can't be set.
+        ValueError: different lengths, or a source that is silent or not finite.
 
     >>> mixture, sources = mix(torch.randn(8000), torch.randn(8000), level_db=2.5)
     >>> torch.equal(mixture, sources.sum(0))
@@ -88,26 +91,26 @@ def mix(
         raise ValueError(
             f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]"
         )
-    rms = torch.stack((first, second)).square().mean(-1).sqrt()
-    if not rms.isfinite().all() or rms.min() < 1e-5:
+    sources = torch.stack((first, second))
+    levels = rms(sources)
+    if not levels.isfinite().all() or levels.min() < 1e-5:
         raise ValueError(
-            f"a source is silent or not finite (RMS {rms.tolist()}): its level can't be set, choose another segment"
+            f"a source is silent or not finite (RMS {levels.tolist()}): its level can't be set, choose another segment"
         )
-    gains = RMS / rms * torch.tensor([10 ** (level_db / 40), 10 ** (-level_db / 40)])
-    sources = torch.stack((first, second)) * gains.unsqueeze(-1)
-    sources = under_peak(sources)
+    gains = MEAN_RMS / levels * torch.tensor([10 ** (level_db / 40), 10 ** (-level_db / 40)])
+    sources = under_peak(sources * gains.unsqueeze(-1))
     return sources.sum(0), sources
 
 
 def under_peak(sources: torch.Tensor) -> torch.Tensor:
-    """Sources ``[S, T]``, turned down together where one of them or their sum is over :data:`PEAK`."""
+    """Sources ``[S, T]``, scaled down together where one of them or their sum exceeds the peak of 0.9."""
     loudest = max(sources.sum(0).abs().max(), sources.abs().max())
     return sources * (PEAK / loudest) if loudest > PEAK else sources
 
 
 @dataclass(frozen=True)
 class MixtureSpec:
-    """One row of a mixture list: which samples of which utterances, at which level."""
+    """One row of a mixture list: two segments of utterances and their level difference."""
 
     id: str
     kind: str
@@ -117,19 +120,19 @@ class MixtureSpec:
     second_offset: int
     level_db: float  # of the first over the second
     samples: int
-    sample_rate: float = SAMPLE_RATE  # Hz, of the item; offsets and samples count at the recordings' own
+    sample_rate: float = SAMPLE_RATE  # Hz, of the item; offsets and samples are at the recordings' own rate
 
 
 class FixedMixtures(Dataset):
-    """The mixtures of a list such as ``data/mixtures/test.csv``: the same for every number in the course.
+    """The mixtures of a list such as ``data/mixtures/test.csv``, on which every number of the course is measured.
 
     Item ``i`` is ``(mixture [T], sources [2, T], spec)``.
 
     Args:
         name: "test" or "valid", or the path of a CSV file.
         kind: only this pair kind.
-        limit: only the first so many *of each kind*.
-        sample_rate: Hz that the sources are resampled to, for a model at another rate; nothing is over 4 kHz in them.
+        limit: only the first ``limit`` mixtures *of each kind*.
+        sample_rate: Hz that the sources are resampled to, for a model at another rate; they hold nothing over 4 kHz.
 
     Raises:
         FileNotFoundError, ValueError: no such list, no mixture of that kind.
@@ -137,11 +140,11 @@ class FixedMixtures(Dataset):
 
     def __init__(
         self,
-        name: str | Path = "test",
+        name: str | os.PathLike = "test",
         kind: str | None = None,
         limit: int | None = None,
         sample_rate: float = SAMPLE_RATE,
-    ):
+    ) -> None:
         path = Path(name) if Path(name).suffix else data_folder() / "mixtures" / f"{name}.csv"
         if not path.is_file():
             raise FileNotFoundError(f"no mixture list {path}: use 'test', 'valid' or the path of a CSV file")
@@ -159,8 +162,10 @@ class FixedMixtures(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, MixtureSpec]:
         spec = self.specs[index]
-        first = _read(self.folder / spec.first)[spec.first_offset :][: spec.samples]
-        second = _read(self.folder / spec.second)[spec.second_offset :][: spec.samples]
+        first, second = (
+            read_mono_cached(self.folder / file, SAMPLE_RATE)[offset:][: spec.samples]
+            for file, offset in ((spec.first, spec.first_offset), (spec.second, spec.second_offset))
+        )
         mixture, sources = mix(first, second, spec.level_db)
         if spec.sample_rate != SAMPLE_RATE:
             sources = resample(sources, SAMPLE_RATE, spec.sample_rate)
@@ -174,8 +179,3 @@ def _parse_spec(row: dict) -> MixtureSpec:
         raise ValueError(f"a mixture list has the columns {', '.join(row)}, expected {', '.join(columns)}")
     integers = {k: int(row[k]) for k in ("first_offset", "second_offset", "samples")}
     return MixtureSpec(**{**row, **integers, "level_db": float(row["level_db"])})
-
-
-@lru_cache(maxsize=64)
-def _read(path: Path) -> torch.Tensor:
-    return read_audio(path)[0][0]

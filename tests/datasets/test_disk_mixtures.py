@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from torchaudio.datasets import LibriMix
 
 from dprnn_lab.audio import AudioError
-from dprnn_lab.datasets.disk_mixtures import DiskMixtures, FixedSegments, RandomSegments, heard_segment
+from dprnn_lab.datasets.disk_mixtures import DiskMixtures, FixedSegments, RandomSegments, active_segment
 from dprnn_lab.evaluation import evaluate, open_mixtures
 
 
@@ -236,13 +236,13 @@ def test_segments_in_which_a_speaker_is_silent_are_avoided(libri):
         assert all(s.square().mean(-1).min() > 1e-4 for _, s in segments)
 
 
-def test_where_a_speaker_is_hardly_heard_the_best_of_ten_places_is_taken():
+def test_for_a_speaker_who_is_mostly_silent_the_best_of_ten_places_is_taken():
     sources = torch.stack((torch.ones(4000), torch.linspace(0, 0.01, 4000)))
     sources[1, -1] = 10  # a click that nearly no segment has: all others are far under the level
     starts = np.random.default_rng(5).integers(3001, size=10)
-    assert heard_segment(sources, 1000, np.random.default_rng(5)) == max(starts)
-    assert heard_segment(sources[:1], 1000, np.random.default_rng(5)) == starts[0]
-    assert heard_segment(torch.zeros(2, 100), 100, np.random.default_rng(0)) == 0
+    assert active_segment(sources, 1000, np.random.default_rng(5)) == max(starts)
+    assert active_segment(sources[:1], 1000, np.random.default_rng(5)) == starts[0]
+    assert active_segment(torch.zeros(2, 100), 100, np.random.default_rng(0)) == 0
 
 
 def test_lengths_that_do_not_fit_are_an_error(libri):

@@ -38,10 +38,10 @@ def test_they_come_again_with_the_seed_and_differ_by_epoch_and_seed():
 
 @pytest.mark.parametrize("samples", [0, [], [800, 0], -1])
 def test_no_length(samples):
-    with pytest.raises(ValueError, match="give the length of a segment, 1 and more"):
+    with pytest.raises(ValueError, match="give the length of a segment, 1 or more"):
         SegmentLengths(samples)
 
 
 def test_no_step():
-    with pytest.raises(ValueError, match="per_step is 0: a step takes 1 mixture and more"):
+    with pytest.raises(ValueError, match="per_step is 0: a step takes 1 mixture or more"):
         SegmentLengths(800, per_step=0)

@@ -129,7 +129,8 @@ def test_chapters_and_another_rate_on_request(nested):
         ]
     )
     assert len(voice) == len(whole)
-    assert torch.allclose(voice[900:2100], whole[900:2100])
+    # The cached filter is computed in float64, the other one in float32: they differ by 1e-7.
+    assert torch.allclose(voice[900:2100], whole[900:2100], atol=5e-7)
     assert len(SpeakerFolders(nested, 16000, valid_share=0).voices()["19"]) > 1.9 * len(whole)
 
 
@@ -193,7 +194,7 @@ def test_speakers_with_too_little_speech_are_left_out(flat):
     write(flat / "dora" / "1.wav", torch.rand(400) - 0.5)
     assert list(SpeakerFolders(flat).mixing(samples=500).voices) == list(SEXES)
     with pytest.raises(
-        ValueError, match=r"0 of 3 speakers have 2\.0 s and more for split 'valid', two are needed"
+        ValueError, match=r"0 of 3 speakers have 2\.0 s or more for split 'valid', two are needed"
     ):
         SpeakerFolders(flat).validation(16000)
     with pytest.raises(ValueError, match="split is 'test'"):
