@@ -1,26 +1,35 @@
-"""dprnn-lab: speech separation with DPRNN-TasNet, taught, measured and mended."""
+"""dprnn-lab: speech separation with DPRNN-TasNet, explained, measured and diagnosed."""
 
-from .checkpoint import CheckpointError, load_model, save_model
+from typing import TYPE_CHECKING
+
+from . import moved  # noqa: F401, finds modules by their old names
+from .checkpoint import CheckpointError, LoadReport, load_model, save_model
 from .loss import PITLossWrapper, pairwise_neg_sisdr
-from .model import DPRNNTasNet
-from .separation.in_memory import separate
+from .model import DPRNNTasNet, ModelConfig
+from .separation import separate
+
+if TYPE_CHECKING:
+    from .diagnosis import diagnose, recover_config
 
 __version__ = "0.1.0"
 __all__ = [
     "CheckpointError",
     "DPRNNTasNet",
+    "LoadReport",
+    "ModelConfig",
     "PITLossWrapper",
     "diagnose",
     "load_model",
     "pairwise_neg_sisdr",
+    "recover_config",
     "save_model",
     "separate",
 ]
 
 
-def __getattr__(name: str):
-    if name == "diagnose":  # with all its checks, for those who ask
-        from .diagnosis import diagnose
+def __getattr__(name: str) -> object:
+    if name in ("diagnose", "recover_config"):  # imported on first use: with all checks they take a second
+        from . import diagnosis
 
-        return diagnose
+        return getattr(diagnosis, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,8 @@ The losses come in three forms, named as in Asteroid. For estimates and targets 
 * ``[B, S, T]``, ``multisrc_neg_sisdr`` gives ``[B]``: the mean over sources in the order given.
 
 SI-SDR, SD-SDR and SNR follow Le Roux et al., "SDR - half-baked or well done?" (arXiv 1811.02508). All are in
-dB, and the losses are their negatives: lower is better. Targets and estimates have their means removed.
+dB, and the losses are their negatives: lower is better. Targets and estimates have their means removed. The mean
+squared errors have the same three forms, with any number of axes in place of T.
 
 Silence: with EPS = 1e-8 inside the ratio and the logarithm, a zero estimate or a zero target scores exactly
 -80 dB (a loss of +80), and every gradient is finite. The SNR of a zero estimate is 0 dB: its error is the target.
@@ -18,35 +19,28 @@ Notebook: 03_loss_and_pit
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
 __all__ = [
-    "si_sdr",
-    "sd_sdr",
-    "snr",
-    "pairwise_neg_sisdr",
-    "pairwise_neg_sdsdr",
-    "pairwise_neg_snr",
-    "pairwise_mse",
-    "singlesrc_neg_sisdr",
-    "singlesrc_neg_sdsdr",
-    "singlesrc_neg_snr",
-    "singlesrc_mse",
-    "multisrc_neg_sisdr",
-    "multisrc_neg_sdsdr",
-    "multisrc_neg_snr",
-    "multisrc_mse",
-    "PITLossWrapper",
-]
+    "si_sdr", "sd_sdr", "snr",
+    "pairwise_neg_sisdr", "pairwise_neg_sdsdr", "pairwise_neg_snr", "pairwise_mse",
+    "singlesrc_neg_sisdr", "singlesrc_neg_sdsdr", "singlesrc_neg_snr", "singlesrc_mse",
+    "multisrc_neg_sisdr", "multisrc_neg_sdsdr", "multisrc_neg_snr", "multisrc_mse",
+    "PITLossWrapper", "reorder",
+]  # fmt: skip
+
+Loss = Callable[..., torch.Tensor]
+Best = tuple[torch.Tensor, torch.Tensor]  # the loss of the best permutation, and that permutation
 
 EPS = 1e-8
-_HUNGARIAN_ABOVE = 3  # sources; 3! = 6 permutations are still cheaper to list than to hand to scipy
+_HUNGARIAN_ABOVE = 3  # sources; the 3! = 6 permutations are evaluated faster than scipy's solver is called
 
 
 def _ratio_db(estimate: torch.Tensor, target: torch.Tensor, kind: str) -> torch.Tensor:
-    """SDR of one kind along the last axis, in dB; the leading axes broadcast."""
+    """SDR of one kind ("si_sdr", "sd_sdr" or "snr") along the last axis, in dB; the leading axes broadcast."""
     estimate = estimate - estimate.mean(-1, keepdim=True)
     target = target - target.mean(-1, keepdim=True)
     if kind == "snr":
@@ -63,8 +57,8 @@ def _ratio_db(estimate: torch.Tensor, target: torch.Tensor, kind: str) -> torch.
 def _pairwise_ratio_db(estimates: torch.Tensor, targets: torch.Tensor, kind: str) -> torch.Tensor:
     """The same for every estimate against every target: two ``[B, S, T]`` to ``[B, S, S]``.
 
-    From inner products, which one matrix product gives for all pairs; no waveform is made for any pair. The
-    error's energy is then a small difference of large numbers, hence float64 (which Apple's GPUs do not have).
+    Computed from inner products, one matrix product for all pairs, without a waveform per pair. The error's energy
+    is then a small difference of large numbers, hence float64 (float32 on Apple's GPUs, which have no float64).
     """
     precise = torch.float32 if estimates.device.type == "mps" else torch.float64
     given = torch.result_type(estimates, targets)
@@ -106,7 +100,7 @@ def sd_sdr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def snr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Signal-to-noise ratio in dB, the noise being ``estimate - target``."""
+    """Signal-to-noise ratio in dB, the noise is ``estimate - target``."""
     return _ratio_db(estimate, target, "snr")
 
 
@@ -114,9 +108,12 @@ def _mse(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (estimate - target).square().mean(-1)
 
 
-def _check(estimates: torch.Tensor, targets: torch.Tensor, dims: int, name: str) -> None:
-    if estimates.shape != targets.shape or estimates.dim() != dims:
-        wanted = {2: "[batch, time]", 3: "[batch, source, time]"}[dims]
+def _check(estimates: torch.Tensor, targets: torch.Tensor, dims: int, name: str, more: bool = False) -> None:
+    """Raise unless the shapes are equal, of ``dims`` axes, or with ``more`` at least as many."""
+    enough = estimates.dim() >= dims if more else estimates.dim() == dims
+    if estimates.shape != targets.shape or not enough:
+        last = "..." if more else "time"
+        wanted = {2: f"[batch, {last}]", 3: f"[batch, source, {last}]"}[dims]
         raise ValueError(
             f"{name}: estimates have shape {list(estimates.shape)} and targets {list(targets.shape)}, "
             f"expected two equal shapes {wanted}"
@@ -124,25 +121,31 @@ def _check(estimates: torch.Tensor, targets: torch.Tensor, dims: int, name: str)
 
 
 def _make_losses(
-    name: str, loss: Callable, pairwise_loss: Callable, symbol: str
-) -> tuple[Callable, Callable, Callable]:
-    """The pairwise, single-source and multi-source form of ``loss(estimate, target) -> [...]``."""
+    name: str, loss: Loss, pairwise_loss: Loss, symbol: str, more: bool = False
+) -> tuple[Loss, Loss, Loss]:
+    """The pairwise, single-source and multi-source form of ``loss(estimate, target) -> [...]``.
+
+    With ``more``, any number of axes may follow in the place of T; they are flattened to one.
+    """
 
     def pairwise(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        _check(estimates, targets, 3, f"pairwise_{name}")
-        return pairwise_loss(estimates, targets)
+        _check(estimates, targets, 3, f"pairwise_{name}", more)
+        return pairwise_loss(estimates.flatten(2), targets.flatten(2))
 
     def singlesrc(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        _check(estimates, targets, 2, f"singlesrc_{name}")
-        return loss(estimates, targets)
+        _check(estimates, targets, 2, f"singlesrc_{name}", more)
+        return loss(estimates.flatten(1), targets.flatten(1))
 
     def multisrc(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        _check(estimates, targets, 3, f"multisrc_{name}")
-        return loss(estimates, targets).mean(-1)
+        _check(estimates, targets, 3, f"multisrc_{name}", more)
+        return loss(estimates.flatten(2), targets.flatten(2)).mean(-1)
 
-    pairwise.__doc__ = f"{symbol} of every estimate against every target: two ``[B, S, T]`` to ``[B, S, S]``."
-    singlesrc.__doc__ = f"{symbol} of one source: two ``[B, T]`` to ``[B]``."
-    multisrc.__doc__ = f"Mean {symbol} over sources in the order given: two ``[B, S, T]`` to ``[B]``."
+    t = "..." if more else "T"
+    pairwise.__doc__ = (
+        f"{symbol} of every estimate against every target: two ``[B, S, {t}]`` to ``[B, S, S]``."
+    )
+    singlesrc.__doc__ = f"{symbol} of one source: two ``[B, {t}]`` to ``[B]``."
+    multisrc.__doc__ = f"Mean {symbol} over sources in the order given: two ``[B, S, {t}]`` to ``[B]``."
     for form, function in zip(
         ("pairwise", "singlesrc", "multisrc"), (pairwise, singlesrc, multisrc), strict=True
     ):
@@ -150,7 +153,7 @@ def _make_losses(
     return pairwise, singlesrc, multisrc
 
 
-def _make_neg_ratios(kind: str, symbol: str) -> tuple[Callable, Callable, Callable]:
+def _make_neg_ratios(kind: str, symbol: str) -> tuple[Loss, Loss, Loss]:
     return _make_losses(
         f"neg_{kind.replace('_', '')}",
         lambda e, t: -_ratio_db(e, t, kind),
@@ -163,19 +166,21 @@ pairwise_neg_sisdr, singlesrc_neg_sisdr, multisrc_neg_sisdr = _make_neg_ratios("
 pairwise_neg_sdsdr, singlesrc_neg_sdsdr, multisrc_neg_sdsdr = _make_neg_ratios("sd_sdr", "SD-SDR")
 pairwise_neg_snr, singlesrc_neg_snr, multisrc_neg_snr = _make_neg_ratios("snr", "SNR")
 pairwise_mse, singlesrc_mse, multisrc_mse = _make_losses(
-    "mse", _mse, lambda e, t: _mse(e.unsqueeze(2), t.unsqueeze(1)), "Mean squared error"
+    "mse", _mse, lambda e, t: _mse(e.unsqueeze(2), t.unsqueeze(1)), "Mean squared error", more=True
 )
 
 
 class PITLossWrapper(nn.Module):
-    """Permutation-invariant loss: each example is scored under the order of sources that suits it best.
+    """Permutation-invariant loss: each example is scored under the permutation of sources with the lowest loss.
 
     The minimum is taken *per example*, before the mean over the batch; the network may answer in any order.
     (Yu, Kolbaek, Tan and Jensen, arXiv 1607.00325; Kolbaek et al., arXiv 1703.06284.)
 
+    Arguments, methods, shapes and results are those of ``asteroid.losses.PITLossWrapper``.
+
     Args:
-        loss_func: what to minimise; its form depends on ``pit_from``.
-        pit_from: where the losses to choose from come from:
+        loss_func: the loss to minimise; its form depends on ``pit_from``.
+        pit_from: where the losses of the permutations come from:
 
             - ``"pw_mtx"``: ``loss_func`` returns the pairwise matrix ``[B, S, S]``
             - ``"pw_pt"``: ``loss_func`` compares one estimate with one target, ``[B, T]`` to ``[B]``
@@ -198,12 +203,7 @@ class PITLossWrapper(nn.Module):
     True
     """
 
-    def __init__(
-        self,
-        loss_func: Callable,
-        pit_from: str = "pw_mtx",
-        perm_reduce: Callable | None = None,
-    ):
+    def __init__(self, loss_func: Loss, pit_from: str = "pw_mtx", perm_reduce: Loss | None = None):
         super().__init__()
         if pit_from not in ("pw_mtx", "pw_pt", "perm_avg"):
             raise ValueError(f"pit_from is {pit_from!r}: choose 'pw_mtx', 'pw_pt' or 'perm_avg'")
@@ -217,13 +217,13 @@ class PITLossWrapper(nn.Module):
         targets: torch.Tensor,
         return_est: bool = False,
         reduce_kwargs: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Mean over the batch of the best permutation's loss.
 
         Args:
-            est_targets, targets: ``[B, S, T]``.
-            return_est: also return the estimates, ``[B, S, T]``, in the order of the targets.
+            est_targets, targets: ``[B, S, T]``; more axes after S where ``loss_func`` takes them.
+            return_est: also return the estimates in the order of the targets.
             reduce_kwargs: passed on to ``perm_reduce``.
             **kwargs: passed on to ``loss_func``.
         """
@@ -236,54 +236,75 @@ class PITLossWrapper(nn.Module):
         est_targets: torch.Tensor,
         targets: torch.Tensor,
         reduce_kwargs: dict | None = None,
-        **kwargs,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        **kwargs: Any,
+    ) -> Best:
         """Loss per example ``[B]`` and order ``[B, S]``: target j is matched by estimate ``order[b, j]``."""
-        _check(est_targets, targets, 3, "PITLossWrapper")
-        batch, n_src, _ = targets.shape
+        _check(est_targets, targets, 3, "PITLossWrapper", more=True)
         if self.pit_from == "perm_avg":
-            orders = _permutations(n_src, targets.device)
-            losses = [self.loss_func(est_targets[:, order], targets, **kwargs) for order in orders]
-            if losses[0].shape != (batch,):
-                raise ValueError(
-                    f"loss_func returned shape {list(losses[0].shape)} for one order, expected [{batch}]: "
-                    "pit_from='perm_avg' needs one loss per example, averaged over sources only"
-                )
-            best, index = torch.stack(losses, dim=1).min(dim=1)
-            return best, orders[index]
+            return self.best_perm_from_perm_avg_loss(self.loss_func, est_targets, targets, **kwargs)
         if self.pit_from == "pw_mtx":
             matrix = self.loss_func(est_targets, targets, **kwargs)
         else:
-            rows = [
-                torch.stack(
-                    [self.loss_func(est_targets[:, i], targets[:, j], **kwargs) for j in range(n_src)],
-                    -1,
-                )
-                for i in range(n_src)
-            ]
-            matrix = torch.stack(rows, dim=1)
-        if matrix.shape != (batch, n_src, n_src):
+            matrix = self.get_pw_losses(self.loss_func, est_targets, targets, **kwargs)
+        expected = [len(targets), targets.shape[1], targets.shape[1]]
+        if list(matrix.shape) != expected:
             raise ValueError(
-                f"the pairwise losses have shape {list(matrix.shape)}, expected {[batch, n_src, n_src]}: "
+                f"the pairwise losses have shape {list(matrix.shape)}, expected {expected}: "
                 f"loss_func does not fit pit_from={self.pit_from!r}"
             )
-        return self._best_of_matrix(matrix, reduce_kwargs or {})
+        return self.find_best_perm(matrix, self.perm_reduce, **(reduce_kwargs or {}))
 
-    def _best_of_matrix(self, matrix: torch.Tensor, reduce_kwargs: dict):
-        n_src = matrix.shape[-1]
-        if n_src > _HUNGARIAN_ABOVE and self.perm_reduce is None:
-            # NaN has no order; give it the worst place so that the other examples keep their answer.
-            costs = matrix.detach().nan_to_num(nan=1e9, posinf=1e9, neginf=-1e9).cpu().numpy()
-            # Rows of the transposed matrix are targets: the assignment names an estimate for each.
-            from scipy.optimize import linear_sum_assignment  # a quarter of a second, for those who need it
+    @staticmethod
+    def get_pw_losses(
+        loss_func: Loss, est_targets: torch.Tensor, targets: torch.Tensor, **kwargs: Any
+    ) -> torch.Tensor:
+        """Pairwise losses ``[B, S, S]`` from a loss of one source (``[B, T]`` to ``[B]``), pair by pair."""
+        n_src = targets.shape[1]
+        rows = [
+            torch.stack([loss_func(est_targets[:, i], targets[:, j], **kwargs) for j in range(n_src)], -1)
+            for i in range(n_src)
+        ]
+        return torch.stack(rows, dim=1)
 
-            order = torch.tensor([linear_sum_assignment(c.T)[1].tolist() for c in costs])
-            order = order.to(matrix.device)
-            return matrix.gather(1, order.unsqueeze(1)).squeeze(1).mean(-1), order
-        orders = _permutations(n_src, matrix.device)
+    @staticmethod
+    def best_perm_from_perm_avg_loss(
+        loss_func: Loss, est_targets: torch.Tensor, targets: torch.Tensor, **kwargs: Any
+    ) -> Best:
+        """Loss ``[B]`` and order ``[B, S]`` from a loss of all sources in a given order (``[B, S, T]`` to ``[B]``)."""
+        batch, n_src = targets.shape[:2]
+        orders = _permutations(n_src, targets.device)
+        losses = [loss_func(est_targets[:, order], targets, **kwargs) for order in orders]
+        if losses[0].shape != (batch,):
+            raise ValueError(
+                f"loss_func returned shape {list(losses[0].shape)} for one order, expected [{batch}]: "
+                "pit_from='perm_avg' needs one loss per example, averaged over sources only"
+            )
+        best, index = torch.stack(losses, dim=1).min(dim=1)
+        return best, orders[index]
+
+    @staticmethod
+    def find_best_perm(
+        pair_wise_losses: torch.Tensor, perm_reduce: Loss | None = None, **kwargs: Any
+    ) -> Best:
+        """Loss ``[B]`` and order ``[B, S]`` of the best permutation, from pairwise losses ``[B, S, S]``.
+
+        Every permutation is tried for up to three sources, or with ``perm_reduce`` (which gets ``**kwargs``);
+        otherwise the Hungarian algorithm finds it.
+        """
+        if perm_reduce is not None or pair_wise_losses.shape[-1] <= _HUNGARIAN_ABOVE:
+            return PITLossWrapper.find_best_perm_factorial(pair_wise_losses, perm_reduce, **kwargs)
+        return PITLossWrapper.find_best_perm_hungarian(pair_wise_losses)
+
+    @staticmethod
+    def find_best_perm_factorial(
+        pair_wise_losses: torch.Tensor, perm_reduce: Loss | None = None, **kwargs: Any
+    ) -> Best:
+        """As :meth:`find_best_perm`, by trying all S! permutations."""
+        n_src = _square(pair_wise_losses)
+        orders = _permutations(n_src, pair_wise_losses.device)
         # losses[b, p, j]: target j against the estimate that permutation p gives it.
-        losses = matrix[:, orders, torch.arange(n_src, device=matrix.device)]
-        reduced = losses.mean(-1) if self.perm_reduce is None else self.perm_reduce(losses, **reduce_kwargs)
+        losses = pair_wise_losses[:, orders, torch.arange(n_src, device=pair_wise_losses.device)]
+        reduced = losses.mean(-1) if perm_reduce is None else perm_reduce(losses, **kwargs)
         if reduced.shape != losses.shape[:2]:
             raise ValueError(
                 f"perm_reduce returned shape {list(reduced.shape)}, expected {list(losses.shape[:2])}: "
@@ -292,11 +313,38 @@ class PITLossWrapper(nn.Module):
         best, index = reduced.min(dim=1)
         return best, orders[index]
 
+    @staticmethod
+    def find_best_perm_hungarian(pair_wise_losses: torch.Tensor) -> Best:
+        """As :meth:`find_best_perm` for the mean over sources, by the Hungarian algorithm."""
+        from scipy.optimize import linear_sum_assignment  # imported here: it takes 0.25 s
+
+        _square(pair_wise_losses)
+        # NaN can't be ordered; as the worst value it leaves the other examples their result.
+        costs = pair_wise_losses.detach().nan_to_num(nan=1e9, posinf=1e9, neginf=-1e9).cpu().numpy()
+        # Rows of the transposed matrix are targets: the assignment names an estimate for each.
+        orders = [linear_sum_assignment(c.T)[1].tolist() for c in costs]
+        order = torch.tensor(orders, device=pair_wise_losses.device)
+        return pair_wise_losses.gather(1, order.unsqueeze(1)).squeeze(1).mean(-1), order
+
+    @staticmethod
+    def reorder_source(source: torch.Tensor, batch_indices: torch.Tensor) -> torch.Tensor:
+        """Sources ``[B, S, ...]`` in the order ``[B, S]``: place j gets source ``batch_indices[b, j]``."""
+        return reorder(source, batch_indices)
+
+
+def _square(matrix: torch.Tensor) -> int:
+    """The number of sources S of pairwise losses ``[B, S, S]``."""
+    if matrix.dim() != 3 or matrix.shape[1] != matrix.shape[2]:
+        shape = list(matrix.shape)
+        raise ValueError(f"pair_wise_losses have shape {shape}, expected [batch, source, source]")
+    return matrix.shape[1]
+
 
 def _permutations(n_src: int, device: torch.device) -> torch.Tensor:
     return torch.tensor(list(itertools.permutations(range(n_src))), device=device)
 
 
 def reorder(estimates: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """Put estimates ``[B, S, T]`` in the order ``[B, S]`` that :meth:`PITLossWrapper.best_permutation` gave."""
-    return estimates.gather(1, order.unsqueeze(-1).expand_as(estimates))
+    """Put estimates ``[B, S, ...]`` in the order ``[B, S]`` that :meth:`PITLossWrapper.best_permutation` gave."""
+    index = order.reshape(*order.shape, *[1] * (estimates.dim() - 2))
+    return estimates.gather(1, index.expand_as(estimates))

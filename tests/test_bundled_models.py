@@ -1,4 +1,4 @@
-"""The models that come with the course, and what their card says of them."""
+"""The models that come with the course, and the figures on their card."""
 
 import re
 
@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr, save_model
+from dprnn_lab import CheckpointError, DPRNNTasNet, PITLossWrapper, load_model, pairwise_neg_sisdr, save_model
+from dprnn_lab.checkpoint import read_info
 from dprnn_lab.datasets.mixing import PAIR_KINDS, FixedMixtures
 from dprnn_lab.evaluation import compare, evaluate, summarise
 from dprnn_lab.files import data_folder
@@ -41,6 +42,33 @@ def test_the_card_has_the_figures_of_the_evaluation(scores):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_a_bundled_model_has_a_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = load_model(FOLDER / f"{name}.safetensors")
+    for model in (load_model(name), DPRNNTasNet.from_pretrained(name)):
+        assert model.config == expected.config
+        assert torch.equal(model.encoder.filters, expected.encoder.filters)
+    assert read_info(name)["config"] == expected.config
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r'tiny: no such file, and no bundled model .* "large" and "small"'
+    ):
+        load_model("tiny")
+    monkeypatch.setenv("DPRNN_LAB_DATA", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"small: no such file, .* no data folder \(DPRNN_LAB_DATA\)"):
+        load_model("small")
+
+
+def test_a_file_comes_before_a_name(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model(tiny(), tmp_path / "a.safetensors").rename(tmp_path / "small")
+    assert load_model("small").config == tiny().config
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_models_score_what_was_written_down(name, scores):
     found = evaluate(load_model(FOLDER / f"{name}.safetensors"), FixedMixtures("test", limit=2))
     written = scores[scores["system"] == name].set_index("id").loc[found["id"]]
@@ -56,7 +84,7 @@ def test_the_larger_one_is_the_better_one_on_the_voices_it_knows(kind, scores):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_models_do_not_mind_the_length(name):
+def test_the_score_does_not_depend_on_the_length(name):
     """Pieces of one second against the whole."""
     mixtures = FixedMixtures("test", kind="man-woman", limit=4)
     whole, pieces = [], []

@@ -341,3 +341,75 @@ def test_a_perm_reduce_that_reduces_the_wrong_axis_is_an_error():
     signals = torch.randn(4, 3, 50)
     with pytest.raises(ValueError, match="perm_reduce returned shape"):
         PITLossWrapper(pairwise_neg_sisdr, perm_reduce=lambda x: x.mean(1))(signals, signals)
+
+
+# Asteroid's methods (compared with Asteroid itself in tests/asteroid)
+
+
+@pytest.mark.parametrize("n_src", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("method", ["find_best_perm", "find_best_perm_factorial", "find_best_perm_hungarian"])
+def test_the_best_permutation_of_a_matrix_by_every_method(n_src, method):
+    matrices = torch.randn(6, n_src, n_src)
+    values, order = getattr(PITLossWrapper, method)(matrices)
+    expected = [brute_force(matrix) for matrix in matrices]
+    assert (values.shape, order.shape, order.dtype) == ((6,), (6, n_src), torch.int64)
+    assert values.tolist() == pytest.approx([value for value, _ in expected], abs=1e-6)
+    assert order.tolist() == [best for _, best in expected]
+
+
+@pytest.mark.parametrize("method", ["find_best_perm", "find_best_perm_factorial"])
+def test_the_methods_pass_further_arguments_on_to_perm_reduce(method):
+    matrices = torch.randn(6, 4, 4)
+    values, order = getattr(PITLossWrapper, method)(matrices, perm_reduce=softest, sharpness=2.0)
+    for matrix, value, chosen in zip(matrices, values, order, strict=True):
+        scores = {o: softest(matrix[list(o), range(4)], 2.0).item() for o in itertools.permutations(range(4))}
+        assert value.item() == pytest.approx(min(scores.values()), abs=1e-6)
+        assert tuple(chosen.tolist()) == min(scores, key=scores.get)
+
+
+def test_a_matrix_that_is_not_square_is_an_error():
+    for method in ("find_best_perm", "find_best_perm_factorial", "find_best_perm_hungarian"):
+        for shape in [(2, 4, 3), (4, 4)]:
+            with pytest.raises(
+                ValueError, match=r"pair_wise_losses have shape .*, expected \[batch, source, source\]"
+            ):
+                getattr(PITLossWrapper, method)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pairwise_losses_from_single_pairs(name):
+    estimates, targets = torch.randn(2, 4, 3, 100)
+    matrix = PITLossWrapper.get_pw_losses(get("singlesrc", name), estimates, targets)
+    torch.testing.assert_close(matrix, get("pairwise", name)(estimates, targets))
+
+
+def test_the_best_order_of_a_loss_of_all_sources():
+    targets = torch.randn(2, 3, 100)
+    shuffled = torch.stack((targets[0, [1, 2, 0]], targets[1, [2, 1, 0]]))
+    values, order = PITLossWrapper.best_perm_from_perm_avg_loss(losses.multisrc_mse, shuffled, targets)
+    assert values.tolist() == [0, 0]
+    assert torch.equal(PITLossWrapper.reorder_source(shuffled, order), targets)
+
+
+@pytest.mark.parametrize("tail", [(50,), (6, 7), (2, 3, 4)], ids=str)
+def test_mse_takes_any_number_of_axes(tail):
+    estimates, targets = torch.randn(2, 4, 3, *tail)
+    square = (estimates - targets).square()
+    torch.testing.assert_close(losses.multisrc_mse(estimates, targets), square.flatten(1).mean(1))
+    torch.testing.assert_close(losses.singlesrc_mse(estimates, targets), square.flatten(1).mean(1))
+    matrix = pairwise_mse(estimates, targets)
+    assert matrix.shape == (4, 3, 3)
+    torch.testing.assert_close(matrix.diagonal(dim1=1, dim2=2), square.flatten(2).mean(2))
+    for pit_from, form in [("pw_mtx", "pairwise"), ("pw_pt", "singlesrc"), ("perm_avg", "multisrc")]:
+        value, ordered = PITLossWrapper(get(form, "mse"), pit_from)(targets.flip(1), targets, return_est=True)
+        assert value.item() == 0
+        assert torch.equal(ordered, targets)
+
+
+def test_mse_of_too_few_axes_is_an_error():
+    with pytest.raises(
+        ValueError, match=r"pairwise_mse: .* expected two equal shapes \[batch, source, \.\.\.\]"
+    ):
+        pairwise_mse(torch.zeros(2, 50), torch.zeros(2, 50))
+    with pytest.raises(ValueError, match=r"singlesrc_mse: .* expected two equal shapes \[batch, \.\.\.\]"):
+        losses.singlesrc_mse(torch.zeros(50), torch.zeros(50))

@@ -1,6 +1,6 @@
-"""One rename table between Asteroid's parameter names for DPRNN-TasNet and ours.
+"""The rename table between Asteroid's parameter names for DPRNN-TasNet and ours.
 
-Asteroid keeps its 1x1 convolutions as convolutions (``[out, in, 1]`` and ``[out, in, 1, 1]``), we write them as
+Asteroid stores its 1x1 convolutions as convolutions (``[out, in, 1]`` and ``[out, in, 1, 1]``), we write them as
 linear layers on the last axis (``[out, in]``); the numbers are the same.
 """
 
@@ -35,7 +35,7 @@ _RENAMES = [
     (r"masker.output_act.{layer}", r"separator.mask_act.{layer}", 0),
     (r"enc_activation.{layer}", r"encoder_act.{layer}", 0),
 ]
-_RUNNING = "running_mean|running_var|num_batches_tracked"  # what batch norm has besides
+_RUNNING = "running_mean|running_var|num_batches_tracked"  # additional entries of batch norm
 _FIELDS = {
     "i": r"\d+",
     "coder": "encoder|decoder",
@@ -44,7 +44,7 @@ _FIELDS = {
     "layer": "weight|bias",
     "norm": f"gamma|beta|gain|weight|bias|{_RUNNING}",
 }
-_NORM = {"gamma": "gain", "beta": "bias"}  # batch norm's weight and bias go by the same names in both
+_NORM = {"gamma": "gain", "beta": "bias"}  # batch norm's weight and bias have the same names in both
 
 
 @cache
@@ -57,7 +57,7 @@ def from_asteroid(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
     """Asteroid's ``state_dict`` under our names and shapes.
 
     Raises:
-        KeyError: a name that no row of the table knows.
+        KeyError: a name that no row of the table matches.
     """
     features = _features(state_dict)
     renamed = {}
@@ -79,7 +79,7 @@ def from_asteroid(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
 
 
 def _features(state_dict: dict[str, torch.Tensor]) -> int | None:
-    """How many features the frames have that the masker takes."""
+    """The number of features per frame at the input of the masker."""
     for name, axis in (("masker.bottleneck.1.weight", 1), ("masker.mask_net.weight", 0)):
         if name in state_dict and state_dict[name].dim() > axis:
             return state_dict[name].shape[axis]
@@ -87,14 +87,17 @@ def _features(state_dict: dict[str, torch.Tensor]) -> int | None:
 
 
 def _is_half(name: str, value: torch.Tensor, features: int | None) -> bool:
-    """Whether filters are the learned half of an analytic filterbank: Asteroid gives both one name."""
+    """Whether filters are the learned half of an analytic filterbank: Asteroid has one name for both."""
     return name.endswith("._filters") and value.dim() > 0 and 2 * value.shape[0] == features
 
 
 def to_asteroid(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Our ``state_dict`` under Asteroid's names and shapes.
 
-    Asteroid calls the first RNN ``rnn1`` where there is a second to multiply it with.
+    Asteroid calls the first RNN ``rnn1`` if there is a second one to multiply it with.
+
+    Raises:
+        KeyError: a name that no row of the table matches.
     """
     back = {ours: theirs for theirs, ours in _NORM.items()}
     wrong = ".rnn.{rnn}" if any(".gate_rnn." in name for name in state_dict) else ".rnn1.{rnn}"

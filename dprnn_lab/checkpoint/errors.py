@@ -1,4 +1,4 @@
-"""The one error of this package."""
+"""The error that everything in this room raises."""
 
 __all__ = ["CheckpointError"]
 

@@ -1,24 +1,32 @@
-"""From what a person writes to a file on this disk: a path, or the id of a model on the Hugging Face hub.
+"""Find the file that a user names: a path, a bundled model, or the id of a model on the Hugging Face hub.
 
-Downloads are kept in huggingface_hub's cache, so that the second time works without a network. The usual
-variables are its own: ``HF_HUB_OFFLINE=1`` never asks the network, ``HF_HOME`` moves the cache,
-``HF_ENDPOINT`` names another server, ``HF_TOKEN`` opens private models.
+Downloads are kept in huggingface_hub's cache, so the second load works without a network. huggingface_hub reads the
+usual environment variables: ``HF_HUB_OFFLINE=1`` disables network access, ``HF_HOME`` moves the cache,
+``HF_ENDPOINT`` names another server, ``HF_TOKEN`` gives access to private models.
+
+The other direction is here too: a folder as the hub expects it (:func:`save_folder`), and its upload (:func:`push`).
+These do what huggingface_hub's ``ModelHubMixin`` does, without its base class: importing it takes more than 0.1 s.
 
 Notebook: 06_failures_at_inference
 """
 
+import json
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ..files import data_folder, write_whole
+from ..model import DPRNNTasNet
 from .errors import CheckpointError
 from .reading import ENDINGS
+from .saving import save_model
 
-__all__ = ["HUB_FILES", "download", "locate"]
+__all__ = ["HUB_FILES", "bundled_models", "download", "locate", "push", "save_folder"]
 
-# What a model's page may hold, in the order in which we ask. The second is Asteroid's.
+# File names that are looked for in a model's repository, in this order. The second is Asteroid's.
 HUB_FILES = ("model.safetensors", "pytorch_model.bin", "best_model.pth", "model.pth")
-# Asteroid's names from before the hub.
+# Asteroid's model names from before the hub.
 _ZENODO = {
     "mpariente/DPRNNTasNet_WHAM!_sepclean": "https://zenodo.org/record/3873670/files/model.pth",
     "mpariente/DPRNNTasNet(ks=16)_WHAM!_sepclean": "https://zenodo.org/record/3903795/files/model.pth",
@@ -28,18 +36,22 @@ _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(@[\w./-]+)?")
 
 
 def locate(source: str | os.PathLike) -> Path:
-    """The file on this disk, downloaded for a hub id (``"user/name"``, or ``"user/name@revision"``).
+    """The local file of a model.
 
-    What exists as a path is a path. A :class:`~pathlib.Path` never is a hub id.
+    A string is, in this order: an existing path; the name of a bundled model (``"small"``); a hub id
+    (``"user/name"`` or ``"user/name@revision"``), which is downloaded; or a path that does not exist. A
+    :class:`~pathlib.Path` is always a path. For a folder of :func:`save_folder` it is the weights in it.
 
     Raises:
-        CheckpointError: an address of the web, or a model that can't be had from the hub.
+        CheckpointError: a web address, an unknown name, or a model that can't be downloaded from the hub.
         TypeError: neither a path nor a string.
     """
     if isinstance(source, os.PathLike) or (isinstance(source, str) and os.path.exists(source)):
-        return Path(source)
+        path = Path(source)
+        weights = path / HUB_FILES[0]
+        return weights if weights.is_file() else path
     if not isinstance(source, str):
-        raise TypeError(f"path is {type(source).__name__}: give a path, or a hub id as a string")
+        raise TypeError(f"path is {type(source).__name__}: give a path, or a name or hub id as a string")
     if re.match(r"[a-z][a-z0-9+.-]*://", source, re.IGNORECASE):
         page = re.fullmatch(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?", source)
         remedy = (
@@ -47,7 +59,7 @@ def locate(source: str | os.PathLike) -> Path:
             if page
             else 'download the file first, and give its path; models of the hub have an id, "user/name"'
         )
-        raise CheckpointError(f"{source}: is an address of the web; {remedy}")
+        raise CheckpointError(f"{source}: is a web address; {remedy}")
     old = _ZENODO.get(source)
     if old:
         raise CheckpointError(
@@ -55,9 +67,33 @@ def locate(source: str | os.PathLike) -> Path:
             f"download {old} and give its path"
         )
     here = Path(source)
+    if source and here.name == source and here.suffix not in ENDINGS:
+        return _bundled(source)
     if _HUB_ID.fullmatch(source) and here.suffix not in ENDINGS and not here.parent.exists():
         return download(*source.split("@", 1))
     return here
+
+
+def bundled_models() -> dict[str, Path]:
+    """The models that come with the course, by name; empty where there is no data folder."""
+    try:
+        folder = data_folder() / "model"
+    except FileNotFoundError:
+        return {}
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def _bundled(name: str) -> Path:
+    models = bundled_models()
+    if name in models:
+        return models[name]
+    there = (
+        " and ".join(f'"{other}"' for other in models) or "none, as there is no data folder (DPRNN_LAB_DATA)"
+    )
+    raise CheckpointError(
+        f"{name}: no such file, and no bundled model of this name; there are {there}. A model on the hub has an id, "
+        '"user/name"'
+    )
 
 
 def download(model_id: str, revision: str | None = None, endpoint: str | None = None) -> Path:
@@ -67,7 +103,7 @@ def download(model_id: str, revision: str | None = None, endpoint: str | None = 
         endpoint: the server's address, if it is not that of ``HF_ENDPOINT``.
 
     Raises:
-        CheckpointError: no such model or revision, no file of ours in it, or no way to the hub.
+        CheckpointError: no such model or revision, none of these files in it, or no connection to the hub.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
@@ -113,3 +149,67 @@ def download(model_id: str, revision: str | None = None, endpoint: str | None = 
             "can't be reached (HF_HUB_OFFLINE, or no network). Download it where there is a network"
         ) from unreachable
     raise CheckpointError(f"{model_id}: the model on the hub has none of {', '.join(HUB_FILES)}")
+
+
+def save_folder(model: DPRNNTasNet, folder: str | os.PathLike, training: dict | None = None) -> Path:
+    """Write ``model.safetensors`` (:func:`save_model`) and ``config.json``, as models on the hub have them.
+
+    Only the first is needed to load the model; the second is for the hub's page and other programs.
+
+    Args:
+        folder: made if it does not exist.
+        training: facts about the training to keep with the weights, anything that JSON can hold.
+    """
+    folder = Path(folder)
+    save_model(model, folder / HUB_FILES[0], training)
+    write_whole(folder / "config.json", (json.dumps(model.config, indent=2) + "\n").encode())
+    return folder
+
+
+def push(
+    model: DPRNNTasNet,
+    repo_id: str,
+    *,
+    commit_message: str = "Push model using dprnn-lab",
+    private: bool | None = None,
+    token: str | None = None,
+    branch: str | None = None,
+    create_pr: bool | None = None,
+    training: dict | None = None,
+) -> str:
+    """Upload the files of :func:`save_folder` to a model repository on the hub, in one commit.
+
+    Args:
+        repo_id: ``"user/name"``; made if it does not exist.
+        private: whether a new repository is private.
+        token: for writing; None for the one of ``hf auth login`` or ``HF_TOKEN``.
+        branch: None for the main branch.
+        create_pr: open a pull request in place of a commit to the branch.
+        training: facts about the training to keep with the weights, anything that JSON can hold.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        CheckpointError: the hub refused, or can't be reached.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token, library_name="dprnn-lab")
+    with TemporaryDirectory() as folder:
+        save_folder(model, folder, training)
+        try:
+            repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+            commit = api.upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                commit_message=commit_message,
+                revision=branch,
+                create_pr=create_pr,
+            )
+        except Exception as error:  # the network's exceptions differ between releases of huggingface_hub
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(
+                f"{repo_id}: not uploaded: {reason}. Check the name and the network, or log in with: hf auth login"
+            ) from error
+    return str(commit)

@@ -1,14 +1,13 @@
-"""What the shapes of the weights say about the configuration, and what they can't.
+"""Infer the configuration from the shapes of the weights, as far as they determine it.
 
-A tensor's shape is a witness: ``separator.bottleneck.weight`` of shape [F, N] tells the bottleneck and the
-number of filters, whatever a configuration says. No shape tells how far apart the frames or the chunks are,
-nor which function without parameters is applied: stride, chunk and hop size, activations (but for PReLU,
-which has a parameter), gLN, cLN or fgLN (batch norm has running statistics), the sample rate (but for
-band-pass filters, which keep their time axis in seconds). A model with these wrong loads, runs and separates
-badly.
+``separator.bottleneck.weight`` of shape [F, N] gives the bottleneck and the number of filters, whatever a
+configuration says. No shape reveals the distance of frames or chunks, nor functions without parameters: stride, chunk
+and hop size, activations (except PReLU, which has a parameter), gLN, cLN or fgLN (batch norm has running statistics),
+the sample rate (except with band-pass filters, which store their time axis in seconds). A model with one of these
+wrong loads, runs and separates badly.
 
-Each filterbank but two leaves parameters of its own: "free" and an "stft" without its window look alike, and
-with the same filters are the same model.
+Each filterbank has parameters of its own, with one exception: "free" and an "stft" without its window look the same,
+and with the same filters they are the same model.
 
 Notebook: 06_failures_at_inference
 """
@@ -22,7 +21,7 @@ import torch
 
 __all__ = ["ONLY_SINC", "UNDECIDED", "Witness", "infer"]
 
-ONLY_SINC = ("min_low_hz", "min_band_hz")  # for the filterbank "param_sinc" alone
+ONLY_SINC = ("min_low_hz", "min_band_hz")  # of the filterbank "param_sinc" only
 UNDECIDED = (
     "stride",
     "chunk_size",
@@ -34,14 +33,14 @@ UNDECIDED = (
     *ONLY_SINC,
 )
 
-# The parameter that only this bank has, and the one with a row for each (pair of) filters.
+# The parameter that only this bank has, and the one with a row for each filter or pair of filters.
 _BANKS = {
     "param_sinc": ("low_hz", "low_hz"),
     "analytic_free": ("real_filters", "real_filters"),
     "stft": ("window", "filters"),
     "free": ("filters", "filters"),
 }
-# Any one place, a parameter and its axis, is enough; the first there is taken.
+# Parameter and axis where a size can be read; the first one present is used.
 _FEATURES = [("separator.bottleneck.weight", 1), ("separator.mask.weight", 0)]
 _BN_CHAN = [
     ("separator.bottleneck.weight", 0),
@@ -54,17 +53,17 @@ _GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
 
 @dataclass(frozen=True)
 class Witness:
-    """A value that shapes decide, and the parameter that decides it."""
+    """A value that a shape determines, and the parameter that has this shape."""
 
     value: object
     evidence: str
 
 
 def infer(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
-    """Every argument that the tensors (our names) decide; what is missing from them decides nothing.
+    """Every argument that the tensors (our names) determine; missing tensors determine nothing.
 
-    ``mask_act`` and ``encoder_activation`` are among them only as "prelu", the one activation that has a
-    parameter, and ``norm_type`` only as "bN", the one norm that has running statistics.
+    ``mask_act`` and ``encoder_activation`` are included only as "prelu", the only activation that has a parameter,
+    and ``norm_type`` only as "bN", the only norm that has running statistics.
 
     >>> witnesses = infer({"encoder.filters": torch.zeros(64, 1, 16)})
     >>> {name: witness.value for name, witness in witnesses.items()}
@@ -91,7 +90,7 @@ def infer(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
 
 
 def _infer_bank(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
-    """The filterbank, its sizes, and whether each of its features has a mask value of its own."""
+    """The filterbank, its sizes, and whether each of its features has its own mask value."""
     found: dict[str, Witness] = {}
     features, masks = _size(tensors, _FEATURES[:1]), _size(tensors, _FEATURES[1:])
     if features and masks and masks.value in (1, features.value):
@@ -122,7 +121,7 @@ def _infer_bank(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
 
 
 def _infer_rate(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
-    """The one value that is read off numbers: 2 pi times the time of the sample before the middle one."""
+    """The only argument read from values, not shapes: the last is 2 pi times the time one sample before the middle."""
     for name in ("encoder.two_pi_t", "decoder.two_pi_t"):
         if name in tensors and tensors[name].numel() and (last := float(tensors[name].flatten()[-1])) < 0:
             return {"sample_rate": Witness(round(-2 * math.pi / last), f"{name} ends with {last:.6f}")}
@@ -130,7 +129,7 @@ def _infer_rate(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
 
 
 def _size(tensors: dict[str, torch.Tensor], places: Iterable[tuple[str, int]]) -> Witness | None:
-    """The length of the first axis that is there."""
+    """The length of the first axis that is present."""
     for name, axis in places:
         if name in tensors and tensors[name].dim() > axis:
             return _witness(tensors, name, tensors[name].shape[axis])
@@ -138,7 +137,7 @@ def _size(tensors: dict[str, torch.Tensor], places: Iterable[tuple[str, int]]) -
 
 
 def _infer_blocks(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
-    """The dual-path blocks: how many, and which RNNs are in them."""
+    """The number of dual-path blocks, and the kind of their RNNs."""
     found: dict[str, Witness] = {}
     blocks = {int(m[1]) for n in tensors if (m := re.match(r"separator\.blocks\.(\d+)\.", n))}
     if not blocks:

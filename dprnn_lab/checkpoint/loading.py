@@ -1,9 +1,8 @@
-"""Any DPRNN-TasNet checkpoint that people have: read safely, checked, and written in one format.
+"""Load a DPRNN-TasNet from any checkpoint: read safely, identified, checked.
 
-What can be read: our own safetensors, Asteroid's packages, Lightning's ``.ckpt`` (Asteroid's and ours), a
-``state_dict`` with or without the prefix that DDP or a training loop left, plain safetensors; a path, or the
-id of a model on the Hugging Face hub. What is written: our safetensors (:func:`save_model`), and for the way
-back Asteroid's package (:func:`save_asteroid`).
+Formats: our own safetensors, Asteroid's packages, Lightning's ``.ckpt`` (Asteroid's and ours), a ``state_dict`` with
+or without a prefix from DDP or a training loop, plain safetensors. Sources: a path, a bundled model, or a model on the
+Hugging Face hub.
 
 Loading is strict: every parameter must be in the file, with its shape, and nothing else may be.
 
@@ -12,6 +11,7 @@ Notebook: 06_failures_at_inference
 
 import os
 import warnings
+from typing import Any, Literal, overload
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -22,9 +22,35 @@ from .hub import locate
 from .names import Named, rename
 from .reading import Contents, read_file
 from .report import LoadReport, assumption
-from .settings import settle
+from .settings import resolve
 
 __all__ = ["inspect_checkpoint", "load_model", "read_info"]
+
+
+@overload
+def load_model(
+    path: str | os.PathLike,
+    *,
+    strict: bool = True,
+    report: Literal[False] = False,
+    prefix: str | None = None,
+    allow_nonfinite: bool = False,
+    device: str | torch.device = "cpu",
+    **config: Any,
+) -> DPRNNTasNet: ...
+
+
+@overload
+def load_model(
+    path: str | os.PathLike,
+    *,
+    strict: bool = True,
+    report: Literal[True],
+    prefix: str | None = None,
+    allow_nonfinite: bool = False,
+    device: str | torch.device = "cpu",
+    **config: Any,
+) -> tuple[DPRNNTasNet, LoadReport]: ...
 
 
 def load_model(
@@ -34,27 +60,36 @@ def load_model(
     report: bool = False,
     prefix: str | None = None,
     allow_nonfinite: bool = False,
-    **config,
+    device: str | torch.device = "cpu",
+    **config: Any,
 ) -> DPRNNTasNet | tuple[DPRNNTasNet, LoadReport]:
-    """The model in a file or on the hub, in evaluation mode, on the CPU.
+    """The model in a file or on the hub, in evaluation mode.
+
+    >>> load_model("small").n_src
+    2
 
     Args:
-        path: a file of any known format; or a hub id, ``"user/name"`` or ``"user/name@revision"``.
-        strict: whether anything missing, unexpected or of another shape is an error. With False what fits is
-            loaded, the rest stays random, and a warning (or the report) counts both.
-        report: return ``(model, report)``. The report takes the place of the warnings.
-        prefix: what stands before the parameters' names in the file; None to find it.
-        allow_nonfinite: load weights with NaN or infinities in them.
+        path: a file of any known format; a bundled model, ``"small"`` or ``"large"``; a folder that
+            ``save_pretrained`` wrote; or a hub id, ``"user/name"`` or ``"user/name@revision"``.
+        strict: whether anything missing, unexpected or of another shape is an error. With False everything that
+            fits is loaded, the rest stays random, and a warning (or the report) counts both.
+        report: return ``(model, report)``. The report replaces the warnings.
+        prefix: the prefix of the parameters' names in the file; None to find it.
+        allow_nonfinite: load weights that contain NaN or infinities.
+        device: where the model is to run. The file is always read on the CPU, so a checkpoint that was saved on a GPU
+            opens on a machine without one.
         **config: arguments of :class:`DPRNNTasNet` that take precedence over the file's, such as
-            ``chunk_size=250, stride=1``: what no shape decides.
+            ``chunk_size=250, stride=1``, which no shape determines.
 
     Raises:
-        CheckpointError: the file can't be had, is no checkpoint, is unsafe, or does not fit.
+        CheckpointError: the file can't be found or downloaded, is no checkpoint, is unsafe, or does not fit.
         TypeError: an unknown argument.
+        ValueError: a device that this machine does not have.
 
     Warns:
         UserWarning: values had to be assumed (they are named), or a load that is not strict left some out.
     """
+    _check_device(device)
     found, named, contents = _examine(path, prefix, config)
     problems = found.problems()
     if strict and not (found.complete and not found.conflicts):
@@ -63,7 +98,7 @@ def load_model(
         raise CheckpointError(f"{found.path}: nothing of it fits: {'; '.join(problems)}")
     if found.nonfinite and not allow_nonfinite:
         raise CheckpointError(
-            f"{found.path}: {problems[-1]}: the training broke, or the file did. Take an earlier checkpoint, "
+            f"{found.path}: {problems[-1]}: the training diverged, or the file is damaged. Take an earlier checkpoint, "
             "or pass allow_nonfinite=True to look at it"
         )
     model = DPRNNTasNet(**found.config)
@@ -75,38 +110,46 @@ def load_model(
             warnings.warn(f"{found.path}: loaded in part: {'; '.join(problems)}", stacklevel=2)
         if found.assumed:
             warnings.warn(f"{found.path}: {assumption(found.assumed)}", stacklevel=2)
-    model.eval()
+    model.eval().to(device)
     return (model, found) if report else model
 
 
-def inspect_checkpoint(path: str | os.PathLike, *, prefix: str | None = None, **config) -> LoadReport:
-    """The report on a file, whether or not its weights fit.
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device is {device!r}: {reason}. Leave it out to use the CPU") from error
+
+
+def inspect_checkpoint(path: str | os.PathLike, *, prefix: str | None = None, **config: Any) -> LoadReport:
+    """The report on a file, whether or not its weights fit; arguments as of :func:`load_model`.
 
     Raises:
-        CheckpointError: it can't be read at all.
+        CheckpointError: the file can't be read at all.
     """
     return _examine(path, prefix, config)[0]
 
 
 def read_info(path: str | os.PathLike) -> dict:
-    """Configuration and training facts of a file, no weights: ``{"config": ..., "training": ...}``."""
+    """Configuration and training facts of a file: ``{"config": ..., "training": ...}``."""
     found = inspect_checkpoint(path)
     return {"config": found.config, "training": found.facts}
 
 
 class _NoRandomStart(TorchFunctionMode):
-    """Filters stay as they are made: to draw numbers for no memory, PyTorch would import its compiler (a second)."""
+    """Skip random initialisation: on the meta device PyTorch would import its compiler for it, which takes a second."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return args[0] if func is torch.Tensor.normal_ else func(*args, **(kwargs or {}))
 
 
-def _examine(path, prefix: str | None, config: dict) -> tuple[LoadReport, Named, Contents]:
+def _examine(path: str | os.PathLike, prefix: str | None, config: dict) -> tuple[LoadReport, Named, Contents]:
     file = locate(path)
     contents = read_file(file)
     named = rename(file, contents.tensors, prefix)
     tensors = named.tensors
-    settings, conflicts = settle(file, contents, tensors, config)
+    settings, conflicts = resolve(file, contents, tensors, config)
     try:
         with torch.device("meta"), _NoRandomStart():  # shapes without numbers
             expected = DPRNNTasNet(**{name: setting.value for name, setting in settings.items()}).state_dict()
@@ -144,7 +187,7 @@ def _examine(path, prefix: str | None, config: dict) -> tuple[LoadReport, Named,
 
 
 def _misfit(found: LoadReport, beside: bool) -> str:
-    """Why a strict load fails, and what to do."""
+    """The reason why a strict load fails, with the remedy."""
     if found.conflicts:
         values = ", ".join(f"{c.argument}={c.fits!r}" for c in found.conflicts)
         remedy = f"The values that fit: load_model(path, {values})"

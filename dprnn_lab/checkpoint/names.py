@@ -1,8 +1,8 @@
-"""From a file's names to ours: find the prefix that training put before them, then rename.
+"""Map a file's parameter names to ours: find the prefix that training put before them, then rename.
 
 Lightning calls the network ``self.model``, so its keys begin with ``model.``; DistributedDataParallel adds
 ``module.``, ``torch.compile`` adds ``_orig_mod.``, and they nest. With such a prefix *no* name matches, and
-``load_state_dict(strict=False)`` says nothing and leaves the network random.
+``load_state_dict(strict=False)`` leaves the network random without an error.
 
 Notebook: 06_failures_at_inference
 """
@@ -26,8 +26,8 @@ class Named:
     tensors: dict[str, torch.Tensor]
     prefix: str
     naming: str  # "Asteroid" or "dprnn-lab"
-    unexpected: list[str]  # behind the prefix, and no parameter of a DPRNN-TasNet
-    outside: list[str]  # not behind the prefix: a loss, a metric; left out
+    unexpected: list[str]  # with the prefix, but no parameter of a DPRNN-TasNet
+    outside: list[str]  # without the prefix: a loss, a metric; left out
 
 
 def rename(path: Path, tensors: dict[str, torch.Tensor], prefix: str | None = None) -> Named:
@@ -38,7 +38,7 @@ def rename(path: Path, tensors: dict[str, torch.Tensor], prefix: str | None = No
         prefix: the prefix to use; None to find it.
 
     Raises:
-        CheckpointError: no parameter of a DPRNN-TasNet under any prefix, or as many under two of them.
+        CheckpointError: no parameter of a DPRNN-TasNet under any prefix, or equally many under two of them.
     """
     known = {key: ours for key in tensors if (ours := _our_name(key))}
     counts = Counter(key[: len(key) - len(tail)] for key, (tail, _) in known.items())
@@ -74,7 +74,7 @@ def rename(path: Path, tensors: dict[str, torch.Tensor], prefix: str | None = No
 
 
 def _our_name(key: str) -> tuple[str, str] | None:
-    """The part of a key that names a parameter, and in whose naming; None when no part does."""
+    """The part of a key that names a parameter, and whose naming it is; None if there is no such part."""
     parts = key.split(".")
     for start in range(len(parts) - 1):
         tail = ".".join(parts[start:])

@@ -1,7 +1,7 @@
-"""From a file to what is in it: tensors under the file's own names, arguments, training facts.
+"""Read a file: tensors under its own names, arguments, training facts.
 
-Files are told apart by their first bytes, never by their ending. Most "broken checkpoints" are something else
-under the name of one: a web page, the pointer that git-lfs leaves, half a download.
+The format is detected from the first bytes, never from the ending. Most "broken checkpoints" are something else with
+the name of one: a web page, a git-lfs pointer, half a download.
 
 Notebook: 06_failures_at_inference
 """
@@ -24,33 +24,27 @@ __all__ = ["Contents", "read_file"]
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".tar", ".th")
 _STATE_KEYS = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
-_TELLING = {
-    "n_src",
-    "bn_chan",
-    "hid_size",
-    "chunk_size",
-    "n_repeats",
-    "mask_act",
-}  # of a DPRNN-TasNet's arguments
+# Two of these among somebody's settings are taken for the arguments of a DPRNN-TasNet.
+_TYPICAL_ARGUMENTS = {"n_src", "bn_chan", "hid_size", "chunk_size", "n_repeats", "mask_act"}
 
 
 @dataclass
 class Contents:
-    """What a file holds."""
+    """The content of a file."""
 
     format: str
     tensors: dict[str, torch.Tensor]  # by the file's own names
     arguments: object = None  # the model's arguments as the file gives them, None if it gives none
     arguments_from: str = "file"
-    facts: dict = field(default_factory=dict)  # about the training; nothing but what JSON can hold
-    arguments_among_others: bool = False  # beside settings of the training, which are not the model's
+    facts: dict = field(default_factory=dict)  # about the training; JSON values only
+    arguments_among_others: bool = False  # mixed with settings of the training
 
 
 def read_file(path: Path) -> Contents:
-    """Read any of the formats that people have.
+    """Read a checkpoint of any known format.
 
     Raises:
-        CheckpointError: no such file, or something else than a checkpoint, and then what it looks like.
+        CheckpointError: no such file, or not a checkpoint; the message says what the file looks like.
     """
     if path.is_dir():
         inside = sorted(p.name for p in path.iterdir() if p.suffix in ENDINGS)
@@ -81,7 +75,7 @@ def _size(path: Path, head: bytes) -> str:
 
 
 def _mistaken_for(head: bytes) -> str | None:
-    """What a file that is no checkpoint is, with the remedy."""
+    """Name the kind of a file that is no checkpoint, with the remedy."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head:
         return "the file is empty. Download or save it again"
@@ -95,9 +89,7 @@ def _mistaken_for(head: bytes) -> str | None:
             "the address of the page"
         )
     if text.startswith((b"{", b"[")):
-        return (
-            "it is a text (JSON), perhaps a server's error message. Open it in an editor, then download again"
-        )
+        return "it is JSON text, perhaps a server's error message. Open it in an editor, then download again"
     if head.startswith(b"\x1f\x8b"):
         return "it is compressed with gzip. Unpack it first"
     if head.startswith(b"\x89HDF"):
@@ -109,7 +101,7 @@ def _read_safetensors(path: Path, head: bytes) -> Contents:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, no dict
     except SafetensorError as error:
         reason = _mistaken_for(head) or f"{error}. Download or save it again"
         raise CheckpointError(
@@ -127,9 +119,9 @@ def _read_safetensors(path: Path, head: bytes) -> Contents:
 
 
 def _read_zip(path: Path, head: bytes) -> Contents:
-    """A zip archive: ``torch.save`` since 1.6. Its table of contents is at its end: half a file has none.
+    """A zip archive: ``torch.save`` since 1.6. Its table of contents is at its end: a truncated file has none.
 
-    It keeps a checksum of each tensor, which ``torch.load`` does not look at, and we do.
+    The archive has a checksum of each tensor, which ``torch.load`` ignores; it is checked here.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -159,7 +151,7 @@ def _read_zip(path: Path, head: bytes) -> Contents:
 
 
 def _sort_out(path: Path, content: object) -> Contents:
-    """Which of the usual dictionaries it is."""
+    """Recognise the usual dictionaries by their keys."""
     if not isinstance(content, Mapping):
         raise CheckpointError(
             f"{path}: holds {_describe(content)}, not a dictionary of weights. Save model.state_dict()"
@@ -167,7 +159,7 @@ def _sort_out(path: Path, content: object) -> Contents:
     if "model_args" in content and "state_dict" in content:
         name = content.get("model_name", "DPRNNTasNet")
         if name != "DPRNNTasNet":
-            raise CheckpointError(f"{path}: is a {name}, this is a course on DPRNNTasNet")
+            raise CheckpointError(f"{path}: is a {name}; only DPRNNTasNet can be loaded here")
         facts = {
             k: plain(v) for k, v in content.items() if k not in ("model_args", "state_dict", "model_name")
         }
@@ -180,7 +172,7 @@ def _sort_out(path: Path, content: object) -> Contents:
 
 
 def _training_checkpoint(path: Path, content: Mapping, key: str) -> Contents:
-    """Weights among what a run needs to go on: Lightning's ``.ckpt``, or somebody's own."""
+    """Weights together with the state of a training run: Lightning's ``.ckpt``, or somebody's own format."""
     lightning = content.get("pytorch-lightning_version")
     facts = {
         k: plain(content[k]) for k in ("epoch", "global_step", "step", "iteration", "infos") if k in content
@@ -198,7 +190,7 @@ def _training_checkpoint(path: Path, content: Mapping, key: str) -> Contents:
         _tensors(path, content[key]),
         facts=facts,
     )
-    # Our training leaves the model's configuration beside the weights, Asteroid's recipes theirs, in parts.
+    # Our training stores the model's configuration with the weights, Asteroid's recipes store theirs in parts.
     if isinstance(content.get("model_config"), Mapping):
         found.arguments, found.arguments_from = content["model_config"], "file (model_config)"
     recipe = content.get("training_config")
@@ -212,18 +204,18 @@ def _training_checkpoint(path: Path, content: Mapping, key: str) -> Contents:
         if merged:
             found.arguments, found.arguments_from = merged, "file (training_config)"
             found.arguments_among_others = True
-    # Anybody's Lightning module may have called save_hyperparameters() with the model's arguments among others.
+    # A Lightning module may have called save_hyperparameters() with the model's arguments among others.
     hyper = content.get("hyper_parameters")
     if isinstance(hyper, Mapping) and hyper and not isinstance(recipe, Mapping):
         facts["hyper_parameters"] = plain(hyper)
-        if found.arguments is None and len(_TELLING & hyper.keys()) > 1:
+        if found.arguments is None and len(_TYPICAL_ARGUMENTS & hyper.keys()) > 1:
             found.arguments, found.arguments_from = hyper, "file (hyper_parameters)"
             found.arguments_among_others = True
     return found
 
 
 def _tensors(path: Path, state: object) -> dict[str, torch.Tensor]:
-    """The state dict, once it is sure that it is one."""
+    """The state dict, checked to be one."""
     if not isinstance(state, Mapping) or not state:
         raise CheckpointError(f"{path}: holds {_describe(state)} where the weights should be")
     for name, value in state.items():
@@ -251,12 +243,12 @@ def _describe(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """The value as JSON can hold it; what it can't becomes text."""
+    """The value as JSON can represent it; other values become text."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [plain(v) for v in value]
-    if hasattr(value, "tolist") and getattr(value, "ndim", 1) == 0:  # one number of torch or numpy
+    if hasattr(value, "tolist") and getattr(value, "ndim", 1) == 0:  # a torch or NumPy number
         return value.tolist()
     if value is None or isinstance(value, (bool, int, float)):
         return value

@@ -1,4 +1,4 @@
-"""The load report: what is in a file, what fits, and how each value of the configuration is known.
+"""The load report: the content of a file, what fits, and the source of each value of the configuration.
 
 Notebook: 06_failures_at_inference
 """
@@ -14,9 +14,9 @@ __all__ = ["LoadReport"]
 
 @dataclass
 class LoadReport:
-    """What :func:`dprnn_lab.load_model` found; ``str(report)`` is for people.
+    """What :func:`dprnn_lab.load_model` found; ``str(report)`` is the readable form.
 
-    Names of parameters are ours, but for ``unexpected`` and ``outside``, which stand as in the file.
+    Names of parameters are ours, except in ``unexpected`` and ``outside``, which have the file's names.
     """
 
     path: Path
@@ -25,13 +25,13 @@ class LoadReport:
     prefix: str  # before every name, "" for none
     settings: dict[str, Setting]
     matched: list[str]
-    missing: list[str]  # the model has them, the file has not
-    unexpected: list[str]  # the file has them, the model has not
+    missing: list[str]  # in the model, not in the file
+    unexpected: list[str]  # in the file, not in the model
     reshaped: dict[str, tuple[list[int], list[int]]]  # shape in the file, shape in the model
-    outside: list[str]  # without the prefix: no part of the network
+    outside: list[str]  # without the prefix: not part of the network
     conflicts: list[Conflict]  # values that contradict a shape
-    nonfinite: dict[str, int]  # tensors with NaN or Inf in them: how many
-    parameters: int  # numbers in the matched tensors
+    nonfinite: dict[str, int]  # by tensor, the number of NaN or Inf values
+    parameters: int  # in the matched tensors
     dtypes: list[str] = field(default_factory=list)
     facts: dict = field(default_factory=dict)  # about the training
 
@@ -42,9 +42,9 @@ class LoadReport:
 
     @property
     def assumed(self) -> dict[str, object]:
-        """What neither the caller nor the file nor a shape decides, and the value used.
+        """Arguments that neither the caller nor the file nor a shape determines, and the values used.
 
-        Dropout is left out: it does nothing outside training.
+        Dropout is left out: it has no effect outside training.
         """
         return {
             name: setting.value for name in UNDECIDED if (setting := self.settings[name]).source == "assumed"
@@ -56,7 +56,7 @@ class LoadReport:
         return not (self.missing or self.unexpected or self.reshaped)
 
     def problems(self) -> list[str]:
-        """Everything that makes a strict load fail, a phrase each."""
+        """Everything that makes a strict load fail, one phrase each."""
         parts = [str(conflict) for conflict in self.conflicts]
         total = len(self.matched) + len(self.missing) + len(self.reshaped)
         counts = [
@@ -119,7 +119,7 @@ class LoadReport:
 
 
 def assumption(assumed: dict[str, object]) -> str:
-    """A sentence on the values that were assumed, with the two remedies."""
+    """A sentence about the values that were assumed, with the two remedies."""
     values = ", ".join(f"{name}={value!r}" for name, value in assumed.items())
     return (
         f"neither the file nor any shape gives {', '.join(assumed)}; assumed {values}. If you know better, "

@@ -1,7 +1,8 @@
-"""Save a model: our safetensors (the whole configuration in its metadata), or a package that Asteroid loads.
+"""Save a model: as safetensors (with the whole configuration in its metadata), or as a package that Asteroid loads.
 
-A safetensors file holds tensors and text, never code, so opening one can't run anything. The package holds nothing but
-dictionaries, texts, numbers and tensors, so any safe reader opens it.
+A safetensors file contains tensors and text, never code, so opening one can't run anything. The package contains only
+dictionaries, texts, numbers and tensors, so any safe reader opens it. Both appear complete or not at all: they are
+written under a temporary name in the same folder, then renamed.
 
 Notebook: 06_failures_at_inference
 """
@@ -23,12 +24,11 @@ from .errors import CheckpointError
 __all__ = ["ENDINGS", "FORMAT", "save_asteroid", "save_model"]
 
 FORMAT = "dprnn-lab/1"
+ENDINGS = (".pth", ".pt", ".bin")  # of Asteroid's packages
 
 
 def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | None = None) -> Path:
     """Write weights, configuration and training facts to a ``.safetensors`` file.
-
-    The file appears whole or not at all: it is written under another name beside its place, then renamed.
 
     Args:
         training: facts to keep with the weights, anything that JSON can hold (steps, data, command).
@@ -45,17 +45,13 @@ def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | Non
         "training": json.dumps(training or {}),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    return write_whole(path, save(tensors, metadata))  # save_file would make the file private
-
-
-ENDINGS = (".pth", ".pt", ".bin")
+    return write_whole(
+        path, save(tensors, metadata)
+    )  # save_file would create a file that only its owner can read
 
 
 def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | None = None) -> Path:
     """Write an Asteroid package: a dictionary of ``model_name, model_args, state_dict, infos``.
-
-    It holds nothing but dictionaries, texts, numbers and tensors, so any safe reader opens it. The file
-    appears whole or not at all.
 
     Args:
         infos: facts to keep with the weights, anything that JSON can hold.

@@ -1,29 +1,27 @@
-"""Where each value of the configuration comes from, and whether the weights agree with it.
+"""The source of each value of the configuration, and whether the weights agree with it.
 
-In this order: given by the caller, in the file, decided by the shapes of the weights, assumed.
+The first source that has a value wins: the caller, the file, the shapes of the weights, an assumption.
 
 Notebook: 06_failures_at_inference
 """
 
-import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 
-from ..model import DPRNNTasNet
-from ..model.config import canonical
+from ..model.config import ModelConfig, canonical
 from ..model.parametric import bank_sizes, stft_window
 from .errors import CheckpointError
 from .infer import ONLY_SINC, infer
 from .reading import Contents, plain
 
-__all__ = ["DEFAULTS", "Conflict", "Setting", "settle"]
+__all__ = ["DEFAULTS", "Conflict", "Setting", "resolve"]
 
-DEFAULTS = {name: p.default for name, p in inspect.signature(DPRNNTasNet).parameters.items()}
-DEFAULTS["stride"] = None  # half a kernel, as Asteroid's filterbanks have it, rather than always 8
-del DEFAULTS["in_chan"]  # it repeats what the filterbank gives
+DEFAULTS = {field.name: field.default for field in fields(ModelConfig)}
+DEFAULTS["stride"] = None  # half a kernel, as in Asteroid's filterbanks, rather than always 8
+del DEFAULTS["in_chan"]  # the filterbank determines it
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Setting:
 
     value: object
     source: str  # "given", "file ...", "shapes", "assumed", or "unused" by this filterbank
-    evidence: str = ""  # what a shape says to it, if one does
+    evidence: str = ""  # the shape that decides or confirms it, if one does
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,13 @@ class Conflict:
         )
 
 
-def settle(
+def resolve(
     path: Path, contents: Contents, tensors: dict[str, torch.Tensor], given: Mapping[str, object]
 ) -> tuple[dict[str, Setting], list[Conflict]]:
     """Every argument's value and source, and the values that contradict a shape.
 
     Args:
-        tensors: of the file, under our names. What a file of an old Asteroid lacks and nothing needs, the STFT's
-            window, is put in.
+        tensors: of the file, under our names. The STFT's window, which files of an old Asteroid lack, is added.
 
     Raises:
         CheckpointError: arguments in the file that no DPRNN-TasNet of this course has.
@@ -77,7 +74,7 @@ def settle(
     bank = bank or (witnesses["fb_name"].value if "fb_name" in witnesses else DEFAULTS["fb_name"])
     stated, given = _sized(stated, bank), _sized(given, bank)
     if "chunk_size" in given and "hop_size" not in given:
-        stated.pop("hop_size", None)  # it belonged to the other chunk size
+        stated.pop("hop_size", None)  # the file's belongs to its chunk size
     settings: dict[str, Setting] = {}
     conflicts = []
     for name, default in DEFAULTS.items():
@@ -106,7 +103,7 @@ def settle(
 
 
 def _stated(path: Path, contents: Contents) -> dict[str, object]:
-    """The file's arguments by our names, without those that say nothing."""
+    """The file's arguments under our names, without those that are None where a value is needed."""
     if contents.arguments is None:
         return {}
     where = f"{path}: the configuration in the file does not build a model"
@@ -133,7 +130,7 @@ def _stated(path: Path, contents: Contents) -> dict[str, object]:
 
 
 def _sized(arguments: dict[str, object], bank: object) -> dict[str, object]:
-    """The arguments with sizes as the filterbank has them: some have no odd, some no even ones."""
+    """The arguments with sizes rounded as the filterbank does: some banks have no odd sizes, some no even ones."""
     sized = dict(arguments)
     if isinstance(sized.get("n_filters"), int):
         sized["n_filters"] = bank_sizes(bank, sized["n_filters"], 1)[0]

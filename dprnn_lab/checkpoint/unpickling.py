@@ -1,22 +1,22 @@
-"""Open a file of ``torch.save`` without running it.
+"""Read a file of ``torch.save`` without running code from it.
 
 A pickle is a small program: it names functions of any installed module and calls them. A "checkpoint" can
-therefore delete a home folder, and does so before the first weight is looked at. PyTorch's
-``weights_only=True`` reads the same files with an interpreter that calls nothing but the few functions that
-rebuild tensors, and those that it is explicitly allowed. What we allow besides is :data:`HARMLESS`:
+therefore delete a home folder, before the first weight is read. PyTorch's ``weights_only=True`` reads the same files
+with an interpreter that calls only the few functions that rebuild tensors, and those that are explicitly allowed.
+:data:`HARMLESS` lists what is allowed here in addition:
 
 ========================================  ====================================================================
-in the file                               why it is there, and why it does no harm
+in the file                               why it is there, and why it is harmless
 ========================================  ====================================================================
 ``torch.torch_version.TorchVersion``      Asteroid writes the version of PyTorch into each package; a string
 numpy scalars, arrays and dtypes          scores and losses; numbers only: arrays of objects stay refused
-``argparse.Namespace``                    the options of old training scripts; a bag of names
+``argparse.Namespace``                    the options of old training scripts; attributes only
 Lightning's ``AttributeDict``             hyper-parameters; read as a plain dictionary
-``pathlib`` paths                         where a run was; read as *pure* paths, which can't touch a disk
+``pathlib`` paths                         the folder of a run; read as *pure* paths, which can't access a disk
 ========================================  ====================================================================
 
 The states of optimisers, schedulers and Lightning's callbacks are numbers, text and tensors and need nothing
-more. A whole model (``torch.save(model)``) names its classes, and is refused: its ``state_dict`` is not.
+more. A whole model (``torch.save(model)``) names its classes and is refused; its ``state_dict`` is accepted.
 
 Notebook: 06_failures_at_inference
 """
@@ -42,12 +42,12 @@ __all__ = ["HARMLESS", "foreign_names", "safe_load"]
 
 
 def _harmless() -> list:
-    """What ``torch.serialization.safe_globals`` takes: an object, or an object and the name it goes by."""
-    # numpy's own rebuilding functions moved between modules; each number and array knows its own.
+    """The items that ``torch.serialization.safe_globals`` takes: an object, or a pair of an object and its name."""
+    # NumPy's rebuilding functions moved between modules; numbers and arrays refer to the installed ones.
     scalar, array = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
     allowed: list = [argparse.Namespace, TorchVersion, np.ndarray, np.dtype]
     allowed += [type(np.dtype(code)) for code in "?bhilqBHILQefdFD"]
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # before and since numpy 2
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # before and since NumPy 2
         allowed += [(scalar, f"{module}.scalar"), (array, f"{module}._reconstruct")]
     for module in (
         "pytorch_lightning.utilities.parsing",
@@ -64,7 +64,7 @@ def _harmless() -> list:
 
 HARMLESS = _harmless()
 
-# What PyTorch's safe reader knows by itself; needed only to leave it out of a message.
+# Names that PyTorch's safe reader accepts by itself; used only to leave them out of a message.
 _OWN = re.compile(
     r"collections\.(OrderedDict|Counter)|_codecs\.encode|(builtins|__builtin__)\.(set|bytearray|complex)"
     r"|torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_from_type_v2|torch\.serialization\._get_layout"
@@ -77,17 +77,17 @@ def safe_load(path: Path) -> object:
     """The object in a file of ``torch.save``, zip or older format, with its tensors on the CPU.
 
     Raises:
-        CheckpointError: the file names anything beyond weights and :data:`HARMLESS` (nothing of it was run),
-            or it is damaged.
+        CheckpointError: the file names anything beyond weights and :data:`HARMLESS` (no code of it was run), or it is
+            damaged.
     """
     try:
-        # An open file: given a path, torch.load would go by its ending.
+        # An open file: with a path, torch.load would choose the format by its ending.
         with (
             path.open("rb") as file,
             warnings.catch_warnings(),
             torch.serialization.safe_globals(HARMLESS),
         ):
-            warnings.simplefilter("ignore")  # on the age of a format: what matters is said by our errors
+            warnings.simplefilter("ignore")  # about the age of a format: what matters is in our errors
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         names = sorted(foreign_names(path))
@@ -99,7 +99,7 @@ def safe_load(path: Path) -> object:
                 "torch.save(model.state_dict(), path)"
             ) from error
         raise CheckpointError(_refusal(path, names)) from error
-    except Exception as error:  # what a damaged file raises depends on where it is damaged
+    except Exception as error:  # the exception depends on where the file is damaged
         raise CheckpointError(
             f"{path}: not a whole file of torch.save ({path.stat().st_size} bytes): "
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}. Download it again"
@@ -121,9 +121,9 @@ def _refusal(path: Path, names: list[str]) -> str:
 
 
 def foreign_names(path: Path) -> set[str]:
-    """What a file's pickles name beyond weights and :data:`HARMLESS`, as ``module.name``.
+    """The names in a file's pickles beyond weights and :data:`HARMLESS`, as ``module.name``.
 
-    The pickle is read as a list of instructions; none is carried out.
+    The pickle is read as a list of instructions; none is executed.
     """
     allowed = {f"{o.__module__}.{o.__qualname__}" if not isinstance(o, tuple) else o[1] for o in HARMLESS}
     return {name for name in _names(path) if name not in allowed and not _OWN.fullmatch(name)}
@@ -142,8 +142,8 @@ def _names(path: Path) -> Iterator[str]:
 
 
 def _names_in_pickle(stream: BinaryIO) -> Iterator[str]:
-    """Names in the pickles at the head of a stream (the older format has several, then raw numbers)."""
-    texts: list[str] = []  # pushed so far; the two last are a STACK_GLOBAL's module and name
+    """Names in the pickles at the start of a stream (the older format has several, then raw data)."""
+    texts: list[str] = []  # pushed so far; the last two are a STACK_GLOBAL's module and name
     memo: dict[int, str] = {}
     last = None
     try:

@@ -3,15 +3,41 @@
 Notebooks: 01_encoder_decoder, 02_dual_path
 """
 
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, overload
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .config import settle_options
+from .config import ModelConfig
 from .parametric import BANK_OPTIONS, make_decoder, make_encoder
 from .separator import ENCODER_ACTIVATIONS, DualPathSeparator
 
+if TYPE_CHECKING:
+    from ..checkpoint import LoadReport
+
 __all__ = ["DPRNNTasNet"]
+
+P = ParamSpec("P")
+
+
+def _arguments_of(
+    record: Callable[P, object],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
+    """Show the record's arguments in the signature of a method that passes its own on to it."""
+
+    def decorate(method: Callable[..., None]) -> Callable[Concatenate[Any, P], None]:
+        own = next(iter(inspect.signature(method).parameters.values()))
+        parameters = [own, *inspect.signature(record).parameters.values()]
+        method.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return method
+
+    return decorate
 
 
 class DPRNNTasNet(nn.Module):
@@ -34,20 +60,20 @@ class DPRNNTasNet(nn.Module):
         num_layers: layers in each RNN.
         dropout: between RNN layers, so without effect when ``num_layers`` is 1.
         n_filters: N, number of filters. With "stft" the frames have N + 2 features; "analytic_free" and
-            "param_sinc" have pairs of filters, an odd one is left out.
+            "param_sinc" have pairs of filters, an odd number is rounded down.
         kernel_size: samples per filter; "param_sinc" adds one to an even number.
         stride: samples between frames; half a kernel when None.
         encoder_activation: activation after the encoder, as for ``mask_act``; None for none.
         use_mulcat: multiply-and-concatenate RNNs in place of plain ones.
         sample_rate: Hz, of the audio that the model was trained on.
         fb_name: the filterbank: "free" (learned), "stft", "analytic_free" or "param_sinc".
-        in_chan: features of the encoder's frames. The filterbank gives them: leave it out.
+        in_chan: features of the encoder's frames. The filterbank determines them: leave it out.
         out_chan: None for a mask value per feature; 1 for one that all features share.
         min_low_hz: lowest edge of a "param_sinc" filter, Hz.
-        min_band_hz: least bandwidth of a "param_sinc" filter, Hz.
+        min_band_hz: smallest bandwidth of a "param_sinc" filter, Hz.
 
     Shape:
-        - input: ``[T]``, ``[B, T]`` or ``[B, 1, T]``, floating point, T of one sample and more
+        - input: ``[T]``, ``[B, T]`` or ``[B, 1, T]``, floating point, T of at least 1
         - output: ``[S, T]`` for ``[T]``, otherwise ``[B, S, T]``
 
     Raises:
@@ -59,67 +85,18 @@ class DPRNNTasNet(nn.Module):
     torch.Size([3, 2, 8000])
     """
 
-    def __init__(
-        self,
-        n_src: int = 2,
-        bn_chan: int = 128,
-        hid_size: int = 128,
-        chunk_size: int = 100,
-        hop_size: int | None = None,
-        n_repeats: int = 6,
-        norm_type: str = "gLN",
-        mask_act: str = "sigmoid",
-        bidirectional: bool = True,
-        rnn_type: str = "LSTM",
-        num_layers: int = 1,
-        dropout: float = 0,
-        n_filters: int = 64,
-        kernel_size: int = 16,
-        stride: int | None = 8,
-        encoder_activation: str | None = None,
-        use_mulcat: bool = False,
-        sample_rate: float = 8000,
-        fb_name: str = "free",
-        in_chan: int | None = None,
-        out_chan: int | None = None,
-        min_low_hz: float = 50,
-        min_band_hz: float = 50,
-    ):
+    @_arguments_of(ModelConfig)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
+        config = ModelConfig(*args, **kwargs)
         # Everything needed to build the same model again; saved in the checkpoint beside the weights.
-        self.config = settle_options(
-            {
-                "n_src": n_src,
-                "bn_chan": bn_chan,
-                "hid_size": hid_size,
-                "chunk_size": chunk_size,
-                "hop_size": hop_size,
-                "n_repeats": n_repeats,
-                "norm_type": norm_type,
-                "mask_act": mask_act,
-                "bidirectional": bidirectional,
-                "rnn_type": rnn_type,
-                "num_layers": num_layers,
-                "dropout": dropout,
-                "n_filters": n_filters,
-                "kernel_size": kernel_size,
-                "stride": stride,
-                "encoder_activation": encoder_activation,
-                "use_mulcat": use_mulcat,
-                "sample_rate": sample_rate,
-                "fb_name": fb_name,
-                "in_chan": in_chan,
-                "out_chan": out_chan,
-                "min_low_hz": min_low_hz,
-                "min_band_hz": min_band_hz,
-            }
-        )
-        self.n_src, self.sample_rate = n_src, sample_rate
+        self.config = config.to_dict()
+        self.n_src, self.sample_rate = config.n_src, config.sample_rate
         bank = {name: self.config[name] for name in BANK_OPTIONS}
         others = {*bank, "encoder_activation"}
         separator = {name: value for name, value in self.config.items() if name not in others}
         self.encoder = make_encoder(**bank)
-        self.encoder_act = ENCODER_ACTIVATIONS[self.config["encoder_activation"] or "linear"]()
+        self.encoder_act = ENCODER_ACTIVATIONS[config.encoder_activation or "linear"]()
         self.separator = DualPathSeparator(n_features=self.encoder.filters.shape[0], **separator)
         self.decoder = make_decoder(**bank)
 
@@ -142,17 +119,75 @@ class DPRNNTasNet(nn.Module):
     def decode(self, masked: torch.Tensor, samples: int) -> torch.Tensor:
         """``[B, S, N, L]`` masked frames to ``[B, S, T]`` with T = ``samples`` exactly.
 
-        Samples past the last whole frame are zeros: the network never saw them.
+        Samples after the last complete frame are zeros: they are not part of the network's input.
         """
         estimates = self.decoder(masked.flatten(0, 1)).unflatten(0, masked.shape[:2])
         return F.pad(estimates, (0, samples - estimates.shape[-1]))
 
-    @classmethod
-    def from_pretrained(cls, path, **options) -> "DPRNNTasNet":
-        """The model in a checkpoint file: :func:`dprnn_lab.load_model` by the name people know."""
-        from ..checkpoint import load_model  # the one import that points up, and only when called
+    # The methods below import rooms above this one when they are called: the only imports that point up.
 
-        return load_model(path, **options)
+    def separate(
+        self,
+        wav: str | os.PathLike | np.ndarray | torch.Tensor | Sequence,
+        sample_rate: float | None = None,
+        **options: Any,
+    ) -> torch.Tensor | list[torch.Tensor]:
+        """Separate a file, samples, or a list of them, of any length: :func:`dprnn_lab.separate` documents it.
+
+        Returns:
+            ``[S, T]`` float32 on the CPU at the model's sample rate; for a list, a list of them.
+        """
+        from ..separation import separate
+
+        return separate(self, wav, sample_rate, **options)
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike, *, report: Literal[False] = False, **options: Any
+    ) -> "DPRNNTasNet": ...
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike, *, report: Literal[True], **options: Any
+    ) -> "tuple[DPRNNTasNet, LoadReport]": ...
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike, *, report: bool = False, **options: Any
+    ) -> "DPRNNTasNet | tuple[DPRNNTasNet, LoadReport]":
+        """The model in a file, in a folder of :meth:`save_pretrained`, or on the Hugging Face hub.
+
+        Arguments as of :func:`dprnn_lab.load_model`, which it calls.
+        """
+        from ..checkpoint import load_model
+
+        return load_model(path, report=True, **options) if report else load_model(path, **options)
+
+    def save_pretrained(self, folder: str | os.PathLike, *, training: dict | None = None) -> Path:
+        """Write ``model.safetensors`` and ``config.json`` into a folder, which :meth:`from_pretrained` reads.
+
+        Args:
+            folder: made if it does not exist.
+            training: facts about the training to keep with the weights, anything that JSON can hold.
+        """
+        from ..checkpoint.hub import save_folder
+
+        return save_folder(self, folder, training)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Upload to the Hugging Face hub what :meth:`save_pretrained` writes, in one commit.
+
+        Arguments as of :func:`dprnn_lab.checkpoint.hub.push`: ``commit_message``, ``private``, ``token``, ``branch``,
+        ``create_pr``, ``training``.
+
+        Returns:
+            The address of the commit.
+        """
+        from ..checkpoint.hub import push
+
+        return push(self, repo_id, **options)
 
 
 def _as_batch(mixture: torch.Tensor) -> torch.Tensor:
@@ -174,5 +209,5 @@ def _as_batch(mixture: torch.Tensor) -> torch.Tensor:
             "mix the channels down first, one mixture per row"
         )
     if mixture.shape[-1] == 0:
-        raise ValueError(f"the mixture has shape {shape}: no samples; give it one sample at the least")
+        raise ValueError(f"the mixture has shape {shape}: no samples; give it at least one sample")
     return mixture

@@ -1,6 +1,8 @@
-"""Hub ids, against a server on this machine that plays the hub; it ends with its test."""
+"""Hub ids and uploads, against a server on this machine that stands in for the hub and ends with its test."""
 
+import base64
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +29,7 @@ class Hub(ThreadingHTTPServer):
 
     def __init__(self):
         self.models, self.requests = {}, []
+        self.private, self.messages, self.tokens = {}, [], set()
         super().__init__(("127.0.0.1", 0), Answer)
 
     @property
@@ -58,6 +61,39 @@ class Answer(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     do_GET = do_HEAD
+
+    def do_POST(self):
+        """The three calls of an upload: make the repository, ask how to send the files, send them in a commit."""
+        self.server.requests.append((self.command, self.path))
+        self.server.tokens.add(self.headers.get("Authorization"))
+        lines = self.rfile.read(int(self.headers["Content-Length"])).splitlines()
+        sent = [json.loads(line) for line in lines]
+        if self.headers.get("Authorization") == "Bearer bad":
+            return self.refuse("Unauthorized", 401)
+        if self.path == "/api/repos/create":
+            name = "/".join(filter(None, (sent[0].get("organization"), sent[0]["name"])))
+            self.server.models.setdefault(name, {"main": {}})
+            self.server.private[name] = sent[0].get("private") or sent[0].get("visibility") == "private"
+            return self.send({"url": f"{self.server.address}/{name}"})
+        name, _, rest = self.path.removeprefix("/api/models/").partition("/preupload/")
+        if rest:
+            files = [{"path": file["path"], "uploadMode": "regular"} for file in sent[0]["files"]]
+            return self.send({"files": [file | {"shouldIgnore": False} for file in files]})
+        name, _, revision = self.path.removeprefix("/api/models/").partition("/commit/")
+        header, *files = (line["value"] for line in sent)
+        content = {file["path"]: base64.b64decode(file["content"]) for file in files}
+        self.server.models[name].setdefault(revision, {}).update(content)
+        self.server.messages.append(header["summary"])
+        address = f"{self.server.address}/{name}/commit/{commit(revision)}"
+        self.send({"commitUrl": address, "commitOid": commit(revision), "pullRequestUrl": None})
+
+    def send(self, answer):
+        content = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def refuse(self, reason, status=404, revision="main"):
         self.send_response(status)
@@ -169,7 +205,7 @@ def test_a_malicious_model_is_refused(hub, save, tmp_path):
 
 
 def test_no_way_to_the_hub(hub, monkeypatch):
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # it is patient, we are not
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the library waits between its attempts
     hub.shutdown()
     hub.server_close()
     with pytest.raises(CheckpointError, match=r"ann/m: .*the hub can't be reached"):
@@ -181,7 +217,7 @@ def test_no_way_to_the_hub(hub, monkeypatch):
     [
         ("https://huggingface.co/ann/m", 'give the model\'s id instead of its address: "ann/m"'),
         ("https://zenodo.org/record/1/files/model.pth?download=1", "download the file first"),
-        ("s3://bucket/model.pth", "is an address of the web"),
+        ("s3://bucket/model.pth", "is a web address"),
     ],
 )
 def test_an_address_of_the_web(hub, source, message):
@@ -203,7 +239,7 @@ def test_a_file_of_that_name_comes_first(hub, model, save, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert same(load_model("ann/m"))
     with pytest.raises(CheckpointError, match="no such file"):
-        load_model("ann/other")  # the folder is here: a slip of the pen, not a user of the hub
+        load_model("ann/other")  # the folder exists: a mistyped path, not a user of the hub
     assert hub.requests == []
     assert locate("ann/m").is_file()
 
@@ -247,4 +283,50 @@ def test_the_server_is_the_only_one_asked(hub, content):
 def test_asteroids_old_names_say_where_the_file_is(hub):
     with pytest.raises(CheckpointError, match=r"old name of Asteroid's.*zenodo\.org/record/3873670"):
         load_model("mpariente/DPRNNTasNet_WHAM!_sepclean")
+    assert hub.requests == []
+
+
+# Uploads
+
+
+def test_a_model_goes_to_the_hub_and_comes_back(hub, model, same):
+    address = model.push_to_hub("ann/mine", token="hf_x", training={"steps": 9})
+    assert address == f"{hub.address}/ann/mine/commit/{commit('main')}"
+    assert hub.models["ann/mine"]["main"].keys() == {"model.safetensors", "config.json"}
+    assert hub.tokens == {"Bearer hf_x"}
+    loaded, report = DPRNNTasNet.from_pretrained("ann/mine", report=True)
+    assert same(loaded)
+    assert report.facts == {"steps": 9}
+
+
+def test_the_options_of_an_upload(hub, model, same):
+    options = {"commit_message": "Better", "private": True, "branch": "v2", "token": "hf_x"}
+    model.push_to_hub("ann/mine", **options)
+    assert (hub.messages, hub.private) == (["Better"], {"ann/mine": True})
+    assert same(load_model("ann/mine@v2"))
+
+
+@pytest.mark.parametrize(("name", "token"), [("ann/mine", "bad"), ("no/such/name", "hf_x")])
+def test_an_upload_that_is_refused(hub, model, name, token):
+    with pytest.raises(CheckpointError, match=rf"{name}: not uploaded: .* log in with: hf auth login"):
+        model.push_to_hub(name, token=token)
+    assert hub.models == {}
+
+
+def test_an_upload_without_a_network(hub, model, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    hub.shutdown()
+    hub.server_close()
+    with pytest.raises(CheckpointError, match="ann/mine: not uploaded"):
+        model.push_to_hub("ann/mine", token="hf_x")
+
+
+def test_a_folder_like_those_of_the_hub(hub, model, tmp_path, same):
+    folder = model.save_pretrained(tmp_path / "new" / "folder", training={"steps": 9})
+    assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
+    assert json.loads((folder / "config.json").read_text()) == model.config
+    for load in (DPRNNTasNet.from_pretrained, load_model):
+        for path in (folder, str(folder), folder / "model.safetensors"):
+            assert same(load(path))
+    assert load_model(folder, report=True)[1].facts == {"steps": 9}
     assert hub.requests == []

@@ -1,13 +1,18 @@
+import inspect
 import json
 import os
+import typing
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from dprnn_lab import CheckpointError, DPRNNTasNet, checkpoint, load_model, save_model
+from dprnn_lab import CheckpointError, DPRNNTasNet, load_model, save_model, separate
+from dprnn_lab.audio import AudioError
 from dprnn_lab.checkpoint import FORMAT, read_info
 
 
@@ -46,7 +51,7 @@ def test_a_loaded_model_is_in_evaluation_mode(saved):
     assert not load_model(saved[1]).training
 
 
-def test_from_pretrained_is_load_model_by_the_name_people_know(saved):
+def test_from_pretrained_is_load_model_under_its_usual_name(saved):
     model, path = saved
     assert torch.equal(DPRNNTasNet.from_pretrained(str(path)).encoder.filters, model.encoder.filters)
 
@@ -91,7 +96,7 @@ def test_a_failed_save_leaves_nothing_new_and_keeps_the_old_file(tiny, tmp_path,
     if fails == "writing":
         monkeypatch.setattr(Path, "write_bytes", full)
     else:
-        monkeypatch.setattr(checkpoint.os, "replace", full)
+        monkeypatch.setattr(os, "replace", full)
     for name in ("model", "other"):
         with pytest.raises(OSError, match="No space left"):
             save_model(tiny(), tmp_path / f"{name}.safetensors")
@@ -176,3 +181,64 @@ def test_safetensors_without_our_configuration_load_with_a_warning(saved, metada
     with pytest.warns(UserWarning, match="neither the file nor any shape gives stride"):
         loaded = load_model(saved[1])
     assert loaded.n_src == saved[0].n_src
+
+
+# Devices
+
+
+def test_a_checkpoint_of_a_gpu_opens_without_one(model, package, save, tmp_path, same):
+    """Saved from a GPU, a file of ``torch.save`` says "cuda:0" where this one says "cpu"."""
+    path, other = save(package(model)), tmp_path / "gpu.pth"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for member in old.namelist():
+            content = old.read(member)
+            if member.endswith("data.pkl"):
+                assert content.count(b"X\x03\x00\x00\x00cpu") == 1  # further ones refer to the first
+                content = content.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+            new.writestr(member, content)
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA"):
+            torch.load(other, weights_only=False)
+    assert same(load_model(other))
+
+
+def test_the_device_is_chosen(saved):
+    path = saved[1]
+    for device in ("cpu", torch.device("cpu"), *(["cuda"] if torch.cuda.is_available() else [])):
+        loaded, report = load_model(path, device=device, report=True)
+        assert {p.device.type for p in loaded.parameters()} == {torch.device(device).type}
+        assert report.complete
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta device"])
+def test_a_device_that_is_not_here(saved, device):
+    with pytest.raises(ValueError, match=f"device is '{device}': .* Leave it out to use the CPU"):
+        load_model(saved[1], device=device)
+
+
+def test_numpy_numbers_are_arguments(model, theirs, save, silent):
+    given = {name: np.int64(value) if isinstance(value, int) else value for name, value in silent.items()}
+    loaded = load_model(save(theirs(model)), **given)
+    assert loaded.config == model.config
+    assert {type(value) for value in loaded.config.values()} <= {int, float, bool, str, type(None)}
+
+
+# From the model
+
+
+def test_a_model_separates(tiny):
+    model, mixture = tiny(), 0.1 * torch.randn(900)
+    assert torch.equal(model.separate(mixture), separate(model, mixture))
+    both = model.separate([mixture, mixture.numpy()], 8000, scale="none")
+    assert torch.equal(both[0], separate(model, mixture, scale="none"))
+    with pytest.raises(AudioError, match="at 16000 Hz"):
+        model.separate(mixture, 16000)
+
+
+def test_the_types_say_whether_there_is_a_report():
+    for function in (load_model, DPRNNTasNet.from_pretrained):
+        overloads = typing.get_overloads(function)
+        plain, told = (getattr(overload, "__func__", overload) for overload in overloads)
+        assert inspect.signature(plain).parameters["report"].annotation == typing.Literal[False]
+        assert inspect.signature(told).parameters["report"].annotation == typing.Literal[True]
+        assert "LoadReport" in str(inspect.signature(told).return_annotation)

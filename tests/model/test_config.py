@@ -1,10 +1,28 @@
-"""Asteroid's names and ours mean the same model."""
+"""The typed record of a model's arguments; Asteroid's names and ours mean the same model."""
+
+import inspect
 
 import pytest
 import torch
 from torch import nn
 
-from dprnn_lab import DPRNNTasNet
+from dprnn_lab import DPRNNTasNet, ModelConfig
+
+
+def test_the_record_has_the_arguments_of_the_model():
+    ours, models = (inspect.signature(kind).parameters for kind in (ModelConfig, DPRNNTasNet))
+    assert list(ours.values()) == list(models.values())
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"fb_name": "ParamSincFB", "n_filters": 7, "out_chan": 6, "in_chan": 6}]
+)
+def test_the_record_is_complete_and_canonical(options):
+    config = ModelConfig(chunk_size=31, stride=None, norm_type="GlobLN", **options)
+    assert (config.hop_size, config.stride, config.norm_type) == (15, 8, "gLN")
+    assert config.to_dict() == DPRNNTasNet(chunk_size=31, stride=None, **options).config
+    assert ModelConfig(**config.to_dict()) == config
+    assert "in_chan" not in config.to_dict()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""A larger network that begins where the small one stands."""
+"""A larger network that starts with the output of the small one."""
 
+import numpy as np
 import pytest
 import torch
 
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr
-from dprnn_lab.model.growing import deepen, refine, widen
+from dprnn_lab.model.growing import at_sample_rate, changed_copy, deepen, refine, widen
 
 
 @pytest.mark.parametrize("norm_type", ["gLN", "cLN", "fgLN", "bN"])
@@ -126,3 +127,50 @@ def test_a_stride_that_does_not_go_into_the_old_one(tiny, stride):
 def test_filters_that_are_not_learned_take_no_smaller_stride(tiny):
     with pytest.raises(ValueError, match="the filterbank is 'stft'"):
         refine(tiny(fb_name="stft", n_filters=18, kernel_size=16, stride=8), 4)
+
+
+CHANGES = {
+    "deepen": lambda model: deepen(model, 3),
+    "widen": lambda model: widen(model, 7),
+    "refine": lambda model: refine(model, 4),
+    "at_sample_rate": lambda model: at_sample_rate(model, 16000),
+    "changed_copy": lambda model: changed_copy(model, stride=4),
+}
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("change", CHANGES)
+def test_dtype_device_and_mode_stay(tiny, change, training, dtype, device):
+    model = tiny(kernel_size=16, stride=8).to(device, dtype).train(training)
+    changed = CHANGES[change](model)
+    assert {(p.dtype, p.device.type) for p in changed.parameters()} == {(dtype, device)}
+    assert {module.training for module in changed.modules()} == {training}
+    assert changed(torch.randn(2, 900, dtype=dtype, device=device)).isfinite().all()
+
+
+@pytest.mark.parametrize("change", ["deepen", "widen"])
+def test_a_float64_model_keeps_its_output_in_float64(tiny, change):
+    model, mixture = tiny().double(), torch.randn(2, 900, dtype=torch.float64)
+    torch.testing.assert_close(CHANGES[change](model)(mixture), model(mixture), rtol=1e-10, atol=1e-12)
+
+
+def test_numpy_numbers_are_sizes(tiny):
+    assert deepen(tiny(), np.int64(4)).config["n_repeats"] == 4
+    assert widen(tiny(), np.int64(7)).config["hid_size"] == 7
+    assert refine(tiny(kernel_size=16, stride=8), np.int64(4)).config["chunk_size"] == 20
+    assert at_sample_rate(tiny(kernel_size=16, stride=8), np.float64(16000)).config["stride"] == 16
+
+
+def test_a_copy_shares_no_memory(tiny):
+    model = tiny()
+    copy = changed_copy(model)
+    assert copy.config == model.config
+    assert all(torch.equal(value, copy.state_dict()[name]) for name, value in model.state_dict().items())
+    pointers = {value.data_ptr() for value in model.parameters()}
+    assert not any(value.data_ptr() in pointers for value in copy.parameters())
