@@ -1,6 +1,6 @@
 """The command line: ``dprnn-lab train | evaluate | sweep | separate | info | convert | export | diagnose | checklist``.
 
-Each command imports what it needs when it runs, so that ``--help`` does not wait for PyTorch.
+Each command imports what it needs when it runs, so that ``--help`` stays quick.
 """
 
 # In the order of the help.

@@ -1,4 +1,4 @@
-"""``dprnn-lab info``, ``convert`` and ``export``: what is done with the file of a model."""
+"""``dprnn-lab info``, ``convert`` and ``export``: a checkpoint inspected and written in another format."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,12 @@ def info(
     checkpoint: Annotated[str, typer.Argument(help="A file, or the id of a model on the hub: user/name.")],
     prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
 ) -> None:
-    """What is in a checkpoint, and whether it loads.
+    """Show the contents of a checkpoint, and whether it loads.
 
-    Shows the format; the parameters that fit, are missing or do not belong;
-    NaNs; every value of the configuration and how it is known (from the file,
-    from the shapes of the weights, or assumed because neither says it); and
-    facts about the training. Nothing in the file is run. Exit status 1 when
-    it does not load.
+    Shows the format; the parameters that match, are missing or unexpected;
+    NaNs; every value of the configuration and its origin (the file, the shapes
+    of the weights, or assumed because neither has it); and facts about the
+    training. No code in the file is run. Exit status 1 if it does not load.
     """
     from ..checkpoint import CheckpointError, inspect_checkpoint
 
@@ -39,7 +38,9 @@ def convert(
     out: Annotated[Path, typer.Argument(metavar="OUT", help=".safetensors: ours; .pth: Asteroid's.")],
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="What the file does not say; again for more."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting that the file does not contain; repeatable."
+        ),
     ] = None,
     prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
@@ -50,8 +51,8 @@ def convert(
     models to our .safetensors, which opens without running code; or to a
     package that Asteroid's DPRNNTasNet.from_pretrained opens.
 
-    A bare state dict does not say its stride, chunk_size, mask_act and some
-    more. They are assumed, and named; give them if you know them:
+    A bare state dict does not contain its stride, chunk_size, mask_act and some
+    others. They are assumed, and listed; give them if you know them:
     --set stride=1 --set chunk_size=250
     """
     from ..checkpoint import CheckpointError, load_model, save_asteroid, save_model
@@ -77,15 +78,15 @@ def convert(
 def export(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="A checkpoint of any kind, or a hub id.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")],
-    seconds: Annotated[float, typer.Option(help="Length of every mixture that the file will take.")] = 4.0,
-    batch: Annotated[int, typer.Option(help="How many mixtures at a time.")] = 1,
+    seconds: Annotated[float, typer.Option(help="Length of the mixtures that the file accepts.")] = 4.0,
+    batch: Annotated[int, typer.Option(help="Mixtures per call.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
 ) -> None:
     """Write a model as an ONNX file, for programs without PyTorch.
 
-    The file takes mixtures of one length. It is written only after ONNX
-    Runtime has computed the same numbers as PyTorch. The configuration and
-    the sample rate are in its metadata.
+    The file accepts mixtures of one length. It is written only if ONNX
+    Runtime computes the same numbers as PyTorch. The configuration and the
+    sample rate are in its metadata.
 
     Needs: pip install "dprnn-lab[onnx]"
 

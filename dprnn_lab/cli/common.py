@@ -1,4 +1,4 @@
-"""What the commands share: the application, values on the command line, the end with one line of error."""
+"""Shared by the commands: the application, NAME=VALUE arguments, errors of one line."""
 
 import ast
 from typing import NoReturn
@@ -8,17 +8,17 @@ import typer
 __all__ = ["PREFIX_HELP", "app", "parse_value", "stop"]
 
 app = typer.Typer(
-    help="Speech separation with DPRNN-TasNet: separate recordings, train and evaluate models, look into checkpoints.",
+    help="Speech separation with DPRNN-TasNet: separate recordings, train and evaluate models, inspect checkpoints.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-PREFIX_HELP = "Which of several models in one file: what stands before its names, such as ema."
+PREFIX_HELP = "Which of several models in one file: the prefix of its parameter names, such as ema."
 YAML = {"null": None, "true": True, "false": False}  # as config.yaml writes them
 
 
 def parse_value(text: str, option: str = "--set") -> tuple[str, object]:
-    """``NAME=VALUE`` with the value as Python or a YAML file would have it, or else as text.
+    """``NAME=VALUE``, with the value read as Python or YAML, or else as text.
 
     >>> parse_value("chunk_size=250"), parse_value("mask_act=relu"), parse_value("blocks=null")
     (('chunk_size', 250), ('mask_act', 'relu'), ('blocks', None))
@@ -35,6 +35,6 @@ def parse_value(text: str, option: str = "--set") -> tuple[str, object]:
 
 
 def stop(error: Exception | str, code: int = 1) -> NoReturn:
-    """End with the message and without a traceback."""
+    """Exit with the message, without a traceback."""
     typer.echo(f"dprnn-lab: {error}", err=True)
     raise typer.Exit(code)

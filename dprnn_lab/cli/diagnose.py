@@ -17,27 +17,33 @@ def diagnose(
     ] = None,
     mixture: Annotated[Path | None, typer.Option(help="The recording that does not separate.")] = None,
     references: Annotated[
-        list[Path] | None, typer.Option("--reference", help="A true source; once for each.")
+        list[Path] | None, typer.Option("--reference", help="A true source; repeatable.")
     ] = None,
     estimates: Annotated[
-        list[Path] | None, typer.Option("--estimate", help="An output that you got; once for each.")
+        list[Path] | None, typer.Option("--estimate", help="An output of the model; repeatable.")
     ] = None,
-    speakers: Annotated[int | None, typer.Option(help="How many people you hear in the mixture.")] = None,
+    speakers: Annotated[int | None, typer.Option(help="Number of people in the mixture.")] = None,
     run: Annotated[Path | None, typer.Option(help="A training run: its folder, or its CSV.")] = None,
-    data: Annotated[Path | None, typer.Option(help="A data folder with train, test; s1, s2 in them.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A data folder with train and test, each with s1, s2.")
+    ] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="Scores per example: what evaluate --out left, or a CSV.")
+        Path | None, typer.Option(help="Scores per example: a folder of evaluate --out, or a CSV.")
     ] = None,
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="What you give load_model; again for more."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A setting missing in the checkpoint; repeatable.",
+        ),
     ] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the report to this file.")] = None,
 ) -> None:
-    """Why does it not separate?
+    """Find out why a model does not separate.
 
-    Bring what you have; each piece decides more. Nothing in the checkpoint is
-    run. Exit status 0: nothing wrong, 1: warnings, 2: failures, or something
+    Give what you have; each piece allows more checks. No code in the checkpoint
+    is run. Exit status 0: nothing wrong, 1: warnings, 2: failures, or something
     that can't be read.
 
     dprnn-lab diagnose --checkpoint best_model.pth --mixture talk.wav
@@ -48,7 +54,9 @@ def diagnose(
     from ..diagnosis import diagnose as examine
 
     if not any((checkpoint, mixture, estimates, run, data, scores)):
-        stop("nothing to look at: give --checkpoint, --mixture or --run", code=2)
+        stop(
+            "nothing to look at: give --checkpoint, --mixture, --estimate, --run, --data or --scores", code=2
+        )
     try:
         report = examine(
             checkpoint, mixture, references=references or None, estimates=estimates or None, speakers=speakers,
@@ -64,7 +72,7 @@ def diagnose(
 
 @app.command()
 def checklist() -> None:
-    """Every failure that diagnose knows, on a page to print (Markdown)."""
+    """Print every failure that diagnose knows, as Markdown."""
     from ..diagnosis import checklist as page
 
     typer.echo(page(), nl=False)

@@ -14,7 +14,7 @@ __all__ = ["evaluate"]
 def evaluate(
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", help="A checkpoint, a hub id, or conv-tasnet:FILE; again for more."),
+        typer.Option("--model", help="A checkpoint, a hub id, or conv-tasnet:FILE; repeatable."),
     ] = None,
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also the mixture itself, ideal masks (IRM, IBM) and NMF.")
@@ -26,26 +26,26 @@ def evaluate(
         ),
     ] = "test",
     mix: Annotated[
-        str | None, typer.Option(help="Folder of the mixtures, where DATA has several, such as mix_clean.")
+        str | None, typer.Option(help="Folder of the mixtures, if DATA has several, such as mix_clean.")
     ] = None,
     sample_rate: Annotated[
-        float | None, typer.Option(help="Hz of the mixtures; the bundled voices are converted.")
+        float | None,
+        typer.Option(help="Sample rate of the mixtures, in Hz; the bundled voices are converted."),
     ] = None,
     metrics: Annotated[
-        str, typer.Option(help="Of si_sdr, bss (SDR, SIR, SAR), stoi, pesq; commas between.")
+        str, typer.Option(help="si_sdr, bss (SDR, SIR, SAR), stoi, pesq; separated by commas.")
     ] = "si_sdr",
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores.csv, report.md and report.html; resumable.")
     ] = None,
     parquet: Annotated[
-        bool, typer.Option("--parquet", help="Also scores.parquet. Needs --out, pyarrow.")
+        bool, typer.Option("--parquet", help="Also write scores.parquet. Needs --out and pyarrow.")
     ] = False,
-    workers: Annotated[int, typer.Option(help="Processes; 0 computes in this one. Needs --out.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes; 0 for none beside this one. Needs --out.")] = 0,
 ) -> None:
     """Score models and baselines on the same mixtures.
 
-    The first model is the one in question: the report compares it with all others, and shows its worst
-    mixtures.
+    The report compares the first model with all others, and shows its worst mixtures.
 
     dprnn-lab evaluate --model mine.ckpt --model data/model/small.safetensors --baselines --out results
 
@@ -55,19 +55,19 @@ def evaluate(
     from ..evaluation.run import check_rates, evaluate_to, open_mixtures
     from ..evaluation.systems import make_system, name_of
 
-    specs = [*(models or []), *(evaluation.BASELINES if baselines else [])]
-    if not specs:
+    addresses = [*(models or []), *(evaluation.BASELINES if baselines else [])]
+    if not addresses:
         stop("nothing to evaluate: give --model FILE, --baselines, or both")
-    systems = {name_of(spec): spec for spec in specs}
-    if len(systems) < len(specs):
-        stop(f"two models have one name among {', '.join(name_of(s) for s in specs)}: rename a file")
+    systems = {name_of(address): address for address in addresses}
+    if len(systems) < len(addresses):
+        stop(f"two models have the same name among {', '.join(map(name_of, addresses))}: rename a file")
     wanted = tuple(metric.strip() for metric in metrics.split(","))
     try:
         mixtures = open_mixtures(data, mix, sample_rate)
-        networks = {n: make_system(spec) for n, spec in systems.items() if spec not in evaluation.BASELINES}
+        networks = {n: make_system(a) for n, a in systems.items() if a not in evaluation.BASELINES}
         check_rates(networks, mixtures)
         if out is None:
-            made = {n: networks[n] if n in networks else make_system(spec) for n, spec in systems.items()}
+            made = {n: networks[n] if n in networks else make_system(a) for n, a in systems.items()}
             table = evaluation.evaluate(made, mixtures, wanted)
         else:
             table = evaluate_to(out, systems, mixtures, wanted, workers, parquet=parquet)

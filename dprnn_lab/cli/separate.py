@@ -1,6 +1,7 @@
 """``dprnn-lab separate``."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -23,35 +24,35 @@ def separate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the outputs.", show_default="beside each input")
     ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Also folders within folders.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also subfolders.")] = False,
     resample: Annotated[bool, typer.Option("--resample", help="Convert to the model's sample rate.")] = False,
     mono: Annotated[
-        str | None, typer.Option(help="Make one channel of several: mean, left or right.")
+        str | None, typer.Option(help="Reduce several channels to one: mean, left or right.")
     ] = None,
     scale: Annotated[
         str,
         typer.Option(
-            help="mixture: outputs add up to the input; peak: the loudest to 0.9; none: as it comes."
+            help="mixture: outputs add up to the input; peak: the loudest has peak 0.9; none: unchanged."
         ),
     ] = "mixture",
     window: Annotated[
         float,
         typer.Option(
-            help="Seconds per window. Longer: fewer seams, more memory, and worse beyond the training's segments."
+            help="Seconds per window. Longer windows: fewer seams, more memory, worse far beyond the training segments."
         ),
     ] = 8.0,
     tracking: Annotated[
         str, typer.Option(help="How speakers are followed across windows: profiles, overlap or none.")
     ] = "profiles",
     float_samples: Annotated[
-        bool, typer.Option("--float", help="Write 32-bit float WAV, which can't clip, not 16-bit PCM.")
+        bool, typer.Option("--float", help="Write 32-bit float WAV, which can't clip, instead of 16-bit PCM.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing outputs.")] = False,
 ) -> None:
     """Separate the voices in audio files of any length.
 
-    Writes NAME_s1.wav, NAME_s2.wav and so on for each input NAME. Any format
-    that soundfile reads: WAV, FLAC, Ogg, Opus, MP3, AIFF ...
+    Writes NAME_s1.wav, NAME_s2.wav and so on for each input NAME. Reads WAV,
+    FLAC, Ogg, Opus, MP3, AIFF and the other formats of soundfile.
 
     dprnn-lab separate talk.flac
 
@@ -59,11 +60,10 @@ def separate(
 
     dprnn-lab separate meeting.mp3 --resample --mono mean
 
-    Nothing is changed unasked: another sample rate, a second channel or an
-    existing output is an error that names the option. Long files are
-    separated in windows. A run that was interrupted goes on where it was when
-    the same command is given again. A file that fails does not stop the
-    others; the exit status is 1 then.
+    Another sample rate, a second channel or an existing output is an error
+    that names the option for it. Long files are separated in windows. After an
+    interruption, the same command continues where it stopped. A file that
+    fails does not stop the others; the exit status is 1 then.
     """
     from ..checkpoint import CheckpointError, load_model
     from ..files import data_folder
@@ -77,7 +77,7 @@ def separate(
             model = str(data_folder() / "model" / "large.safetensors")
             typer.echo(
                 "No --model given: using the large model that comes with dprnn-lab, trained on a few voices at "
-                "8 kHz, for two speakers at once. Expect less of it on other voices.",
+                "8 kHz, for two speakers. Expect lower quality on other voices.",
                 err=True,
             )
         network = load_model(model)
@@ -102,12 +102,12 @@ def separate(
                 typer.echo(f"{result.source}: {note}")
     except KeyboardInterrupt:
         bar.end()
-        typer.echo("dprnn-lab: interrupted; give the same command again to go on", err=True)
+        typer.echo("dprnn-lab: interrupted; give the same command again to continue", err=True)
         raise typer.Exit(130) from None
     for result in failed:
         typer.echo(f"dprnn-lab: {result.error}", err=True)
     if not done and not failed:
-        stop(f"no audio files in {', '.join(map(str, sources))}; --recursive looks into folders within them")
+        stop(f"no audio files in {', '.join(map(str, sources))}; --recursive includes subfolders")
     if failed:
         if done:
             typer.echo(f"dprnn-lab: {done} separated, {len(failed)} failed", err=True)
@@ -115,12 +115,12 @@ def separate(
 
 
 class _Bar:
-    """A progress bar for one file at a time; shown on a terminal only, and for more than one window."""
+    """A progress bar for one file at a time; only on a terminal and for several windows."""
 
     def __init__(self):
         self.bar = None
 
-    def begin(self, source: Path):
+    def begin(self, source: Path) -> Callable[[int, int], None]:
         def progress(done: int, total: int) -> None:
             if total < 2 or not sys.stderr.isatty():
                 return

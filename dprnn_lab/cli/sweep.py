@@ -19,19 +19,19 @@ def sweep(
     grid: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUES", help="A parameter and its values, or its one value; again for more."
+            metavar="NAME=VALUES", help="A parameter and its values, or a single value; repeatable."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs of each setting: the parameter seed from 0 on.")] = 3,
-    workers: Annotated[int, typer.Option(help="Runs at one time, each with one thread.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Runs of each setting, with the parameter seed from 0 on.")] = 3,
+    workers: Annotated[int, typer.Option(help="Runs at the same time, each with one thread.")] = 1,
     metric: Annotated[
-        str | None, typer.Option(help="What the report is about; the first that the runs report.")
+        str | None,
+        typer.Option(help="The value in the report.", show_default="the first value that the runs report"),
     ] = None,
 ) -> None:
     """Execute a notebook for every combination of settings and seeds, in parallel, and report.
 
-    A call with the same arguments takes up a stopped sweep, and makes failed runs again. Exits with 1 where a run
-    failed.
+    A call with the same arguments continues a stopped sweep, and repeats failed runs. Exit status 1 if a run failed.
 
     dprnn-lab sweep notebooks/experiments/one_run.ipynb --grid 'chunk_size=[8, 32, 128]' --seeds 3 --workers 2 --out
     runs/chunks
@@ -44,9 +44,7 @@ def sweep(
     for text in grid or []:
         name, value = parse_value(text, "--grid")
         if isinstance(value, str) and value.startswith(("[", "(")):
-            stop(
-                f"{text}: {value} is no list as Python writes it, such as [8, 32], [True, False], ['a', 'b']"
-            )
+            stop(f"{text}: {value} is not a Python list, such as [8, 32], [True, False], ['a', 'b']")
         if name in axes:
             stop(f"{name} is in the grid twice: give all its values in one list")
         axes[name] = list(value) if isinstance(value, list | tuple) else [value]
@@ -56,7 +54,7 @@ def sweep(
     except (ValueError, OSError) as error:
         stop(error)
     except KeyboardInterrupt:
-        stop("stopped; the same command goes on from here", 130)
+        stop("stopped; the same command continues from here", 130)
     failed = table[table["status"] != "ok"]
     for row in failed.itertuples():
         cell = "" if pd.isna(row.cell) else f" in cell [{row.cell}]"

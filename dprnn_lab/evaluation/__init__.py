@@ -1,4 +1,4 @@
-"""Evaluation that convinces: scores per mixture, intervals, baselines, paired comparison, a report.
+"""How good a system is, and how sure that is: scores per mixture, intervals, baselines, comparison, a report.
 
 Notebook: 08_evaluation
 """

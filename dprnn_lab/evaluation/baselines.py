@@ -1,12 +1,12 @@
-"""What a separation figure is compared with: nothing done, masks made with the answer in hand, and a classic.
+"""The systems that a model is compared with: the mixture itself, ideal masks, and NMF.
 
 * ``mixture``: both outputs are copies of the mixture, 0 dB SI-SDRi by definition. A model must beat it.
 * ``irm``, ``ibm``: the ideal ratio and ideal binary mask on the STFT, computed *from the sources* (D. Wang, "On
   ideal binary mask as the computational goal of auditory scene analysis", 2005). The best mask from 0 to 1 on this
-  STFT with the mixture's phase, the phase-sensitive one, gets one or two dB further; a network in the time domain
-  can get past all of them.
+  STFT with the mixture's phase, the phase-sensitive one, scores one or two dB higher; a network in the time domain
+  can exceed all of them.
 * ``nmf``: non-negative matrix factorisation (D. Lee and H. Seung, "Algorithms for non-negative matrix
-  factorization", 2001), the standard before deep networks. It is told who speaks, and has a dictionary of
+  factorization", 2001), the standard method before deep networks. It knows who speaks, and has a dictionary of
   spectra of each training voice.
 
 A baseline is called like any system of the evaluation, with ``(mixture [T], sources [S, T], spec)``, and returns
@@ -20,13 +20,12 @@ from collections.abc import Callable, Mapping
 import torch
 
 from ..datasets.corpus import SpeechCorpus
+from .table import System
 
 __all__ = ["BASELINES", "ideal_binary_mask", "ideal_ratio_mask", "mixture_copies", "NMF"]
 
-WINDOW = 256  # samples, 32 ms at 8 kHz: usual for speech; the hop is a quarter
+WINDOW = 256  # samples, 32 ms at 8 kHz: usual for speech; the hop is a quarter of it
 EPS = 1e-10
-
-System = Callable[[torch.Tensor, torch.Tensor, object], torch.Tensor]
 
 
 def _stft(signal: torch.Tensor, window: int = WINDOW) -> torch.Tensor:
@@ -42,18 +41,18 @@ def _masked(masks: torch.Tensor, mixture: torch.Tensor, window: int = WINDOW) ->
     )
 
 
-def mixture_copies(mixture: torch.Tensor, sources: torch.Tensor, spec=None) -> torch.Tensor:
+def mixture_copies(mixture: torch.Tensor, sources: torch.Tensor, spec: object = None) -> torch.Tensor:
     """The mixture for every source."""
     return mixture.expand_as(sources)
 
 
-def ideal_ratio_mask(mixture: torch.Tensor, sources: torch.Tensor, spec=None) -> torch.Tensor:
-    """Each bin of the mixture is shared out in proportion to the sources' magnitudes."""
+def ideal_ratio_mask(mixture: torch.Tensor, sources: torch.Tensor, spec: object = None) -> torch.Tensor:
+    """Each bin of the mixture is divided in proportion to the sources' magnitudes."""
     magnitudes = _stft(sources).abs()
     return _masked(magnitudes / (magnitudes.sum(0) + EPS), mixture)
 
 
-def ideal_binary_mask(mixture: torch.Tensor, sources: torch.Tensor, spec=None) -> torch.Tensor:
+def ideal_binary_mask(mixture: torch.Tensor, sources: torch.Tensor, spec: object = None) -> torch.Tensor:
     """Each bin of the mixture goes to the source that is loudest there."""
     loudest = _stft(sources).abs().argmax(0)
     return _masked(torch.stack([loudest == s for s in range(len(sources))]).float(), mixture)
@@ -62,20 +61,20 @@ def ideal_binary_mask(mixture: torch.Tensor, sources: torch.Tensor, spec=None) -
 class NMF:
     """Separate with a dictionary of magnitude spectra for each voice.
 
-    The mixture's magnitudes ``V [bins, frames]`` are written as ``W H``: W holds the dictionaries of the voices
-    in it side by side, H says how much of each spectrum a frame needs. Multiplicative updates of H lower the
-    Kullback-Leibler divergence from V to W H. The parts of ``W H`` that the voices contribute make a Wiener mask.
-    A dictionary holds frames of the voice itself ("exemplars"), drawn from the louder half of its frames.
+    The mixture's magnitudes ``V [bins, frames]`` are approximated by ``W H``: W holds the dictionaries of its voices
+    side by side, H the weight of each spectrum in a frame. Multiplicative updates of H lower the Kullback-Leibler
+    divergence from V to W H. The parts of ``W H`` that the voices contribute give a Wiener mask. A dictionary holds
+    frames of the voice itself ("exemplars"), drawn from the louder half of its frames.
 
     Args:
         voices: speaker to waveform ``[T]`` to draw from; None for the training split of the bundled corpus.
-            A voice that is not among them gets a dictionary drawn from all voices but its partner's.
+            An unknown voice gets a dictionary drawn from all voices except its partner's.
         size: spectra in a dictionary.
         iterations: updates of H.
-        seed: of what is drawn.
+        seed: of the drawn frames.
     """
 
-    window = 512  # longer than the masks': harmonics of the voices stand apart
+    window = 512  # samples, longer than for the masks: resolves the harmonics of the voices
 
     def __init__(
         self,
@@ -120,7 +119,7 @@ class NMF:
         return self._dictionaries[names]
 
 
-# Makers, since NMF reads the voices when it is made.
+# Functions that make the systems: NMF reads the voices when it is made.
 BASELINES: dict[str, Callable[[], System]] = {
     "mixture": lambda: mixture_copies,
     "irm": lambda: ideal_ratio_mask,

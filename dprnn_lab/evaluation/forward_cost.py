@@ -1,39 +1,42 @@
-"""What one forward pass costs: time and peak memory, measured in a process of their own.
+"""The cost of separating: time and peak memory of one forward pass, measured in a child process.
 
-A child process builds the model with random weights (the cost does not depend on their values), runs it
-under PyTorch's memory profiler once and then under the clock. So the notebook's kernel lends neither its
-memory nor its warm caches to the result, and a setting that is too large can't take it down.
+In a fresh process neither the memory nor the warm caches of the caller influence the result, and a setting that
+needs too much memory can't crash the caller. The pass runs once under PyTorch's memory profiler and then under the
+clock. :func:`measure_forward` measures networks with random weights (their values do not change the cost),
+:func:`system_costs` the systems of an evaluation.
 
-**What the peak counts.** PyTorch reports each block of memory that its CPU allocator hands out or takes back.
-The peak is the largest sum of blocks held at one time during the forward pass: all tensors that the pass
-makes, its scratch included. Not counted are the weights and the input, which were there before, and the
-scratch that a library such as oneDNN allocates by itself. The sum is exact and the same at each run. The
-operating system sees somewhat more, for it also counts pages that the allocator keeps for later.
+**What the peak counts.** PyTorch reports each block of memory that its CPU allocator hands out or takes back. The peak
+is the largest sum of blocks held at one time during the forward pass: all tensors that the pass makes, temporary ones
+included. It does not count the weights and the input, which were there before, nor memory that a library such as
+oneDNN allocates by itself. The sum is exact and the same in each run. The operating system reports somewhat more, since
+it also counts pages that the allocator keeps for later.
 
 Notebook: 02_dual_path
 """
 
+import contextlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pandas as pd
 import torch
 from torch.autograd.profiler import profile
 
+from ..audio import SAMPLE_RATE
 from ..model import DPRNNTasNet
 from ..model.dual_path import chunk_count
 from ..model.filterbank import frame_count
-from .systems import make_system
+from .systems import Address, make_system
 from .table import separate_with
 
 __all__ = [
@@ -47,9 +50,10 @@ __all__ = [
     "system_costs",
 ]
 
+COST_SECONDS = 4  # length of the mixture that system_costs separates
 WORK_LIMIT = 15e9  # multiply-adds; a core of a laptop needs about half a second for them
-CLOCK_SECONDS = 1.0  # time for the timed runs, one of which is always made
-TIMEOUT = 120.0  # s; a child that takes longer is stuck
+CLOCK_SECONDS = 1.0  # time for the timed runs, of which at least one is made
+TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class ForwardCost:
 
 
 def forward_work(config: Mapping, samples: int) -> float:
-    """Multiply-adds of the RNNs and projections for ``samples`` samples: the great part of a forward pass.
+    """Multiply-adds of the RNNs and projections for ``samples`` samples: most of a forward pass.
 
     An LSTM step with H units per direction and F inputs takes 4 H (F + H), its projection 2 H F. Every cell
     of the [C, K] plane is one step of both paths of all R blocks. (The other RNN types are counted as LSTMs.)
@@ -86,10 +90,10 @@ def measure_forward(configs: Sequence[Mapping], samples: int, limit: float = WOR
 
     Raises:
         ValueError: a configuration over the limit; nothing is measured then.
-        RuntimeError: the child process failed; the message carries its last line.
+        RuntimeError: the child process failed; the message contains the reason.
     """
     if samples < 1:
-        raise ValueError(f"samples is {samples}: a forward pass needs one sample at the least")
+        raise ValueError(f"samples is {samples}: a forward pass needs at least one sample")
     for config in configs:
         work = forward_work(config, samples)
         if work > limit:
@@ -98,53 +102,62 @@ def measure_forward(configs: Sequence[Mapping], samples: int, limit: float = WOR
                 f"on {samples} samples take {work / 1e9:.0f} billion multiply-adds, the limit is "
                 f"{limit / 1e9:.0f}: choose a shorter duration, a larger hop or a larger stride"
             )
-    request = {"configs": [dict(c) for c in configs], "samples": samples, "threads": torch.get_num_threads()}
-    root = str(Path(__file__).resolve().parents[1])
-    paths = [root, os.environ.get("PYTHONPATH", "")]
     try:
-        child = subprocess.run(
-            [sys.executable, "-c", f"from {__name__} import _child; _child()"],
-            input=json.dumps(request),
-            capture_output=True,  # the profiler writes its log to stderr, whatever it is told
-            text=True,
-            timeout=TIMEOUT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)},
+        return _in_child(
+            _measure_configs, [dict(config) for config in configs], samples, timeout=TIMEOUT_SECONDS
         )
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(
-            f"the measurement took over {TIMEOUT:.0f} s and was ended: choose a smaller setting"
+            f"the measurement took over {TIMEOUT_SECONDS:.0f} s and was stopped: choose a smaller setting"
         ) from error
-    if child.returncode:
-        last = (child.stderr.strip().splitlines() or ["no message"])[-1]
-        raise RuntimeError(f"the measuring process ended with code {child.returncode}: {last}")
-    return [ForwardCost(**cost) for cost in json.loads(child.stdout.splitlines()[-1])]
+    except Exception as error:
+        raise RuntimeError(f"the measurement failed: {error}") from error
 
 
-def peak_of_events(sizes: Sequence[int]) -> int:
-    """The highest running sum of allocations (above zero) and releases (below), in the order they happened.
+def _measure_configs(configs: list[dict], samples: int) -> list[ForwardCost]:
+    costs = []
+    for config in configs:
+        torch.manual_seed(0)
+        model = DPRNNTasNet(**config).eval()
+        mixture = torch.randn(samples)
+        costs.append(measure_call(lambda model=model, mixture=mixture: model(mixture)))
+    return costs
 
-    >>> peak_of_events([100, 50, -100, 20])
-    150
+
+def system_costs(systems: Mapping[str, Address], item: tuple) -> pd.DataFrame:
+    """Cost of separating one mixture with each system, each in a child process of its own.
+
+    Args:
+        systems: name to what :func:`make_system` takes.
+        item: ``(mixture [T], sources [S, T], spec)``, repeated or cut to :data:`COST_SECONDS`. The baselines need the
+            sources and the spec.
+
+    Returns:
+        A row per system: ``parameters`` (NaN for a system that is not a network), ``seconds``, ``peak MiB`` (see the
+        module's text).
     """
-    held = peak = 0
-    for size in sizes:
-        held += size
-        peak = max(peak, held)
-    return peak
+    rows = []
+    for name, address in systems.items():
+        parameters, cost = _in_child(_measure_system, address, item)
+        row = {
+            "system": name,
+            "parameters": parameters,
+            "seconds": cost.seconds,
+            "peak MiB": cost.peak_bytes / 2**20,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows).astype({"parameters": "Int64"})
 
 
-def _child() -> None:
-    """Answer one request on stdin; runs in the child process."""
-    request = json.load(sys.stdin)
-    torch.set_num_threads(request["threads"])
-    print(json.dumps([asdict(_measure_here(config, request["samples"])) for config in request["configs"]]))
-
-
-def _measure_here(config: Mapping, samples: int) -> ForwardCost:
-    torch.manual_seed(0)
-    model = DPRNNTasNet(**config).eval()
-    mixture = torch.randn(samples)
-    return measure_call(lambda: model(mixture))
+def _measure_system(address: Address, item: tuple) -> tuple[int | None, ForwardCost]:
+    system = make_system(address)
+    mixture, sources, spec = item
+    samples = round(COST_SECONDS * getattr(spec, "sample_rate", SAMPLE_RATE))
+    sources = sources.repeat(1, -(-samples // sources.shape[1]))[:, :samples]
+    mixture = mixture.repeat(-(-samples // len(mixture)))[:samples]
+    cost = measure_call(lambda: separate_with(system, mixture, sources, spec))
+    network = system if isinstance(system, torch.nn.Module) else getattr(system, "network", None)
+    return (None if network is None else sum(p.numel() for p in network.parameters())), cost
 
 
 @torch.inference_mode()
@@ -161,6 +174,19 @@ def measure_call(function: Callable[[], object]) -> ForwardCost:
     return ForwardCost(median(seconds), len(seconds), peak_of_events(_memory_events(events)))
 
 
+def peak_of_events(sizes: Sequence[int]) -> int:
+    """The highest running sum of allocations (above zero) and releases (below), in the order they happened.
+
+    >>> peak_of_events([100, 50, -100, 20])
+    150
+    """
+    held = peak = 0
+    for size in sizes:
+        held += size
+        peak = max(peak, held)
+    return peak
+
+
 def _memory_events(events: profile) -> list[int]:
     """Bytes of every allocation (above zero) and release (below) on the CPU, in order of time."""
     with tempfile.TemporaryDirectory() as folder:
@@ -171,46 +197,38 @@ def _memory_events(events: profile) -> list[int]:
     return [e["args"]["Bytes"] for e in sorted(memory, key=lambda e: e["ts"])]
 
 
-COST_SECONDS = 4
+def _in_child(function: Callable, *arguments: Any, timeout: float | None = None) -> Any:
+    """``function(*arguments)`` in a fresh process with as many threads as PyTorch uses here; exceptions come back too.
 
-
-def system_costs(systems: Mapping[str, str], item: tuple) -> pd.DataFrame:
-    """Cost of separating one mixture with each system.
-
-    Args:
-        systems: name to what :func:`make_system` takes.
-        item: ``(mixture [T], sources [S, T], spec)``, repeated or cut to :data:`COST_SECONDS`. The baselines need the
-            sources and the spec.
-
-    Returns:
-        A row per system: ``parameters`` (NaN for a system that is no network), ``seconds``, ``peak MiB`` (of the
-        tensors it makes, see :mod:`dprnn_lab.evaluation.forward_cost`).
+    Raises:
+        RuntimeError: the process died; the message has the last line that it printed.
+        subprocess.TimeoutExpired: it took longer than ``timeout`` seconds.
     """
-    rows = []
-    for name, spec in systems.items():
-        # A fresh process for each, so that no system finds what another one left in memory.
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            parameters, cost = pool.submit(_cost, spec, item, torch.get_num_threads()).result()
-        rows.append(
-            {
-                "system": name,
-                "parameters": parameters,
-                "seconds": cost.seconds,
-                "peak MiB": cost.peak_bytes / 2**20,
-            }
-        )
-    return pd.DataFrame(rows).astype({"parameters": "Int64"})
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    child = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
+        input=pickle.dumps((function, arguments, torch.get_num_threads())),
+        capture_output=True,  # the profiler always writes its log to stderr
+        timeout=timeout,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)},
+    )
+    if child.returncode:
+        last = (child.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        raise RuntimeError(f"the child process ended with code {child.returncode}: {last}")
+    error, result = pickle.loads(child.stdout)
+    if error is not None:
+        raise error
+    return result
 
 
-def _cost(spec: str, item: tuple, threads: int) -> tuple[int | None, ForwardCost]:
-    """Runs in the child process."""
+def _answer() -> None:
+    """The child process: read a function and its arguments from stdin, write what it returns or raises to stdout."""
+    function, arguments, threads = pickle.load(sys.stdin.buffer)
     torch.set_num_threads(threads)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the profiler writes its log there, whatever it is told
-    system = make_system(spec)
-    mixture, sources, about = item
-    samples = round(COST_SECONDS * getattr(about, "sample_rate", 8000))
-    sources = sources.repeat(1, -(-samples // sources.shape[1]))[:, :samples]
-    mixture = mixture.repeat(-(-samples // len(mixture)))[:samples]
-    cost = measure_call(lambda: separate_with(system, mixture, sources, about))
-    network = system if isinstance(system, torch.nn.Module) else getattr(system, "network", None)
-    return (None if network is None else sum(p.numel() for p in network.parameters())), cost
+    with contextlib.redirect_stdout(sys.stderr):
+        answer: tuple[Exception | None, Any]
+        try:
+            answer = None, function(*arguments)
+        except Exception as error:
+            answer = error, None
+    sys.stdout.buffer.write(pickle.dumps(answer))

@@ -16,7 +16,7 @@ from ..files import write_whole
 from ..report_page import markdown_table
 from .forward_cost import COST_SECONDS, system_costs
 from .statistics import compare, worst
-from .systems import make_system
+from .systems import Address, make_system
 from .table import separate_with, summarise
 
 __all__ = ["markdown_report", "markdown_table", "write_report"]
@@ -39,9 +39,9 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
         (
             "Other scores",
             "Means. Correlation is between the two outputs; rtf is seconds of computing per second of audio.",
-            table.groupby(["system", "kind"], sort=False)[[m for m in MEANS if m in table]]
-            .mean()
-            .reset_index(),
+            table.groupby(["system", "kind"], sort=False, as_index=False)[
+                [m for m in MEANS if m in table]
+            ].mean(),
         ),
     ]
     names = list(table["system"].unique())
@@ -66,8 +66,7 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
         sections.append(
             (
                 "Cost",
-                f"Separating {COST_SECONDS} s in a process of its own: seconds, and the peak memory of the tensors "
-                "that are made on the way.",
+                f"Separating {COST_SECONDS} s in a child process: seconds, and the peak memory of all tensors made.",
                 costs,
             )
         )
@@ -75,7 +74,7 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
 
 
 def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> str:
-    """All tables of an evaluation with several systems (a column ``system``); the first is the one in question."""
+    """All tables of an evaluation with several systems (a column ``system``); the first is compared with the others."""
     parts = [f"## {heading}\n\n{text}\n\n{markdown_table(t)}\n" for heading, text, t in _tables(table, costs)]
     return "# Evaluation\n\n" + "\n".join(parts)
 
@@ -83,17 +82,17 @@ def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> s
 def write_report(
     folder: str | os.PathLike,
     table: pd.DataFrame,
-    systems: Mapping[str, str],
+    systems: Mapping[str, Address],
     mixtures: Dataset,
     players: int = 3,
 ) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` and return their paths.
 
     Args:
-        folder: where :func:`evaluate_to` left the scores.
-        table: what it returned.
-        systems, mixtures: what it was given; the worst mixtures are separated again for the players.
-        players: how many of the worst mixtures to hear.
+        folder: that of :func:`evaluate_to`.
+        table: its result.
+        systems, mixtures: its arguments; the worst mixtures are separated again for the players.
+        players: number of the worst mixtures with players.
     """
     folder = Path(folder)
     costs = system_costs(systems, mixtures[0])
@@ -131,7 +130,7 @@ def _histogram(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _players(table: pd.DataFrame, systems: Mapping[str, str], mixtures: Dataset, count: int) -> list[str]:
+def _players(table: pd.DataFrame, systems: Mapping[str, Address], mixtures: Dataset, count: int) -> list[str]:
     """The worst mixtures of the first system, separated again: mixture, sources and outputs."""
     from ..separation.rescaling import scale_to_mixture
 

@@ -1,9 +1,8 @@
-"""The scores of one mixture: how close the estimates are to the sources, and how far the mixture was.
+"""The scores of one mixture: how close the estimates are to the sources, and how close the mixture was.
 
-SI-SDR is always computed; it also settles which estimate belongs to which source, once, for all other scores.
-On request: SDR, SIR and SAR (E. Vincent, R. Gribonval and C. Fevotte, "Performance measurement in blind audio
-source separation", 2006) with fast-bss-eval; STOI (intelligibility, 0 to 1) and narrow-band PESQ (quality, 1 to
-4.5) with torchmetrics and the packages behind it.
+SI-SDR is always computed; its best permutation assigns the estimates to the sources for all other scores. On request:
+SDR, SIR and SAR (E. Vincent, R. Gribonval and C. Fevotte, "Performance measurement in blind audio source separation",
+2006) with fast-bss-eval; STOI (intelligibility, 0 to 1) and narrow-band PESQ (quality, 1 to 4.5) with torchmetrics.
 
 Notebook: 08_evaluation
 """
@@ -15,14 +14,14 @@ from collections.abc import Mapping, Sequence
 import fast_bss_eval
 import torch
 
-from ..audio import correlation
+from ..audio import SAMPLE_RATE, correlation
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 
 __all__ = ["METRICS", "check_metrics", "score", "score_mixture"]
 
 METRICS = ("si_sdr", "bss", "stoi", "pesq")
-_BEHIND = {"stoi": "pystoi", "pesq": "pesq"}  # torchmetrics leaves the computing to these
-_FILTER = 512  # taps of the distortion that SDR forgives: BSS Eval's own number
+_PACKAGES = {"stoi": "pystoi", "pesq": "pesq"}  # torchmetrics calls them
+_FILTER_TAPS = 512  # of the distortion filter that SDR allows: BSS Eval's default
 _PIT = PITLossWrapper(pairwise_neg_sisdr)
 
 
@@ -30,8 +29,8 @@ def check_metrics(metrics: Sequence[str]) -> None:
     """Raise ValueError for an unknown metric, and for one whose package is not installed."""
     for name in metrics:
         if name not in METRICS:
-            raise ValueError(f"metric is {name!r}: choose of {', '.join(METRICS)}")
-        package = _BEHIND.get(name)
+            raise ValueError(f"metric is {name!r}: choose from {', '.join(METRICS)}")
+        package = _PACKAGES.get(name)
         if package and importlib.util.find_spec(package) is None:
             raise ValueError(f"metric {name!r} needs the package {package}: pip install {package}")
 
@@ -41,22 +40,22 @@ def score(
     sources: torch.Tensor,
     mixture: torch.Tensor,
     metrics: Sequence[str] = ("si_sdr",),
-    sample_rate: float = 8000,
+    sample_rate: float = SAMPLE_RATE,
     before: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """The scores of one mixture's estimates, means over the sources.
 
     Args:
-        before: what :func:`score_mixture` said of this mixture and these metrics, to spare that work where several
-            systems are scored on it.
+        before: the result of :func:`score_mixture` for this mixture and these metrics; saves time if several systems
+            are scored on it.
 
     Shape:
         - estimates, sources: ``[S, T]``; estimates may come in any order
         - mixture: ``[T]``
 
     Returns:
-        ``si_sdr``, ``si_sdr_in`` (the mixture in the estimates' place), ``si_sdri`` (their difference), dB;
-        ``correlation``: absolute, between the first two estimates, near 1 when they sound alike, NaN when one
+        ``si_sdr``, ``si_sdr_in`` (the mixture in place of the estimates), ``si_sdri`` (their difference), dB;
+        ``correlation``: absolute, between the first two estimates, near 1 if they sound alike, NaN if one
         is silent. With "bss": ``sdr, sdri, sir, sar`` in dB; with "stoi" and "pesq": the score and ``..._in``.
         SDR, SIR and SAR are NaN when a source or an estimate is silent: they are undefined then.
 
@@ -70,8 +69,8 @@ def score(
         "si_sdr": -float(losses[0]),
         "si_sdr_in": before["si_sdr"],
         "si_sdri": -float(losses[0]) - before["si_sdr"],
+        "correlation": abs(correlation(estimates)),
     }
-    scores["correlation"] = abs(correlation(estimates))
     if "bss" in metrics:
         sdr, sir, sar = _bss(estimates, sources)
         scores |= {"sdr": sdr, "sdri": sdr - before["sdr"], "sir": sir, "sar": sar}
@@ -86,9 +85,9 @@ def score_mixture(
     sources: torch.Tensor,
     mixture: torch.Tensor,
     metrics: Sequence[str] = ("si_sdr",),
-    sample_rate: float = 8000,
+    sample_rate: float = SAMPLE_RATE,
 ) -> dict[str, float]:
-    """The scores of the mixture itself, in the place of every estimate, means over the sources.
+    """The scores of the mixture itself, in place of every estimate, means over the sources.
 
     Shape:
         - sources: ``[S, T]``, mixture: ``[T]``
@@ -116,7 +115,10 @@ def _bss(estimates: torch.Tensor, sources: torch.Tensor) -> tuple[float, float, 
     if min(estimates.abs().amax(1).min(), sources.abs().amax(1).min()) == 0:
         return math.nan, math.nan, math.nan
     values = fast_bss_eval.bss_eval_sources(
-        sources.double().cpu(), estimates.double().cpu(), filter_length=_FILTER, compute_permutation=False
+        sources.double().cpu(),
+        estimates.double().cpu(),
+        filter_length=_FILTER_TAPS,
+        compute_permutation=False,
     )
     return tuple(float(v.mean()) for v in values)
 

@@ -1,8 +1,8 @@
-"""How sure a figure is: intervals by the bootstrap, paired comparison of two systems, the worst cases.
+"""How sure a mean is: bootstrap and Student intervals, paired comparison of two systems, the worst cases.
 
-Forty mixtures are a sample. Another forty of the same kind give another mean; the bootstrap (B. Efron, 1979) says
-how far it would be off, by drawing the forty again and again from themselves. Two systems are compared on the
-*same* mixtures: the spread from mixture to mixture, which both share, falls out of the difference.
+Forty mixtures are a sample: another forty of the same kind give another mean. The bootstrap (B. Efron, 1979)
+estimates how much it varies by resampling the forty with replacement. Two systems are compared on the *same* mixtures:
+the variation between mixtures, which both share, cancels in the difference.
 
 Notebook: 08_evaluation
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 __all__ = ["Interval", "bootstrap_mean", "compare", "student_mean", "worst"]
@@ -30,11 +31,11 @@ class Interval:
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def bootstrap_mean(values, confidence: float = 0.95, seed: int = 0) -> Interval:
+def bootstrap_mean(values: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean of the values with its bootstrap interval (percentiles); NaNs are left out.
 
-    The interval of fewer than two values is not known: NaN. That of few values is too narrow: a 95 % interval
-    from 10 values misses the true mean about one time in eight (notebook 08 counts it), from 40 one in fifteen.
+    With fewer than two values the interval is NaN. With few values it is too narrow: a 95 % interval from 10 values
+    misses the true mean about one time in eight (notebook 08 counts it), from 40 values one time in fifteen.
 
     Raises:
         ValueError: no values, or a confidence that is not between 0 and 1.
@@ -53,14 +54,14 @@ def bootstrap_mean(values, confidence: float = 0.95, seed: int = 0) -> Interval:
     return Interval(float(values.mean()), float(result.low), float(result.high))
 
 
-def student_mean(values, confidence: float = 0.95) -> Interval:
+def student_mean(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean of a few values with its Student interval: mean ± t s / sqrt(n); NaNs are left out.
 
-    For three to ten runs, of which the bootstrap knows too little: its interval is far too narrow there. The factor t
-    pays for not knowing the spread: 4.3 for three values, 2.8 for five, 2.3 for ten, where 1.96 would do if it were
-    known (W. S. Gosset, "Student", 1908). Exact for values of a normal distribution, good enough for one heap.
+    For three to ten runs, where the bootstrap interval is far too narrow. The factor t accounts for the unknown
+    standard deviation: 4.3 for three values, 2.8 for five, 2.3 for ten, compared with 1.96 for a known one
+    (W. S. Gosset, "Student", 1908). Exact for normally distributed values, a good approximation for one cluster.
 
-    The interval of fewer than two values is not known: NaN.
+    With fewer than two values the interval is NaN.
 
     Raises:
         ValueError: no values, or a confidence that is not between 0 and 1.
@@ -76,14 +77,14 @@ def student_mean(values, confidence: float = 0.95) -> Interval:
     return Interval(mean, float(mean - half), float(mean + half))
 
 
-def _numbers(values, confidence: float) -> np.ndarray:
-    """The values without NaNs, one at the least; the confidence is looked at, too."""
+def _numbers(values: ArrayLike, confidence: float) -> np.ndarray:
+    """The values without NaNs, at least one; the confidence is checked, too."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: it must be between 0 and 1, such as 0.95")
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     if not len(values):
-        raise ValueError("no values: a mean needs one at the least")
+        raise ValueError("no values: a mean needs at least one")
     return values
 
 
@@ -103,10 +104,10 @@ def compare(
     Returns:
         A row per kind and one for "all": ``mixtures``, ``difference`` (mean), ``low`` and ``high`` (its
         bootstrap interval), ``better`` and ``worse`` (mixtures on which the second scores above or below the
-        first), ``p`` (two-sided sign test: how often chance alone would split them so unevenly).
+        first), ``p`` (two-sided sign test: the probability of so uneven a split by chance).
 
     Raises:
-        ValueError: other mixtures, or no such column.
+        ValueError: different mixtures, or no such column.
     """
     for name, table in (("first", first), ("second", second)):
         if metric not in table or table.empty:
@@ -118,7 +119,7 @@ def compare(
     if set(first["id"]) != set(second["id"]):
         only = sorted(set(first["id"]) ^ set(second["id"]))
         raise ValueError(
-            f"{len(only)} mixtures are in one of the tables only ({only[0]}, ...): "
+            f"{len(only)} mixtures are in only one of the tables ({only[0]}, ...): "
             "evaluate both systems on the same list"
         )
     pairs = first[["id", "kind", metric]].merge(second[["id", metric]], on="id", suffixes=("_1", "_2"))
@@ -130,18 +131,11 @@ def compare(
             continue
         interval = bootstrap_mean(difference, confidence, seed)
         better, worse = int((difference > 0).sum()), int((difference < 0).sum())
-        rows.append(
-            {
-                "kind": kind,
-                "mixtures": len(difference),
-                "difference": interval.mean,
-                "low": interval.low,
-                "high": interval.high,
-                "better": better,
-                "worse": worse,
-                "p": stats.binomtest(better, better + worse).pvalue if better + worse else 1.0,
-            }
-        )
+        rows.append({
+            "kind": kind, "mixtures": len(difference),
+            "difference": interval.mean, "low": interval.low, "high": interval.high, "better": better, "worse": worse,
+            "p": stats.binomtest(better, better + worse).pvalue if better + worse else 1.0,
+        })  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -1,9 +1,13 @@
-"""What can be evaluated, by a name that a command line, a results folder and another process understand.
+"""The systems of an evaluation by their addresses.
+
+An address is text that a command line, a results folder and another process understand: the name of a baseline, a
+checkpoint, or ``conv-tasnet:FILE``.
 
 Notebook: 08_evaluation
 """
 
 import hashlib
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +18,26 @@ from ..checkpoint import load_model
 from .baselines import BASELINES
 from .table import System
 
-__all__ = ["fingerprint", "make_system", "name_of"]
+__all__ = ["Address", "fingerprint", "make_system", "name_of"]
+
+Address = str | os.PathLike
 
 CONV_TASNET = "conv-tasnet:"
 
 
-def make_system(spec: str) -> System:
+def make_system(address: Address) -> System:
     """A baseline by its name, ``conv-tasnet:FILE`` (weights for torchaudio's ConvTasNet), or a checkpoint.
 
     Raises:
         CheckpointError: no such file, or one that does not load.
-        ValueError: weights that are not ConvTasNet's.
+        ValueError: weights that do not fit ConvTasNet.
     """
-    if spec in BASELINES:
-        return BASELINES[spec]()
-    if spec.startswith(CONV_TASNET):
-        return _conv_tasnet(Path(spec.removeprefix(CONV_TASNET)))
-    return load_model(spec)
+    address = os.fspath(address)
+    if address in BASELINES:
+        return BASELINES[address]()
+    if address.startswith(CONV_TASNET):
+        return _conv_tasnet(Path(address.removeprefix(CONV_TASNET)))
+    return load_model(address)
 
 
 def _conv_tasnet(path: Path) -> System:
@@ -46,29 +53,31 @@ def _conv_tasnet(path: Path) -> System:
         model.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f"{path} is no state dict of torchaudio.models.conv_tasnet_base: save model.state_dict() with torch.save"
+            f"{path} is not a state dict of torchaudio.models.conv_tasnet_base: save model.state_dict() with torch.save"
         ) from error
     return _ConvTasNet(model.eval())
 
 
 @dataclass(frozen=True)
 class _ConvTasNet:
-    """torchaudio's ConvTasNet, which wants a channel, as a function of ``(mixture, sources, spec)``."""
+    """torchaudio's ConvTasNet, which expects a channel axis, as a function of ``(mixture, sources, spec)``."""
 
     network: torch.nn.Module
 
-    def __call__(self, mixture: torch.Tensor, sources: torch.Tensor, spec) -> torch.Tensor:
+    def __call__(self, mixture: torch.Tensor, sources: torch.Tensor, spec: object) -> torch.Tensor:
         return self.network(mixture[None, None])[0]
 
 
-def name_of(spec: str) -> str:
+def name_of(address: Address) -> str:
     """The name in tables: a baseline's own, or the file's without folder and ending."""
-    return spec if spec in BASELINES else Path(spec.removeprefix(CONV_TASNET)).stem
+    address = os.fspath(address)
+    return address if address in BASELINES else Path(address.removeprefix(CONV_TASNET)).stem
 
 
-def fingerprint(spec: str) -> str:
-    """What identifies a system's results: the name, and for a file its contents."""
-    path = Path(spec.removeprefix(CONV_TASNET))
-    if spec in BASELINES or not path.is_file():
-        return spec
-    return f"{name_of(spec)} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+def fingerprint(address: Address) -> str:
+    """The name of a system, and for a file a hash of its contents: the same only for the same results."""
+    address = os.fspath(address)
+    path = Path(address.removeprefix(CONV_TASNET))
+    if address in BASELINES or not path.is_file():
+        return address
+    return f"{name_of(address)} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import pandas as pd
 import torch
 
+from ..audio import SAMPLE_RATE
 from ..separation.windows import run_model
 from .scores import score, score_mixture
-from .statistics import bootstrap_mean
+from .statistics import Interval, bootstrap_mean
 
-__all__ = ["evaluate", "separate_with", "summarise"]
+__all__ = ["System", "evaluate", "mixture_scores", "score_item", "separate_with", "summarise"]
 
+# A model, or a function of (mixture [T], sources [S, T], spec) that returns estimates [S, T].
 System = torch.nn.Module | Callable[[torch.Tensor, torch.Tensor, object], torch.Tensor]
 
 
@@ -44,7 +46,7 @@ def evaluate(
 
 
 def mixture_scores(item: tuple, metrics: Sequence[str]) -> dict[str, float]:
-    """The scores of an item's mixture itself, the same for every system."""
+    """The scores of an item's mixture itself, which are the same for every system."""
     mixture, sources, spec = item
     return score_mixture(sources, mixture, metrics, _rate(spec))
 
@@ -60,11 +62,11 @@ def score_item(system: System, item: tuple, metrics: Sequence[str], before: Mapp
     return {"id": spec.id, "kind": spec.kind} | scores | {"rtf": seconds * rate / mixture.shape[-1]}
 
 
-def _rate(spec) -> float:
-    return getattr(spec, "sample_rate", 8000)
+def _rate(spec: object) -> float:
+    return getattr(spec, "sample_rate", SAMPLE_RATE)
 
 
-def separate_with(system: System, mixture: torch.Tensor, sources: torch.Tensor, spec) -> torch.Tensor:
+def separate_with(system: System, mixture: torch.Tensor, sources: torch.Tensor, spec: object) -> torch.Tensor:
     """Estimates ``[S, T]`` on the CPU, of a model (its training mode is left as it was) or a function."""
     if not isinstance(system, torch.nn.Module):
         return system(mixture, sources, spec)
@@ -75,8 +77,8 @@ def summarise(table: pd.DataFrame, metric: str = "si_sdri", seed: int = 0) -> pd
     """The metric by system (when there are several) and pair kind, in the order of the table.
 
     Columns: ``mixtures``; ``mean`` with the ends ``low`` and ``high`` of its 95 % bootstrap interval; ``std``,
-    ``worst``, ``best``; ``correlation`` between the outputs, mean; ``undefined``, the mixtures whose score is
-    NaN and which the other columns leave out (only where there are any).
+    ``worst``, ``best``; ``correlation`` between the outputs, mean; ``undefined``, the number of mixtures
+    whose score is NaN, which the other columns leave out (only if there are any).
     """
     if table.empty:
         raise ValueError("the table has no mixtures: evaluate at least one before summarising")
@@ -86,20 +88,12 @@ def summarise(table: pd.DataFrame, metric: str = "si_sdri", seed: int = 0) -> pd
     rows = []
     for key, group in table.groupby(keys, sort=False):
         values = group[metric].dropna()
-        interval = bootstrap_mean(values, seed=seed) if len(values) else None
+        interval = bootstrap_mean(values, seed=seed) if len(values) else Interval(*[float("nan")] * 3)
         rows.append(
             dict(zip(keys, key, strict=True))
-            | {
-                "mixtures": len(values),
-                "mean": interval.mean if interval else float("nan"),
-                "low": interval.low if interval else float("nan"),
-                "high": interval.high if interval else float("nan"),
-                "std": values.std(),
-                "worst": values.min(),
-                "best": values.max(),
-                "correlation": group["correlation"].mean(),
-                "undefined": len(group) - len(values),
-            }
+            | {"mixtures": len(values), "mean": interval.mean, "low": interval.low, "high": interval.high}
+            | {"std": values.std(), "worst": values.min(), "best": values.max()}
+            | {"correlation": group["correlation"].mean(), "undefined": len(group) - len(values)}
         )
     summary = pd.DataFrame(rows)
     return summary if summary["undefined"].any() else summary.drop(columns="undefined")

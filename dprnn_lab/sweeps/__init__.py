@@ -1,4 +1,4 @@
-"""Sweeps: one parameterised notebook, run once for every combination of settings and seeds, and the report of it.
+"""Sweeps: one notebook executed for every combination of settings and seeds, and a report.
 
 Notebook: 10_experiments
 """

@@ -1,4 +1,4 @@
-"""Why a run failed: the cell, its text and the message, read from the notebook that it left.
+"""Why a run failed: the cell, its text and the message, read from the executed notebook.
 
 Notebook: 10_experiments
 """
@@ -6,15 +6,15 @@ Notebook: 10_experiments
 import json
 from pathlib import Path
 
-__all__ = ["what_failed"]
+__all__ = ["find_failure"]
 
 
-def what_failed(notebook: Path, code: int, log: Path) -> dict:
-    """Of a run that ended with exit code ``code``: ``cell`` (its number in brackets, or None), ``source``, ``error``.
+def find_failure(notebook: Path, code: int, log: Path) -> dict:
+    """``cell`` (execution count or None), ``source`` and ``error`` of a run that ended with exit code ``code``.
 
     Args:
-        notebook: as the run left it, possibly nowhere or not whole.
-        log: what the run's process printed.
+        notebook: the executed notebook; may be missing or incomplete.
+        log: the output of the run's process.
     """
     cells = _cells(notebook)
     for cell in cells:
@@ -23,7 +23,7 @@ def what_failed(notebook: Path, code: int, log: Path) -> dict:
                 message = " ".join(output["evalue"].split())
                 error = f"{output['ename']}: {message}" if message else output["ename"]
                 return {"cell": cell["execution_count"], "source": _text(cell), "error": error}
-    # No cell raised: the kernel died (memory?), in the last cell that papermill notes a start of.
+    # No cell raised: the kernel died (memory?), in the last cell for which papermill recorded a start.
     number, source = None, ""
     for i, cell in enumerate(c for c in cells if c["cell_type"] == "code"):
         if cell["metadata"].get("papermill", {}).get("start_time"):

@@ -1,4 +1,4 @@
-"""What a sweep will run: every combination of a grid, checked against the notebook before anything runs.
+"""The runs of a sweep: every combination of a grid, checked against the notebook before anything runs.
 
 Notebook: 10_experiments
 """
@@ -7,6 +7,7 @@ import difflib
 import hashlib
 import itertools
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,30 +18,30 @@ import papermill
 
 __all__ = ["REPORT", "SEED", "Run", "check_names", "digest", "notebook_parameters", "plan"]
 
-SEED = "seed"  # the parameter that the seeds of a sweep go to
-REPORT = "report"  # the parameter that says where a run writes what it found
-LONGEST_NAME = 100  # characters; some file systems take 255 bytes with the folder's own names
+SEED = "seed"  # the parameter that gets the seeds of a sweep
+REPORT = "report"  # the parameter that gets the path of the file in which a run reports its results
+LONGEST_NAME = 100  # characters; file names are limited to 255 bytes
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its file name without a suffix, and the parameters that it gets."""
+    """One run: its file name without a suffix, and its parameters."""
 
     name: str
     parameters: dict
 
 
-def notebook_parameters(notebook: Path) -> list[str]:
-    """Names of the parameters of a notebook: what its cell tagged ``parameters`` assigns.
+def notebook_parameters(notebook: str | os.PathLike) -> list[str]:
+    """Names of the parameters of a notebook: the variables that its cell tagged ``parameters`` assigns.
 
     Raises:
         FileNotFoundError, ValueError: no such file; not a notebook, or no such cell.
     """
-    if not notebook.is_file():
+    if not Path(notebook).is_file():
         raise FileNotFoundError(f"{notebook}: no such notebook")
     try:
-        names = list(papermill.inspect_notebook(notebook))
-    except Exception as error:  # papermill hands on whatever its reader met
+        names = list(papermill.inspect_notebook(os.fspath(notebook)))
+    except Exception as error:  # of any kind, from the reader of papermill
         raise ValueError(f"{notebook} is not a notebook: {error}") from error
     if not names:
         raise ValueError(
@@ -49,16 +50,18 @@ def notebook_parameters(notebook: Path) -> list[str]:
     return names
 
 
-def check_names(given: Sequence[str], known: Sequence[str], notebook: Path) -> None:
-    """Raise ValueError for a name that the notebook does not know: papermill would set it, and nobody read it."""
+def check_names(given: Sequence[str], known: Sequence[str], notebook: str | os.PathLike) -> None:
+    """Raise ValueError for a name that the notebook does not have: papermill would set it without an effect."""
     for name in given:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            meant = f"did you mean {near[0]!r}?" if near else f"choose of {', '.join(known)}"
-            raise ValueError(f"{notebook.name} has no parameter {name!r}: {meant}")
+            meant = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+            raise ValueError(f"{Path(notebook).name} has no parameter {name!r}: {meant}")
 
 
-def plan(notebook: str | Path, grid: Mapping[str, Sequence], seeds: int | Sequence[int] = 1) -> list[Run]:
+def plan(
+    notebook: str | os.PathLike, grid: Mapping[str, Sequence], seeds: int | Sequence[int] = 1
+) -> list[Run]:
     """Every combination of the grid's values with every seed; the seed changes fastest.
 
     Args:
@@ -68,9 +71,9 @@ def plan(notebook: str | Path, grid: Mapping[str, Sequence], seeds: int | Sequen
 
     Raises:
         FileNotFoundError, ValueError: no such notebook; a parameter that it does not have; no values, a value
-            twice, or one that is no plain value; no seeds.
+            twice, or a value of another type; no seeds.
 
-    >>> from dprnn_lab.datasets.corpus import data_folder
+    >>> from dprnn_lab.files import data_folder
     >>> template = data_folder().parent / "notebooks" / "experiments" / "one_run.ipynb"
     >>> [run.name for run in plan(template, {"chunk_size": [8, 32]}, seeds=2)]
     ['chunk_size=8,seed=0', 'chunk_size=8,seed=1', 'chunk_size=32,seed=0', 'chunk_size=32,seed=1']
@@ -78,9 +81,9 @@ def plan(notebook: str | Path, grid: Mapping[str, Sequence], seeds: int | Sequen
     notebook = Path(notebook)
     axes = {name: _values(name, values) for name, values in grid.items()}
     if REPORT in axes:
-        raise ValueError(f"{REPORT!r} is in the grid: the sweep itself says where each run reports")
+        raise ValueError(f"{REPORT!r} is in the grid: the sweep itself sets it")
     if SEED in axes:
-        raise ValueError(f"{SEED!r} is in the grid: give the seeds by themselves, such as seeds={axes[SEED]}")
+        raise ValueError(f"{SEED!r} is in the grid: give the seeds separately, such as seeds={axes[SEED]}")
     axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)
     check_names(list(axes), notebook_parameters(notebook), notebook)
     varied = [name for name, values in axes.items() if len(values) > 1 or name == SEED]
@@ -91,20 +94,20 @@ def plan(notebook: str | Path, grid: Mapping[str, Sequence], seeds: int | Sequen
     return runs
 
 
-def digest(notebook: Path) -> str:
-    """What identifies a notebook: the text of its cells, not what an earlier run printed."""
+def digest(notebook: str | os.PathLike) -> str:
+    """A hash of the code cells of a notebook, without their outputs."""
     cells = nbformat.read(notebook, as_version=4).cells
     text = "\0".join(f"{cell.cell_type}\0{cell.source}" for cell in cells if cell.cell_type == "code")
-    return f"{notebook.name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"{Path(notebook).name} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _values(name: str, values) -> list:
+def _values(name: str, values: object) -> list:
     if isinstance(values, str | Mapping) or not hasattr(values, "__iter__"):
         raise ValueError(f"{name} is {values!r}: give a list of values, such as [8, 32, 128]")
-    # Numbers of NumPy become plain ones: they go through YAML and JSON.
+    # NumPy numbers become plain ones, for YAML and JSON.
     values = [value.item() if hasattr(value, "item") else value for value in values]
     if not values:
-        raise ValueError(f"{name} has no values: give one at the least")
+        raise ValueError(f"{name} has no values: give at least one")
     for i, value in enumerate(values):
         plain = value is None or isinstance(value, bool | int | float | str)
         if not plain or (isinstance(value, float) and not math.isfinite(value)):
@@ -117,7 +120,7 @@ def _values(name: str, values) -> list:
 
 
 def _name(parameters: Mapping) -> str:
-    """A file name that tells the values; where it can't tell them all, a digest keeps it unlike any other."""
+    """A file name that contains the values, or, if that is impossible, a part of them and a hash."""
     full = ",".join(f"{name}={value}" for name, value in parameters.items())
     safe = re.sub(r"[^\w.,=+-]", "-", full)
     if safe == full and len(full) <= LONGEST_NAME:

@@ -23,9 +23,7 @@ from .summary import reported, summarise_runs
 
 __all__ = ["draw_parameter", "write_report"]
 
-INTERVAL = (
-    "the mean over the seeds with its 95 % interval (Student's), for which two finished seeds are needed"
-)
+INTERVAL = "the mean over the seeds with its 95 % Student interval, which needs two finished seeds"
 
 
 def write_report(
@@ -35,8 +33,8 @@ def write_report(
 
     Args:
         out: folder of the sweep.
-        table: what :func:`sweep` returned.
-        metric: the reported column of numbers in question; None for the first.
+        table: the result of :func:`sweep`.
+        metric: a reported column of numbers; None for the first.
 
     Raises:
         ValueError: no such column.
@@ -46,7 +44,7 @@ def write_report(
     varied = [name for name, values in axes.items() if len(values) > 1 and name != SEED]
     numbers = reported(table, list(axes))
     done = table[table["status"] == "ok"]
-    if metric is None or done.empty:  # where all failed, the failures are the report
+    if metric is None or done.empty:  # if all failed, the report lists the failures
         metric = numbers[0] if numbers else "seconds"
     if metric not in [*numbers, "seconds"]:
         raise ValueError(f"metric is {metric!r}: the runs report {', '.join(numbers) or 'nothing'}")
@@ -75,7 +73,7 @@ def draw_parameter(
 
     Args:
         table: of :func:`sweep`.
-        others: further parameters; each combination of their values is a line of its own.
+        others: further parameters; each combination of their values gets its own line.
 
     Raises:
         ValueError: no such columns.
@@ -84,7 +82,7 @@ def draw_parameter(
     numbers = pd.api.types.is_numeric_dtype(table[parameter]) and not pd.api.types.is_bool_dtype(
         table[parameter]
     )
-    line = "o-" if numbers else "o"  # nothing lies between two names
+    line = "o-" if numbers else "o"  # no line between names
     summary = summarise_runs(table, [*others, parameter], metric)
     groups = list(summary.groupby(list(others), sort=False, dropna=False)) if others else [((), summary)]
     for i, (key, group) in enumerate(groups):
@@ -120,13 +118,13 @@ def _sections(table: pd.DataFrame, varied: list[str], metric: str, numbers: list
     if len(done):
         means = done.groupby(by, sort=False, dropna=False)[others].mean().reset_index()
         whole = [name for name in others if means[name].notna().all() and (means[name] % 1 == 0).all()]
-        means = means.astype(dict.fromkeys(whole, int))  # counts, such as that of the weights
-        sections.append(("What else the runs report", "Means over the seeds.", means))
+        means = means.astype(dict.fromkeys(whole, int))  # counts, such as the number of weights
+        sections.append(("Other results", "Means over the seeds.", means))
     return sections
 
 
 def _failures(out: Path, table: pd.DataFrame) -> list[dict]:
-    """What there is to say of each failed run."""
+    """Cell, code and message of each failed run."""
     failures = []
     for row in table[table["status"] != "ok"].itertuples():
         name = Path(row.notebook).stem

@@ -1,4 +1,4 @@
-"""Running a sweep: papermill in several processes, each run on disk as it ends, taken up again after a stop.
+"""Running a sweep: papermill in several processes, each run saved as it ends, resumable after a stop.
 
 Notebook: 10_experiments
 """
@@ -15,51 +15,52 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..files import check_or_write_settings, write_whole
-from .failure import what_failed
+from .failure import find_failure
 from .plan import REPORT, Run, digest, notebook_parameters, plan
+from .summary import SWEEP_COLUMNS
 
-__all__ = ["FAILED", "OK", "sweep"]
+__all__ = ["FAILED", "OK", "read_report", "sweep"]
 
 OK, FAILED = "ok", "failed"
-# One thread a run: two runs on two cores must not fight, and sums that are split otherwise differ in the last digit.
+# One thread per run: runs do not compete for cores, and sums have the same last digit on every machine.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-POLL = 0.1  # s
+POLL_SECONDS = 0.1
 
 
 def sweep(
-    notebook: str | Path,
+    notebook: str | os.PathLike,
     grid: Mapping[str, Sequence],
-    out: str | Path,
+    out: str | os.PathLike,
     workers: int = 1,
     seeds: int | Sequence[int] = 1,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Execute a notebook once for every combination of the grid and every seed, and collect what the runs report.
+    """Execute a notebook once for every combination of the grid and every seed, and collect the results.
 
-    A run gets its values, its ``seed``, and, where the notebook has a parameter ``report``, the path of a JSON file:
-    what it writes there, an object of numbers and text, are its columns of the table. An error ends one run and no
-    other.
+    A run gets its values, its ``seed``, and, if the notebook has a parameter ``report``, the path of a JSON file. The
+    run writes its results there, an object of numbers and text; they become columns of the table. An error ends only
+    its own run.
 
-    ``out`` then holds ``notebooks/``, an executed notebook per run, named after its values; ``runs/``, what each run
-    reported or what its error was; ``results.csv``; and ``settings.json``. A call with the same arguments goes on
-    where an earlier one was stopped: finished runs are not made again, failed and interrupted ones are.
+    ``out`` then holds ``notebooks/``, an executed notebook per run, named after its values; ``runs/``, the results or
+    the error of each run; ``results.csv``; and ``settings.json``. A call with the same arguments continues a stopped
+    one: finished runs are kept, failed and interrupted ones are repeated.
 
     Args:
         grid, seeds: as for :func:`plan`.
-        out: made when missing.
-        workers: runs at one time, each with one thread.
+        out: created if missing.
+        workers: runs at the same time, each with one thread.
         progress: show one bar for all.
 
     Returns:
-        A row per run, in the order of the plan: its parameters; ``status`` ("ok" or "failed"); ``seconds``, the
-        start of the kernel included; what it reported; ``cell``, the number of the cell that failed, and ``error``,
-        the message; ``notebook``, relative to ``out``.
+        A row per run, in the order of the plan: its parameters; ``status`` ("ok" or "failed"); ``seconds``, including
+        the start of the kernel; its results; ``cell``, the number of the cell that failed, and ``error``, the message;
+        ``notebook``, relative to ``out``.
 
     Raises:
         FileNotFoundError, ValueError: as :func:`plan`; ``out`` holds another sweep; fewer than one worker.
     """
     if workers < 1:
-        raise ValueError(f"workers is {workers}: a sweep needs one at the least")
+        raise ValueError(f"workers is {workers}: a sweep needs at least one")
     notebook, out = Path(notebook).resolve(), Path(out).resolve()
     runs = plan(notebook, grid, seeds)
     axes = {name: list(dict.fromkeys(run.parameters[name] for run in runs)) for name in runs[0].parameters}
@@ -79,7 +80,7 @@ def sweep(
                 failed += record["status"] == FAILED
                 bar.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
                 bar.update()
-    finally:  # after an interrupt, too: what is there can be looked at
+    finally:  # after an interrupt, too
         table = _table(out, runs)
         write_whole(out / "results.csv", table.to_csv(index=False, lineterminator="\n").encode())
     return table
@@ -114,10 +115,10 @@ def _execute(
                 run, started = running.pop(child)
                 yield run, _record(out, run, child.returncode, time.monotonic() - started, reports)
             if not ended:
-                time.sleep(POLL)
+                time.sleep(POLL_SECONDS)
     finally:
         for child in running:
-            child.terminate()  # nbclient ends the kernel, too
+            child.terminate()  # nbclient stops the kernel, too
         for child in running:
             try:
                 child.wait(10)
@@ -131,7 +132,7 @@ def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Pop
     executed, report, log = _notebook_file(out, run), _report_file(out, run), _log_file(out, run)
     for file in (executed, report, _record_file(out, run)):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.unlink(missing_ok=True)  # of an earlier try
+        file.unlink(missing_ok=True)  # of an earlier attempt
     request = {
         "input_path": str(notebook),
         "output_path": str(executed),
@@ -140,7 +141,7 @@ def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Pop
     }
     with log.open("wb") as file:
         child = subprocess.Popen(
-            # -P: the folder of this package is no place to import from.
+            # -P: do not import from the folder of this package.
             [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
             stdin=subprocess.PIPE,
             stdout=file,
@@ -148,7 +149,7 @@ def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Pop
             env=os.environ | ONE_THREAD,
         )
     child.stdin.write(json.dumps(request).encode() + b"\n")
-    child.stdin.flush()  # and left open: its end tells the child that this process has ended
+    child.stdin.flush()  # left open: the child ends when it closes, which happens when this process ends
     return child
 
 
@@ -161,14 +162,14 @@ def _log_file(out: Path, run: Run) -> Path:
 
 
 def _record(out: Path, run: Run, code: int, seconds: float, reports: bool) -> dict:
-    """What is kept of a run that ended: its report, or its error."""
+    """The results of a run that ended, or its error."""
     log, report = _log_file(out, run), _report_file(out, run)
     record = {"status": OK, "seconds": round(seconds, 2), "reported": {}}
     if code:
-        record |= {"status": FAILED} | what_failed(_notebook_file(out, run), code, log)
+        record |= {"status": FAILED} | find_failure(_notebook_file(out, run), code, log)
     elif reports:
         try:
-            record["reported"] = _read_report(report, run)
+            record["reported"] = read_report(report, run)
         except ValueError as error:
             record |= {"status": FAILED, "cell": None, "source": "", "error": str(error)}
     report.unlink(missing_ok=True)
@@ -176,11 +177,11 @@ def _record(out: Path, run: Run, code: int, seconds: float, reports: bool) -> di
     return record
 
 
-def _read_report(file: Path, run: Run) -> dict:
-    """The numbers and texts that a run reported.
+def read_report(file: Path, run: Run) -> dict:
+    """The results in a run's report.
 
     Raises:
-        ValueError: none, or what can't be a row of a table.
+        ValueError: no report, or one that can't be a row of a table.
     """
     if not file.is_file():
         raise ValueError(f"the notebook ran to its end and wrote nothing to its parameter {REPORT!r}")
@@ -191,7 +192,7 @@ def _read_report(file: Path, run: Run) -> dict:
     if not isinstance(values, dict):
         raise ValueError(f"the report is a {type(values).__name__}: write an object of names and values")
     for name, value in values.items():
-        if name in run.parameters or name in ("status", "seconds", "cell", "error", "notebook"):
+        if name in run.parameters or name in SWEEP_COLUMNS:
             raise ValueError(f"the report has {name!r}, which is another column of the table: rename it")
         if not (value is None or isinstance(value, bool | int | float | str)):
             raise ValueError(f"the report's {name!r} is a {type(value).__name__}: report numbers and text")
@@ -213,7 +214,5 @@ def _table(out: Path, runs: list[Run]) -> pd.DataFrame:
             | {"notebook": _notebook_file(out, run).relative_to(out).as_posix()}
         )
     table = pd.DataFrame(rows, columns=None if rows else [*runs[0].parameters, "status", "seconds"])
-    last = [
-        name for name in ("cell", "error", "notebook") if name in table
-    ]  # a failed first row reports nothing
+    last = [name for name in ("cell", "error", "notebook") if name in table]  # after the results of all runs
     return table[[name for name in table if name not in last] + last].astype({n: "Int64" for n in last[:1]})

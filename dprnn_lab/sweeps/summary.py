@@ -1,4 +1,4 @@
-"""From runs to an answer: the mean over the seeds with its interval, and the difference between two settings.
+"""Results of a sweep: the mean over the seeds with its interval, and the difference between two settings.
 
 The seed is the unit of repetition. A run on a hundred test mixtures is still *one* run: another seed would have
 trained another network.
@@ -6,16 +6,16 @@ trained another network.
 Notebook: 10_experiments
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from ..evaluation.statistics import Interval, student_mean
 from .plan import SEED
 
-__all__ = ["compare_runs", "reported", "summarise_runs"]
+__all__ = ["SWEEP_COLUMNS", "compare_runs", "reported", "summarise_runs"]
 
-OWN = ("status", "seconds", "cell", "error", "notebook")  # columns that a sweep adds
+SWEEP_COLUMNS = ("status", "seconds", "cell", "error", "notebook")  # those that a sweep adds
 
 
 def reported(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
@@ -23,7 +23,7 @@ def reported(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
     return [
         name
         for name in table
-        if name not in parameters and name not in OWN and pd.api.types.is_numeric_dtype(table[name])
+        if name not in parameters and name not in SWEEP_COLUMNS and pd.api.types.is_numeric_dtype(table[name])
     ]
 
 
@@ -33,7 +33,7 @@ def summarise_runs(table: pd.DataFrame, by: str | Sequence[str], metric: str) ->
 
     Args:
         table: of :func:`sweep`.
-        by: the parameters whose values make a setting.
+        by: the parameters whose values define a setting.
         metric: a reported column.
 
     Raises:
@@ -55,15 +55,15 @@ def summarise_runs(table: pd.DataFrame, by: str | Sequence[str], metric: str) ->
 
 
 def compare_runs(
-    table: pd.DataFrame, parameter: str, first, second, metric: str, confidence: float = 0.95
+    table: pd.DataFrame, parameter: str, first: object, second: object, metric: str, confidence: float = 0.95
 ) -> Interval:
     """Second minus first, paired by seed: the mean difference of ``metric`` with its Student interval.
 
-    Runs of one seed share their training mixtures, so part of the luck falls out of the difference. A seed that
-    failed in either setting is left out.
+    Runs of one seed share their training mixtures, so a part of the random variation cancels in the difference. A seed
+    that failed in either setting is left out.
 
     Raises:
-        ValueError: no such columns or values; no seed that both have; a seed twice, since other parameters vary, too.
+        ValueError: no such columns or values; no common seed; a seed twice, since other parameters vary, too.
     """
     _need(table, [parameter, metric, SEED])
     parts = []
@@ -95,5 +95,5 @@ def _need(table: pd.DataFrame, columns: Sequence[str]) -> None:
             raise ValueError(f"the table has no column {name!r}: choose of {_all(table.columns)}")
 
 
-def _all(values) -> str:
+def _all(values: Iterable) -> str:
     return ", ".join(map(str, dict.fromkeys(values)))

@@ -1,6 +1,6 @@
-"""One run of a sweep, in a process of its own: started by ``running.py``, which holds the other end of its stdin.
+"""One run of a sweep in its own process, started by ``running.py``, which holds the other end of its stdin.
 
-This file is run as a script, so that a run need not import the package (and PyTorch) twice: its kernel does that.
+This file is run as a script, so that a run does not import the package (and PyTorch) twice: its kernel does that.
 """
 
 import json
@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Execute the notebook that the first line of stdin asks for; stdin ends when the sweep's own process does."""
+    """Execute the notebook that the first line of stdin names. Stdin closes when the process of the sweep ends."""
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import papermill
@@ -21,8 +21,7 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    # A sweep that was killed must not leave runs behind, which nobody would collect. The kernel, a process of its
-    # own, looks after its parent in the same way.
+    # A killed sweep must not leave runs behind. The kernel, another process, watches its parent in the same way.
     sys.stdin.read()
     os._exit(1)
 

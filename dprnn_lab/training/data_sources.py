@@ -4,6 +4,7 @@ Notebook: 05_training
 """
 
 from pathlib import Path
+from typing import Any
 
 from torch.utils.data import Dataset
 
@@ -42,7 +43,7 @@ def _corpus(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
     if sample_rate != SAMPLE_RATE and not settings.resample:
         raise ValueError(
             f"the model's sample rate is {sample_rate:g} Hz: the bundled voices are at {SAMPLE_RATE} Hz; "
-            "resample: true converts them"
+            "set resample (--resample) to convert them"
         )
     rest = 1 - settings.woman_woman - settings.man_man - settings.seen_unseen
     kinds = {
@@ -50,17 +51,17 @@ def _corpus(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
         "seen-unseen": settings.seen_unseen,
     }  # fmt: skip
     kinds = {kind: round(share, 6) for kind, share in kinds.items() if round(share, 6)}
-    if settings.easy_epochs:
-        kinds = [(0, {"man-woman": 1.0}), (settings.easy_epochs, kinds)]
+    curriculum = [(0, {"man-woman": 1.0}), (settings.easy_epochs, kinds)] if settings.easy_epochs else kinds
     folder = None if settings.data == "corpus" else Path(settings.data)
+    options = _mixing(settings, sample_rate)
     train = DynamicMixing.from_corpus(
-        settings.splits, settings.speakers, folder, sample_rate, kinds=kinds, **_mixing(settings, sample_rate)
+        settings.splits, settings.speakers, folder, sample_rate, kinds=curriculum, **options
     )
     return train, FixedMixtures("valid", sample_rate=sample_rate)
 
 
 def _speakers(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
-    options = {"resample": settings.resample, "sexes": settings.sexes, "speakers": settings.speakers}
+    options: Any = {"resample": settings.resample, "sexes": settings.sexes, "speakers": settings.speakers}
     folders = SpeakerFolders(settings.data, sample_rate, **options, seed=settings.seed)
     samples = round(VALID_SECONDS * sample_rate)
     if settings.valid_data is None:
@@ -91,22 +92,20 @@ def _disk(settings: Settings, sample_rate: float) -> tuple[Dataset, Dataset]:
 
 def _mixing(settings: Settings, sample_rate: float) -> dict:
     """The arguments of dynamic mixing."""
-    options = {
+    options: dict[str, Any] = {
         **_lengths(settings, sample_rate), "size": settings.epoch_size or EPOCH_SIZE,
         "level_db": settings.level_db, "speed_percent": settings.speed, "flip": settings.flip, "seed": settings.seed,
         "pair_weights": {tuple(pair.split("+")): weight for pair, weight in settings.pair_weights.items()},
     }  # fmt: skip
     if settings.noise is not None:
+        low, high = settings.snr_db
         options["noise"] = Noise(
-            settings.noise,
-            tuple(settings.snr_db),
-            settings.noise_share,
-            sample_rate,
-            resample=settings.resample,
+            settings.noise, (low, high), settings.noise_share, sample_rate, resample=settings.resample
         )
     if settings.rt60 is not None:
+        low, high = settings.rt60
         options["rooms"] = Rooms(
-            tuple(settings.rt60), share=settings.room_share, sample_rate=sample_rate, seed=settings.seed
+            (low, high), share=settings.room_share, sample_rate=sample_rate, seed=settings.seed
         )
     return options
 

@@ -8,7 +8,9 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -140,10 +142,10 @@ def train(
         strategy=DDPStrategy(process_group_backend="gloo" if accelerator == "cpu" else "nccl")
         if devices * num_nodes > 1
         else "auto",
-        precision=precision,
+        precision=precision,  # type: ignore[arg-type]
         max_steps=max_steps,
         max_epochs=-1,
-        max_time=None if max_minutes is None else {"minutes": max_minutes},
+        max_time=None if max_minutes is None else timedelta(minutes=max_minutes),
         gradient_clip_val=clip or None,
         reload_dataloaders_every_n_epochs=1,
         check_val_every_n_epoch=valid_every,
@@ -154,7 +156,7 @@ def train(
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    trainer.fit(module, datamodule=data, ckpt_path=resume)
+    trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else os.fspath(resume))
     best = run / "checkpoints" / "best.ckpt"
     if stop_after is not None and best.is_file() and not stop.stopped:
         model.load_state_dict(load_model(best).state_dict())
@@ -167,7 +169,7 @@ def _checkpointing(run: Path) -> list[ModelCheckpoint]:
     """Keep the last two checkpoints by step, ``last.ckpt`` (to resume from), and ``best.ckpt`` by validation loss."""
     # Without the version counter: a folder that was moved, or started from a copied checkpoint, would get a
     # last-v1.ckpt beside the last.ckpt that a resumed run reads.
-    same = {"enable_version_counter": False, "auto_insert_metric_name": False}
+    same: dict[str, Any] = {"enable_version_counter": False, "auto_insert_metric_name": False}
     return [
         ModelCheckpoint(
             run / "checkpoints", "step{step:07d}", monitor="step", mode="max", save_top_k=2, save_last=True,

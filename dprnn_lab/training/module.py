@@ -4,6 +4,7 @@ Notebook: 05_training
 """
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import lightning as L
 import torch
@@ -74,20 +75,18 @@ class SeparationModule(L.LightningModule):
         self.tracked_sounds: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        checkpoint["model_config"] = dict(
-            self.model.config
-        )  # for load_model: no weight's shape reveals all of it
+        checkpoint["model_config"] = dict(self.model.config)  # no weight's shape tells load_model all of it
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         mixture, sources = batch
         loss = self.loss(self.model(mixture), sources)
-        per_epoch = {"on_step": False, "on_epoch": True, "batch_size": len(mixture), "sync_dist": True}
+        per_epoch: Any = {"on_step": False, "on_epoch": True, "batch_size": len(mixture), "sync_dist": True}
         self.log("train_loss", loss, **per_epoch)
         self.log("silent_share", silent_share(mixture, sources), **per_epoch)
         return loss
 
     def on_train_start(self) -> None:
-        schedule = self.lr_schedulers()
+        schedule: Any = self.lr_schedulers()
         if self.halve_after is None:
             # Lightning restores the rate in the checkpoint; the rate of this session replaces it.
             schedule.base_lrs = [self.lr] * len(schedule.base_lrs)
@@ -139,7 +138,9 @@ class SeparationModule(L.LightningModule):
             self.log(f"si_sdr_{kind}", _mean(rows, "si_sdr"))
             self.log(f"si_sdri_{kind}", _mean(rows, "si_sdri"))
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> Any:
+        optimizer: torch.optim.Optimizer
+        schedule: torch.optim.lr_scheduler.LRScheduler
         if self.optimizer == "muon":
             optimizer = MuonAdam(self.model, self.lr)
         else:

@@ -157,6 +157,10 @@ class Settings:
                     raise ValueError(f"{name} is {value}: give one or more numbers above 0")
             elif value is not None and value <= 0:
                 raise ValueError(f"{name} is {value}: it must be above 0")
+        for name in ("snr_db", "rt60"):
+            value = getattr(self, name)
+            if value is not None and len(value) != 2:
+                raise ValueError(f"{name} is {value}: give the lowest and the highest value")
         if isinstance(self.seconds, list) and len(self.seconds) == 1:
             self.seconds = float(self.seconds[0])
         if self.init and self.model:

@@ -22,7 +22,7 @@ def recording(talk, tmp_path):
     return write_audio(tmp_path / "talk.wav", talk(0).mixture, 8000)
 
 
-def test_nothing_wrong_is_nought(talk, recording, tmp_path):
+def test_nothing_wrong_exits_with_0(talk, recording, tmp_path):
     report = tmp_path / "report.json"
     result = run("--checkpoint", talk(0).checkpoint, "--mixture", recording, "--json", report)
     assert result.exit_code == 0, result.output
@@ -30,7 +30,7 @@ def test_nothing_wrong_is_nought(talk, recording, tmp_path):
     assert {f["id"] for f in json.loads(report.read_text())["findings"]} == set(CATALOGUE)
 
 
-def test_a_failure_is_two(broken, recording):
+def test_a_failure_exits_with_2(broken, recording):
     case = broken("weights-corrupt", "web-page")
     result = run("--checkpoint", case.checkpoint, "--mixture", recording)
     assert result.exit_code == 2
@@ -38,7 +38,7 @@ def test_a_failure_is_two(broken, recording):
     assert "web page" in result.output
 
 
-def test_a_warning_is_one(talk, tmp_path):
+def test_a_warning_exits_with_1(talk, tmp_path):
     narrow = resample(resample(talk(0).mixture, 8000, 4000), 4000, 8000)
     path = write_audio(tmp_path / "narrow.wav", narrow, 8000)
     result = run("--checkpoint", talk(0).checkpoint, "--mixture", path)
@@ -79,7 +79,7 @@ def test_a_run(broken):
         (("--mixture", "none.wav", "--set", "x"), "NAME=VALUE"),
     ],
 )
-def test_what_can_not_be_read_is_two_and_one_line(arguments, message):
+def test_unreadable_input_exits_with_2_and_one_line(arguments, message):
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.output

@@ -40,7 +40,7 @@ def test_a_file_becomes_a_file_per_speaker_beside_it(model, talk):
         assert rate == 8000
 
 
-def test_options_reach_the_work(model, tmp_path, talk):
+def test_options_reach_the_separation(model, tmp_path, talk):
     stereo = write_audio(tmp_path / "stereo.wav", 0.1 * torch.randn(2, 48000), 16000)
     options = ["--window", 1, "--scale", "peak", "--tracking", "overlap", "--float"]
     result = run(
@@ -56,18 +56,18 @@ def test_options_reach_the_work(model, tmp_path, talk):
     )
 
 
-def test_the_commands_window_is_the_packages():
-    """The command spells it out, so that its help does not wait for PyTorch."""
+def test_the_default_window_is_that_of_the_package():
+    """The command repeats the number, so that its help does not import the module."""
     assert inspect.signature(cli.separate).parameters["window"].default == WINDOW_SECONDS
 
 
-def test_without_a_model_it_says_which_it_takes(talk):
+def test_without_a_model_the_bundled_one_is_named(talk):
     result = run(talk)
     assert result.exit_code == 0, result.output
     assert "using the large model that comes with dprnn-lab" in result.stderr
 
 
-def test_what_is_wrong_is_one_line_and_the_status_1(model, talk, tmp_path):
+def test_an_error_is_one_line_and_exits_with_1(model, talk, tmp_path):
     fast = write_audio(tmp_path / "fast.wav", torch.randn(9000) / 10, 16000)
     page = tmp_path / "page.safetensors"
     page.write_text("<html>")
@@ -97,7 +97,7 @@ def test_force_overwrites(model, talk):
     assert written.read_bytes() == before
 
 
-def test_a_folder_with_a_bad_file_is_done_but_for_that(model, tmp_path):
+def test_a_bad_file_does_not_stop_the_others(model, tmp_path):
     for name in ("a.wav", "deep/c.wav"):
         write_audio(tmp_path / "in" / name, 0.1 * torch.randn(9000), 8000)
     (tmp_path / "in" / "b.wav").write_text("not audio")
@@ -110,17 +110,17 @@ def test_a_folder_with_a_bad_file_is_done_but_for_that(model, tmp_path):
     assert written == ["a_s1.wav", "a_s2.wav", "deep/c_s1.wav", "deep/c_s2.wav"]
 
 
-def test_an_interruption_says_how_to_go_on(model, talk, monkeypatch):
+def test_an_interruption_says_how_to_continue(model, talk, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dprnn_lab.separation.file_to_file.separate_file", interrupted)
     result = run(talk, "--model", model)
     assert result.exit_code == 130
-    assert "give the same command again to go on" in result.stderr
+    assert "give the same command again to continue" in result.stderr
 
 
-def test_a_run_that_goes_on_says_so(model, talk):
+def test_a_continued_run_says_so(model, talk):
     def stop(done, total):
         raise InterruptedError
 
@@ -130,7 +130,7 @@ def test_a_run_that_goes_on_says_so(model, talk):
     assert re.search(r"talk\.flac: continued after window 1 of 3", result.stdout)
 
 
-def test_help_teaches():
+def test_help_has_examples_and_options():
     text = run("--help").stdout
     for example in ("dprnn-lab separate talk.flac", "--out voices", "--resample --mono mean"):
         assert example in text

@@ -1,4 +1,4 @@
-"""The baselines stand where they must: the mixture at zero, the ideal masks far above, NMF between."""
+"""The baselines score in the expected order: the mixture at zero, the ideal masks far above, NMF between."""
 
 from types import SimpleNamespace
 
@@ -31,7 +31,7 @@ def test_nmf_is_between(results):
     assert results.loc["mixture", "mean"] + 0.5 < results.loc["nmf", "mean"] < results.loc["irm", "mean"] - 3
 
 
-def test_tones_in_different_bins_come_apart_under_both_masks():
+def test_both_masks_separate_tones_in_different_bins():
     time = torch.arange(8000) / 8000
     tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (500.0, 2000.0)])
     for mask in (ideal_ratio_mask, ideal_binary_mask):
@@ -39,7 +39,7 @@ def test_tones_in_different_bins_come_apart_under_both_masks():
         assert (estimates - tones)[:, 500:-500].abs().max() < 0.01
 
 
-def test_masks_share_the_mixture_out_whole():
+def test_masks_add_up_to_the_mixture():
     sources = torch.randn(3, 4000)
     mixture = sources.sum(0)
     for mask in (ideal_ratio_mask, ideal_binary_mask):
@@ -84,7 +84,7 @@ def test_a_dictionary_has_spectra_that_sum_to_one_and_does_not_change():
 
 def test_an_unknown_voice_gets_the_others_but_not_its_partners():
     nmf = NMF(voices(), size=20)
-    unknown = nmf.dictionary("nobody", "low")
+    unknown = nmf.dictionary("unknown", "low")
     both = torch.cat([nmf.dictionary("high"), nmf.dictionary("third")], dim=1)
     # Its spectra are those of the two others; each is found among a larger draw of theirs.
     full = NMF(voices(), size=200)

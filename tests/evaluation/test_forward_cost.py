@@ -1,4 +1,4 @@
-"""What systems of every kind cost."""
+"""The cost of systems of every kind."""
 
 import pandas as pd
 import torch
@@ -28,7 +28,7 @@ def test_networks_and_baselines_alike(tmp_path, tiny):
     assert costs.loc["conv", "parameters"] == sum(p.numel() for p in conv.parameters())
     assert pd.isna(costs.loc["irm", "parameters"])
     assert (costs["seconds"] > 0).all()
-    # Repeating the mixture makes no tensor worth the name; a mask holds spectrograms of three signals at least:
+    # Repeating the mixture makes no large tensor; a mask holds spectrograms of at least three signals:
     # 129 complex bins per 64 samples, 16 bytes for each sample. ConvTasNet holds 512 channels of 2 000 frames.
     samples = COST_SECONDS * 8000
     assert costs.loc["mixture", "peak MiB"] * MIB < 3 * 4 * samples

@@ -1,4 +1,4 @@
-"""Evaluations on disk: complete, taken up again, in parallel, and the report made of them."""
+"""Evaluations on disk: complete, resumed, in parallel, and their report."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_parquet_holds_all_digits(few, tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "scores.parquet"), table, check_dtype=False)
 
 
-def test_parquet_without_pyarrow_is_said_before_anything_is_computed(few, tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_is_refused_before_anything_is_computed(few, tmp_path, monkeypatch):
     monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install \"dprnn-lab\[parquet\]\""):
         evaluate_to(tmp_path / "out", SYSTEMS, few, progress=False, parquet=True)
@@ -79,7 +79,7 @@ def test_rows_on_disk_are_not_computed_again(few, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(again, table)
 
 
-def test_what_the_mixture_scores_by_itself_is_computed_once_for_all_systems(few, tmp_path, monkeypatch):
+def test_the_scores_of_the_mixture_are_computed_once_for_all_systems(few, tmp_path, monkeypatch):
     seen = []
     real = run.mixture_scores
 
@@ -152,11 +152,11 @@ def test_a_conv_tasnet_of_torchaudio_is_a_system(tmp_path):
     assert fingerprint(spec).startswith("conv ")
 
 
-def test_what_is_no_conv_tasnet(tmp_path, tiny):
+def test_files_that_are_not_a_conv_tasnet(tmp_path, tiny):
     torch.save(tiny().state_dict(), tmp_path / "ours.pth")
     (tmp_path / "page.pth").write_text("<html>")
     for name in ("ours.pth", "page.pth"):
-        with pytest.raises(ValueError, match=f"{name} is no state dict of torchaudio"):
+        with pytest.raises(ValueError, match=f"{name} is not a state dict of torchaudio"):
             make_system(f"conv-tasnet:{tmp_path / name}")
     with pytest.raises(ValueError, match="no such file"):
         make_system("conv-tasnet:none.pth")

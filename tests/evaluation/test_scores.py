@@ -1,4 +1,4 @@
-"""Scores of one mixture, against mir_eval and against answers known beforehand."""
+"""Scores of one mixture, against mir_eval and against known values."""
 
 import importlib.util
 import math
@@ -42,7 +42,7 @@ def test_sdr_sir_and_sar_are_mir_evals(speech):
     assert ours["sdri"] == pytest.approx(sdr.mean() - before.mean(), abs=0.01)
 
 
-def test_one_order_serves_all_scores(speech):
+def test_all_scores_use_the_same_order(speech):
     mixture, sources = speech
     estimates = estimates_of(sources)
     metrics = ["bss", "stoi"] if importlib.util.find_spec("pystoi") else ["bss"]
@@ -85,7 +85,7 @@ def test_a_silent_estimate_leaves_sdr_undefined_and_si_sdr_at_its_floor(speech):
 
 def test_a_metric_that_does_not_exist_or_is_not_installed(speech, monkeypatch):
     mixture, sources = speech
-    with pytest.raises(ValueError, match="'sdri': choose of si_sdr, bss, stoi, pesq"):
+    with pytest.raises(ValueError, match="'sdri': choose from si_sdr, bss, stoi, pesq"):
         score(sources, sources, mixture, ["sdri"])
     monkeypatch.setattr(scores.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="needs the package pystoi: pip install pystoi"):

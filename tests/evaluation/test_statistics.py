@@ -1,4 +1,4 @@
-"""Intervals, comparisons and worst cases against answers worked out by other means."""
+"""Intervals, comparisons and worst cases against values computed by other means."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_nans_are_left_out_and_one_value_has_no_interval():
     ("values", "options", "reason"),
     [([], {}, "no values"), ([math.nan], {}, "no values"), ([1, 2], {"confidence": 95}, "confidence is 95")],
 )
-def test_what_has_no_interval(values, options, reason):
+def test_values_without_an_interval_are_refused(values, options, reason):
     with pytest.raises(ValueError, match=reason):
         bootstrap_mean(values, **options)
 
@@ -88,7 +88,7 @@ def test_chance_alone_is_seldom_called_a_difference():
 @pytest.mark.parametrize(
     ("first", "second", "reason"),
     [
-        (table([1.0, 2.0]), table([1.0]), r"1 mixtures are in one of the tables only \(m1"),
+        (table([1.0, 2.0]), table([1.0]), r"1 mixtures are in only one of the tables \(m1"),
         (
             table([1.0]).drop(columns="si_sdri"),
             table([1.0]),

@@ -46,7 +46,7 @@ def test_scores_are_those_of_the_best_order():
         assert row.si_sdri == pytest.approx(best - before, abs=1e-4)
 
 
-def test_the_mixture_copied_to_the_outputs_improves_nothing_and_is_found_out():
+def test_the_mixture_copied_to_the_outputs_improves_nothing_and_has_correlation_1():
     items = mixtures(2)
     table = evaluate(Answers([mixture.expand(2, -1) for mixture, _, _ in items]), items)
     assert table.si_sdri.tolist() == pytest.approx([0, 0], abs=1e-4)

@@ -1,7 +1,6 @@
-"""Sweeps: every combination runs, a stop loses nothing, errors are found, two workers give what one gives."""
+"""Sweeps: every combination runs, a stop loses nothing, errors are reported, two workers give what one gives."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -17,14 +16,19 @@ from typer.testing import CliRunner
 from dprnn_lab import cli
 from dprnn_lab.evaluation.statistics import student_mean
 from dprnn_lab.files import data_folder
-from dprnn_lab.sweeps import compare_runs, plan, running, summarise_runs, sweep, write_report
+from dprnn_lab.sweeps import compare_runs, plan, summarise_runs, sweep, write_report
 
-# A notebook without PyTorch: a sum, the number of threads it was given, and two ways to fail.
+# A notebook without PyTorch: a sum, the number of threads, and two ways to fail. A run with a size of at least `held`
+# waits for the file go.txt, and holds a lock as long as its kernel lives.
 CELLS = (
     "import json, os, time\nfrom pathlib import Path",
-    "# Wait, so that a test can come in between\n"
+    "# Record the start\n"
+    "if size >= held:\n"
+    "    import fcntl\n"
+    "    lock = open('running.lock', 'a')\n"
+    "    fcntl.flock(lock, fcntl.LOCK_SH)\n"
     "with open('started.txt', 'a') as file:\n    file.write('.')\n"
-    "time.sleep(wait)",
+    "while size >= held and not Path('go.txt').exists():\n    time.sleep(0.01)",
     "# Divide by the size\nscore = 10 * size + seed + 1 / (size - 3)\nif die:\n    os._exit(3)",
     "threads = int(os.environ['OMP_NUM_THREADS'])\n"
     "if report:\n    Path(report).write_text(json.dumps({'score': score, 'threads': threads}))",
@@ -39,7 +43,7 @@ def notebook(tmp_path):
 def make_notebook(path, *more):
     path.parent.mkdir(exist_ok=True)
     code = nbformat.v4.new_code_cell
-    parameters = "\n".join(("seed = 0", "size = 1", "wait = 0.0", "die = False", *more))
+    parameters = "\n".join(("seed = 0", "size = 1", "held = 99", "die = False", *more))
     cells = [
         code(parameters, metadata={"tags": ["parameters"]}),
         *(code(c) for c in CELLS[: None if more else -1]),
@@ -50,27 +54,68 @@ def make_notebook(path, *more):
 
 
 def started(notebook):
-    return len((notebook.parent / "started.txt").read_text())
+    """Number of runs that have started so far."""
+    file = notebook.parent / "started.txt"
+    return len(file.read_text()) if file.is_file() else 0
+
+
+def is_running(notebook):
+    """Whether a kernel of a held run lives."""
+    fcntl = pytest.importorskip("fcntl", reason="file locks of POSIX")
+    with open(notebook.parent / "running.lock") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+SWEEP = """
+import json, signal, sys, psutil
+from dprnn_lab.sweeps import sweep
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+notebook, grid, out = json.loads(sys.argv[1])
+try:
+    sweep(notebook, grid, out, progress=False)
+except KeyboardInterrupt:
+    print("interrupted,", len(psutil.Process().children(recursive=True)), "children")
+"""
+
+
+def start_sweep(notebook, grid, out):
+    """A sweep in a process of its own, when its second run has started."""
+    request = json.dumps([str(notebook), grid, str(out)])
+    child = subprocess.Popen([sys.executable, "-c", SWEEP, request], stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: started(notebook) == 2 or child.poll() is not None)
+    assert child.poll() is None
+    return child
 
 
 def without_time(table):
     return table.drop(columns="seconds")
 
 
-# What is planned
+# The plan
 
 
 def test_every_combination_in_order_with_a_name_of_its_own(notebook):
-    runs = plan(notebook, {"size": [1, 2], "die": [False, True], "wait": [0.0]}, seeds=2)
+    runs = plan(notebook, {"size": [1, 2], "die": [False, True], "held": [9]}, seeds=2)
     assert len(runs) == len({run.name for run in runs}) == 8
-    assert runs[1].parameters == {"size": 1, "die": False, "wait": 0.0, "seed": 1}
+    assert runs[1].parameters == {"size": 1, "die": False, "held": 9, "seed": 1}
     assert runs[1].name == "size=1,die=False,seed=1"
     assert [run.parameters["seed"] for run in plan(notebook, {}, seeds=[7, 3])] == [7, 3]
 
 
-def test_names_that_no_file_may_have_are_made_safe_and_stay_apart(notebook):
+def test_names_are_made_safe_for_files_and_stay_different(notebook):
     values = ["a/b", "a?b", "x" * 300]
-    names = [run.name for run in plan(notebook, {"wait": values})]
+    names = [run.name for run in plan(notebook, {"held": values})]
     assert len(set(names)) == 3
     assert all(re.fullmatch(r"[\w.,=+-]{1,120}", name) for name in names)
 
@@ -79,19 +124,19 @@ def test_names_that_no_file_may_have_are_made_safe_and_stay_apart(notebook):
     ("grid", "seeds", "message"),
     [
         ({"sise": [1]}, 1, r"tiny.ipynb has no parameter 'sise': did you mean 'size'\?"),
-        ({"zzz": [1]}, 1, "choose of seed, size, wait, die, report"),
+        ({"zzz": [1]}, 1, "choose from seed, size, held, die, report"),
         ({"size": []}, 1, "size has no values"),
         ({"size": 3}, 1, r"size is 3: give a list of values, such as \[8, 32, 128\]"),
         ({"size": "12"}, 1, "give a list of values"),
         ({"size": [1, 2, 1]}, 1, "size has 1 twice"),
         ({"size": [[1]]}, 1, r"size has the value \[1\]"),
-        ({"wait": [float("nan")]}, 1, "wait has the value nan"),
-        ({"seed": [1]}, 1, "give the seeds by themselves"),
-        ({"report": ["x"]}, 1, "the sweep itself says where"),
+        ({"held": [float("nan")]}, 1, "held has the value nan"),
+        ({"seed": [1]}, 1, "give the seeds separately"),
+        ({"report": ["x"]}, 1, "the sweep itself sets it"),
         ({"size": [1]}, 0, "seeds has no values"),
     ],
 )
-def test_what_is_refused_before_anything_runs(notebook, tmp_path, grid, seeds, message):
+def test_invalid_grids_are_refused_before_anything_runs(notebook, tmp_path, grid, seeds, message):
     with pytest.raises(ValueError, match=message):
         sweep(notebook, grid, tmp_path / "out", seeds=seeds, progress=False)
     assert not (tmp_path / "out").exists()
@@ -101,7 +146,7 @@ def test_true_and_1_are_two_values(notebook):
     assert len(plan(notebook, {"die": [True, 1]})) == 2
 
 
-def test_what_is_no_notebook_to_sweep(notebook, tmp_path):
+def test_files_that_are_not_a_notebook_with_parameters(notebook, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none.ipynb: no such notebook"):
         plan(tmp_path / "none.ipynb", {})
     (tmp_path / "page.ipynb").write_text("<html>")
@@ -119,7 +164,7 @@ def test_no_workers(notebook, tmp_path):
         sweep(notebook, {}, tmp_path / "out", workers=0)
 
 
-# What is run
+# The runs
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +198,7 @@ def test_all_combinations_run_and_report(finished):
 def test_a_failed_run_is_reported_with_cell_message_and_notebook(finished):
     _, _, out, table = finished
     row = table.iloc[2]
-    assert row["cell"] == 5  # parameters, injected, import, wait, divide
+    assert row["cell"] == 5  # parameters, injected, import, start, divide
     assert row["error"] == "ZeroDivisionError: division by zero"
     record = json.loads((out / "runs" / "size=3,seed=0.json").read_text())
     assert record["source"].startswith("# Divide by the size")
@@ -209,13 +254,13 @@ def test_a_kernel_that_dies_ends_its_run_and_names_the_cell(notebook, tmp_path):
         ("Path(report).write_text('{\"curve\": [1]}')", "the report's 'curve' is a list"),
     ],
 )
-def test_a_report_that_is_no_row_fails_the_run(notebook, line, message):
-    from dprnn_lab.sweeps.running import _read_report
+def test_a_report_that_is_not_a_row_fails_the_run(notebook, line, message):
+    from dprnn_lab.sweeps.running import read_report
 
     file = notebook.parent / "x.report"
     exec(line, {"Path": Path, "report": file})
     with pytest.raises(ValueError, match=message):
-        _read_report(file, plan(notebook, {"size": [1]})[0])
+        read_report(file, plan(notebook, {"size": [1]})[0])
 
 
 def test_a_notebook_without_report_is_timed(tmp_path):
@@ -225,52 +270,32 @@ def test_a_notebook_without_report_is_timed(tmp_path):
     assert list(table) == ["seed", "status", "seconds", "cell", "error", "notebook"]
 
 
-def test_a_killed_sweep_leaves_no_process_and_goes_on(notebook, tmp_path):
-    out = tmp_path / "out"
-    code = (
-        "from dprnn_lab.sweeps import sweep;"
-        f"sweep({str(notebook)!r}, {{'size': [1, 2, 4], 'wait': [1.5]}}, {str(out)!r}, progress=False)"
-    )
-    child = subprocess.Popen([sys.executable, "-c", code])
-    while child.poll() is None and not list(out.glob("runs/*.json")):
-        time.sleep(0.02)
-    os.kill(child.pid, signal.SIGKILL)  # in the middle of the second run
-    child.wait()
+def test_a_killed_sweep_leaves_no_process_and_continues(notebook, tmp_path):
+    out, grid = tmp_path / "out", {"size": [1, 2, 4], "held": [2]}
+    child = start_sweep(notebook, grid, out)
+    child.kill()  # during the second run
+    child.communicate()
     kept = {path: path.stat().st_mtime_ns for path in out.glob("runs/*.json")}
-    assert 1 <= len(kept) < 3
-    before = started(notebook)
-    time.sleep(3)  # an orphan would wake up and write its report
+    assert len(kept) == 1
+    wait_until(lambda: not is_running(notebook))
+    (notebook.parent / "go.txt").touch()
     assert not list(out.glob("runs/*.report"))
-    table = sweep(notebook, {"size": [1, 2, 4], "wait": [1.5]}, out, workers=2, progress=False)
+    table = sweep(notebook, grid, out, workers=2, progress=False)
     assert table["status"].tolist() == ["ok"] * 3
-    assert started(notebook) - before <= 3 - len(kept) + 1
+    assert started(notebook) == 2 + 2
     assert all(path.stat().st_mtime_ns == changed for path, changed in kept.items())
 
 
-def test_an_interrupt_ends_the_runs_at_work_and_keeps_the_finished(notebook, tmp_path, monkeypatch):
-    out, children, pressed = tmp_path / "out", [], []
-    real_start, real_sleep = running._start, time.sleep
-
-    def start(*arguments):
-        children.append(real_start(*arguments))
-        return children[-1]
-
-    def sleep(seconds):
-        # Once: waiting for a child that is being ended sleeps, too, and nobody presses Ctrl-C a second time.
-        if len(children) > 1 and not pressed:
-            pressed.append(True)
-            raise KeyboardInterrupt
-        real_sleep(seconds)
-
-    monkeypatch.setattr(running, "_start", start)
-    monkeypatch.setattr(running.time, "sleep", sleep)
-    with pytest.raises(KeyboardInterrupt):
-        sweep(notebook, {"size": [1, 2, 4]}, out, progress=False)
-    assert [child.poll() is None for child in children] == [False, False]
+def test_an_interrupt_ends_the_current_runs_and_keeps_the_finished(notebook, tmp_path):
+    out = tmp_path / "out"
+    child = start_sweep(notebook, {"size": [1, 2, 4], "held": [2]}, out)
+    child.send_signal(signal.SIGINT)
+    assert child.communicate()[0] == "interrupted, 0 children\n"
     assert pd.read_csv(out / "results.csv")["size"].tolist() == [1]
+    wait_until(lambda: not is_running(notebook))
 
 
-# What is said about it
+# The report
 
 
 def test_the_report(finished):
@@ -297,7 +322,7 @@ def test_the_report(finished):
         write_report(out, table, metric="sdr")
 
 
-def test_where_all_runs_failed_the_failures_are_the_report(notebook, tmp_path):
+def test_if_all_runs_failed_the_report_lists_the_failures(notebook, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps({"grid": {"size": [3, 4], "seed": [0]}}))
     (tmp_path / "runs").mkdir()
     rows = []
@@ -321,7 +346,7 @@ def make_table():
     return pd.DataFrame(rows)
 
 
-def test_runs_are_summed_up_over_their_seeds():
+def test_runs_are_summarised_over_their_seeds():
     table = make_table()
     table.loc[0, "status"] = "failed"
     summary = summarise_runs(table, ["size", "kind"], "score")
@@ -369,9 +394,9 @@ def run(*arguments):
     return CliRunner().invoke(cli.app, [str(a) for a in arguments], env={"COLUMNS": "1000", "TERM": "dumb"})
 
 
-def test_the_command_runs_reports_and_tells_a_failure_by_its_exit_code(notebook, tmp_path):
+def test_the_command_runs_reports_and_exits_with_1_after_a_failure(notebook, tmp_path):
     out = tmp_path / "out"
-    result = run("sweep", notebook, "--grid", "size=[2,3]", "--grid", "wait=0.0", "--seeds", 1, "--workers", 2,
+    result = run("sweep", notebook, "--grid", "size=[2,3]", "--grid", "held=99", "--seeds", 1, "--workers", 2,
                  "--out", out)  # fmt: skip
     assert result.exit_code == 1
     assert "failed in cell [5]: ZeroDivisionError: division by zero" in result.output
@@ -384,12 +409,12 @@ def test_the_command_runs_reports_and_tells_a_failure_by_its_exit_code(notebook,
     ("grid", "message"),
     [
         (["sise=[1]"], "did you mean 'size'?"),
-        (["size=[1,2"], "no list as Python writes it"),
-        (["die=[true,false]"], "no list as Python writes it"),
+        (["size=[1,2"], "is not a Python list"),
+        (["die=[true,false]"], "is not a Python list"),
         (["size=1", "size=2"], "size is in the grid twice"),
     ],
 )
-def test_the_command_says_what_is_wrong_in_one_line(notebook, tmp_path, grid, message):
+def test_the_command_reports_errors_in_one_line(notebook, tmp_path, grid, message):
     options = [part for text in grid for part in ("--grid", text)]
     result = run("sweep", notebook, *options, "--out", tmp_path / "out")
     assert result.exit_code == 1

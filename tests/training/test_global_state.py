@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import torch
 
@@ -48,7 +49,8 @@ def test_a_run_is_quiet_and_restores_log_level_and_filters(tiny, tmp_path, recwa
 
     logger = logging.getLogger("lightning.pytorch")
     before = logger.level, list(warnings.filters)
-    train(tiny(n_repeats=1), MixingData(Noise(), [], 2), tmp_path / "run", 1, callbacks=())
+    valid = [(torch.randn(400), torch.randn(2, 400), SimpleNamespace(id="a", kind="x"))]
+    train(tiny(n_repeats=1), MixingData(Noise(), valid, 2), tmp_path / "run", 1, callbacks=())
     assert (logger.level, list(warnings.filters)) == before
     assert not [w for w in recwarn if "lightning" in str(w.filename)]
     assert not caplog.records

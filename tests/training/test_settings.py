@@ -59,6 +59,7 @@ def test_changes_of_the_model_are_added_to_it():
         ({"seconds": []}, r"seconds is \[\]: give one or more"),
         ({"seconds": ["long"]}, r"seconds is \['long'\]: give one or more"),
         ({"flip": 1}, "flip is 1: expected bool"),
+        ({"rt60": [0.3]}, r"rt60 is \[0.3\]: give the lowest and the highest value"),
         ({"minutes": "3"}, "minutes is '3': expected float or null"),
         ({"freeze": "encoder"}, "freeze is 'encoder': expected list"),
         ({"blocks": 6}, "init is not set: give model.n_repeats"),
