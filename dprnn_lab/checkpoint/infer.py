@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -55,7 +56,7 @@ _GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
 class Witness:
     """A value that a shape determines, and the parameter that has this shape."""
 
-    value: object
+    value: Any
     evidence: str
 
 
@@ -161,7 +162,7 @@ def _infer_blocks(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
     return found
 
 
-def _witness(tensors: dict[str, torch.Tensor], name: str, value: object) -> Witness:
+def _witness(tensors: dict[str, torch.Tensor], name: str, value: Any) -> Witness:
     return Witness(value, f"{name} {list(tensors[name].shape)}")
 
 

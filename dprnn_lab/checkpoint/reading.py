@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -242,7 +243,7 @@ def _describe(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> Any:
     """The value as JSON can represent it; other values become text."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

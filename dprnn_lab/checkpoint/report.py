@@ -5,6 +5,7 @@ Notebook: 06_failures_at_inference
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .infer import UNDECIDED
 from .settings import Conflict, Setting
@@ -36,12 +37,12 @@ class LoadReport:
     facts: dict = field(default_factory=dict)  # about the training
 
     @property
-    def config(self) -> dict[str, object]:
+    def config(self) -> dict[str, Any]:
         """Every argument's value, ready for ``DPRNNTasNet(**report.config)``."""
         return {name: setting.value for name, setting in self.settings.items()}
 
     @property
-    def assumed(self) -> dict[str, object]:
+    def assumed(self) -> dict[str, Any]:
         """Arguments that neither the caller nor the file nor a shape determines, and the values used.
 
         Dropout is left out: it has no effect outside training.
@@ -118,7 +119,7 @@ class LoadReport:
         return "\n".join(lines)
 
 
-def assumption(assumed: dict[str, object]) -> str:
+def assumption(assumed: dict[str, Any]) -> str:
     """A sentence about the values that were assumed, with the two remedies."""
     values = ", ".join(f"{name}={value!r}" for name, value in assumed.items())
     return (

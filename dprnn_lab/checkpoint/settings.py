@@ -8,6 +8,7 @@ Notebook: 06_failures_at_inference
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from .reading import Contents, plain
 
 __all__ = ["DEFAULTS", "Conflict", "Setting", "resolve"]
 
-DEFAULTS = {field.name: field.default for field in fields(ModelConfig)}
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(ModelConfig)}
 DEFAULTS["stride"] = None  # half a kernel, as in Asteroid's filterbanks, rather than always 8
 del DEFAULTS["in_chan"]  # the filterbank determines it
 
@@ -28,7 +29,7 @@ del DEFAULTS["in_chan"]  # the filterbank determines it
 class Setting:
     """One argument of the model."""
 
-    value: object
+    value: Any
     source: str  # "given", "file ...", "shapes", "assumed", or "unused" by this filterbank
     evidence: str = ""  # the shape that decides or confirms it, if one does
 
@@ -38,8 +39,8 @@ class Conflict:
     """A value that contradicts the shape of a parameter, and the value that fits."""
 
     argument: str
-    value: object
-    fits: object
+    value: Any
+    fits: Any
     where: str
     evidence: str
 
@@ -51,7 +52,7 @@ class Conflict:
 
 
 def resolve(
-    path: Path, contents: Contents, tensors: dict[str, torch.Tensor], given: Mapping[str, object]
+    path: Path, contents: Contents, tensors: dict[str, torch.Tensor], given: Mapping[str, Any]
 ) -> tuple[dict[str, Setting], list[Conflict]]:
     """Every argument's value and source, and the values that contradict a shape.
 
@@ -67,7 +68,7 @@ def resolve(
         raise TypeError(f"{unknown[0]!r} is no argument of DPRNNTasNet; there are {', '.join(DEFAULTS)}")
     given = {name: canonical(name, value) for name, value in given.items()}
     stated = _stated(path, contents)
-    bank = given.get("fb_name", stated.get("fb_name"))
+    bank: Any = given.get("fb_name", stated.get("fb_name"))
     if bank == "stft":
         _add_window(tensors)
     witnesses = infer(tensors)
@@ -102,7 +103,7 @@ def resolve(
     return settings, conflicts
 
 
-def _stated(path: Path, contents: Contents) -> dict[str, object]:
+def _stated(path: Path, contents: Contents) -> dict[str, Any]:
     """The file's arguments under our names, without those that are None where a value is needed."""
     if contents.arguments is None:
         return {}
@@ -112,7 +113,7 @@ def _stated(path: Path, contents: Contents) -> dict[str, object]:
     stated = {name: canonical(name, value) for name, value in plain(contents.arguments).items()}
     in_chan, filters = stated.pop("in_chan", None), stated.get("n_filters")
     if isinstance(filters, int):
-        features = bank_sizes(stated.get("fb_name"), filters, 1)[2]
+        features = bank_sizes(stated.get("fb_name", "free"), filters, 1)[2]
         if in_chan not in (None, features):
             raise CheckpointError(
                 f"{where}: in_chan is {in_chan!r}, but n_filters={filters} makes {features} features"
@@ -129,7 +130,7 @@ def _stated(path: Path, contents: Contents) -> dict[str, object]:
     }
 
 
-def _sized(arguments: dict[str, object], bank: object) -> dict[str, object]:
+def _sized(arguments: dict[str, Any], bank: Any) -> dict[str, Any]:
     """The arguments with sizes rounded as the filterbank does: some banks have no odd sizes, some no even ones."""
     sized = dict(arguments)
     if isinstance(sized.get("n_filters"), int):

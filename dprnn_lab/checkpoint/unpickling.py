@@ -30,7 +30,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -141,13 +141,14 @@ def _names(path: Path) -> Iterator[str]:
             yield from _names_in_pickle(file)
 
 
-def _names_in_pickle(stream: BinaryIO) -> Iterator[str]:
+def _names_in_pickle(stream: IO[bytes]) -> Iterator[str]:
     """Names in the pickles at the start of a stream (the older format has several, then raw data)."""
     texts: list[str] = []  # pushed so far; the last two are a STACK_GLOBAL's module and name
-    memo: dict[int, str] = {}
-    last = None
+    memo: dict[Any, Any] = {}
+    last: Any = None
     try:
         while True:
+            value: Any
             for opcode, value, _ in pickletools.genops(stream):
                 if opcode.name in ("GLOBAL", "INST"):
                     yield value.replace(" ", ".")

@@ -29,7 +29,7 @@ _OTHER_NAMES = {
     "encoder_activation": {"Swish": "swish"},
     "rnn_type": {name.lower(): name for name in RNN_TYPES},
 }
-_CHOICES = {
+_CHOICES: dict[str, list[str | None]] = {
     "fb_name": [*FILTERBANKS],
     "norm_type": [*NORMS],
     "mask_act": [*ACTIVATIONS],
@@ -44,7 +44,7 @@ _REASONS |= {"CumLN": _REASONS["cgLN"], "TorchSTFTFB": _REASONS["torch_stft"]}
 _INTEGERS = "n_src bn_chan hid_size chunk_size hop_size n_repeats num_layers n_filters kernel_size stride"
 
 
-def canonical(name: str, value: object) -> object:
+def canonical(name: str, value: Any) -> Any:
     """The value of an argument under the one name used here; a NumPy number as a Python number.
 
     >>> canonical("norm_type", "GlobLN"), canonical("rnn_type", "lstm"), canonical("n_src", np.int64(2))

@@ -1,12 +1,12 @@
 """The dual-path idea: cut a long sequence into chunks, run one RNN inside the chunks and one across them.
 
-An RNN over L frames (1 000 a second at stride 8) must carry its memory through all of them. Folded into C
-chunks of K frames with 50 % overlap, each RNN sees a sequence of K or of C steps: both near sqrt(2 L) when
+An RNN over L frames (1 000 a second at stride 8) must keep its memory through all of them. With the frames cut
+into C chunks of K at 50 % overlap, each RNN sees a sequence of K or of C steps: both near sqrt(2 L) when
 K is chosen well. Equations and names follow DPRNN (Luo, Chen and Yoshioka, arXiv 1910.06379): segmentation
 (section 2.1), the dual-path block (2.2), overlap-add (2.3).
 
-Tensors keep their features last, ``[B, C, K, F]``: that is how RNNs and linear layers want them, and only the
-two axes of the chunks change places.
+Tensors have their features last, ``[B, C, K, F]``, as RNNs and linear layers expect; only the two axes of the
+chunks are exchanged.
 
 Notebook: 02_dual_path
 """
@@ -29,21 +29,21 @@ __all__ = [
     "segment",
 ]
 
-# PyTorch hands a convolution of width one to oneDNN from 16 examples on, in our case steps; and with only a
-# few sequences there is too little to do in each step.
+# PyTorch passes a convolution of width one to oneDNN from 16 examples (here: steps) on; and with few sequences a step
+# has too little work to gain from it.
 _ENOUGH = 16
 
 
 class RNNProjection(nn.Linear):
-    """``nn.Linear`` for the output of a recurrent layer; same parameters, same numbers, less time on a CPU.
+    """``nn.Linear`` for the output of a recurrent layer; same parameters, same values, faster on a CPU.
 
-    With ``batch_first`` too, PyTorch's RNNs compute step by step, and their output lies in memory as
-    ``[steps, sequences, features]``. ``nn.Linear`` would copy it into the order of its axes first. Here the
+    Even with ``batch_first``, PyTorch's RNNs compute step by step, and their output is stored as
+    ``[steps, sequences, features]``. ``nn.Linear`` would first copy it into the order of its axes. Here the
     product comes first, and the axes are exchanged after it, when there are fewer features to move.
 
     On a CPU the product is written as a convolution of width one, over the sequences of each step: PyTorch
-    gives convolutions to oneDNN, as it does LSTMs, and plain products to MKL, which leaves AVX-512 unused on
-    processors that are not Intel's (tests/benchmarks has the times).
+    computes convolutions with oneDNN, as it does LSTMs, and plain products with MKL, which does not use AVX-512 on
+    processors of other makers than Intel (tests/benchmarks has the times).
 
     Shape:
         - input: ``[sequences, steps, in_features]``
@@ -90,8 +90,8 @@ def best_chunk_size(frames: int) -> int:
 def segment(frames: torch.Tensor, chunk_size: int, hop_size: int) -> torch.Tensor:
     """Cut a sequence of frames into overlapping chunks.
 
-    The sequence is padded with one chunk of zeros at each end, so that every frame lies in equally many
-    chunks.
+    The sequence is padded with one chunk of zeros at each end. If P divides K, every frame then lies in K / P
+    chunks; otherwise the numbers differ by one (K = 7, P = 3: in 2 or 3).
 
     Shape:
         - input: ``[B, L, F]``
@@ -115,8 +115,8 @@ def segment(frames: torch.Tensor, chunk_size: int, hop_size: int) -> torch.Tenso
 def overlap_add(chunks: torch.Tensor, frames: int, hop_size: int) -> torch.Tensor:
     """Add the chunks back where :func:`segment` took them from.
 
-    Every frame lies in K / P chunks and comes back as their sum: K / P times too loud, 2 at half overlap.
-    The network learns with that gain. A hop changed after training changes it in silence.
+    Every frame comes back as the sum over its chunks, K / P times too loud where P divides K: by 2 at half overlap.
+    The network is trained with that gain. Another hop after training changes this gain without an error.
 
     Shape:
         - input: ``[B, C, K, F]``
@@ -186,8 +186,8 @@ class PathRNN(nn.Module):
 class DualPathBlock(nn.Module):
     """Intra-chunk RNN (local detail), then inter-chunk RNN (the long view), each with norm and residual.
 
-    The intra-chunk RNN is always bidirectional. The inter-chunk RNN may be made unidirectional, for a
-    model that sees no more than one chunk of the future.
+    The intra-chunk RNN is always bidirectional. The inter-chunk RNN can be unidirectional, for a model that looks
+    ahead by at most one chunk.
 
     Shape:
         - input, output: ``[B, C, K, F]``

@@ -1,4 +1,4 @@
-"""The learned filterbank: an encoder that plays the part of the STFT, a decoder that plays its inverse.
+"""The learned filterbank: an encoder in place of the STFT, a decoder in place of its inverse.
 
 TasNet (Luo and Mesgarani, arXiv 1711.00541) replaces the STFT by a one-dimensional convolution whose N
 filters are trained with the rest of the network. There is no phase to estimate: the encoder's output is
@@ -15,10 +15,10 @@ __all__ = ["Encoder", "Decoder", "Filterbank", "frame_count"]
 
 
 def frame_count(samples: int, kernel_size: int, stride: int) -> int:
-    """Number of frames L that the encoder makes of ``samples`` samples (one at the least).
+    """Number of frames L that the encoder makes of ``samples`` samples, at least 1.
 
-    The last ``(samples - kernel_size) % stride`` samples do not fill a frame and are not seen by the
-    network; the decoder returns zeros for them.
+    The last ``(samples - kernel_size) % stride`` samples do not fill a frame and are not part of the
+    network's input; the decoder returns zeros for them.
 
     >>> frame_count(8000, kernel_size=16, stride=8)
     999
@@ -27,7 +27,9 @@ def frame_count(samples: int, kernel_size: int, stride: int) -> int:
 
 
 class Filterbank(nn.Module):
-    """Sizes of a filterbank; what derives from it has ``filters`` of shape ``[N, 1, kernel_size]``."""
+    """Sizes of a filterbank; its subclasses have ``filters`` of shape ``[N, 1, kernel_size]``."""
+
+    filters: torch.Tensor
 
     def __init__(self, n_filters: int, kernel_size: int, stride: int):
         super().__init__()
@@ -75,9 +77,8 @@ class Decoder(_FreeFilters):
     """
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        # A transposed convolution: its two steps are quicker one by one than in F.conv_transpose1d.
-        pieces = (
-            self.filters.squeeze(1).T @ frames
-        )  # [B, kernel_size, L]: what each frame adds to the waveform
+        # A transposed convolution: its two steps one by one are faster than F.conv_transpose1d.
+        # [B, kernel_size, L]: the samples that each frame adds to the waveform
+        pieces = self.filters.squeeze(1).T @ frames
         samples = (frames.shape[-1] - 1) * self.stride + self.kernel_size
         return F.fold(pieces, (1, samples), (1, self.kernel_size), stride=(1, self.stride)).flatten(1)

@@ -2,8 +2,8 @@
 
 gLN and cLN are defined in Conv-TasNet (Luo and Mesgarani, arXiv 1809.07454, section III-C); fgLN and batch norm
 are Asteroid's other two. They differ in what shares a mean and a variance. The parameters of the first three
-have the same shapes, so a checkpoint does not tell which of them it was trained with; batch norm keeps running
-statistics beside them.
+have the same shapes, so a checkpoint does not show which of them it was trained with; batch norm has running
+statistics in addition.
 
 Notebook: 02_dual_path
 """
@@ -27,7 +27,7 @@ class _Affine(nn.Module):
 
 
 def _standardise(x: torch.Tensor, dims: Iterable[int]) -> torch.Tensor:
-    """Mean 0 and variance 1 over some axes, in float32 at the least."""
+    """Mean 0 and variance 1 over some axes, in float32 or float64."""
     # torch.var_mean takes ten times as long on a CPU.
     dims = tuple(dims)
     x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
@@ -38,15 +38,15 @@ def _standardise(x: torch.Tensor, dims: Iterable[int]) -> torch.Tensor:
 class GlobalLayerNorm(_Affine):
     """gLN: one mean and variance per example, over time *and* features, then a gain and bias per feature.
 
-    Every output depends on the whole recording, so it can't run on a stream.
+    Every output depends on the whole recording, so it can't be used for streaming.
 
     Shape:
         - input, output: ``[B, ..., F]``
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # PyTorch's layer norm gives an example to one multiprocessor of a GPU, on which a step of training took 9 to
-        # 19 % longer with it. It does not take our gain and bias, of which it would want one for each number.
+        # PyTorch's layer norm runs each example on one multiprocessor of a GPU: a training step took 9 to 19 % longer
+        # with it. It can't apply our gain and bias: it expects one for each normalised value.
         normal = _standardise(x, range(1, x.dim())) if x.is_cuda else F.layer_norm(x, x.shape[1:], eps=EPS)
         return torch.addcmul(self.bias, normal, self.gain)
 

@@ -1,10 +1,9 @@
 """Filterbanks that are not free: the STFT, analytic filters, and band-pass filters with learned edges.
 
-Between the STFT, where nothing is learned, and TasNet's free filters, where everything is, lie filters of a
-given form with a few parameters. Pariente et al., "Filterbank design for end-to-end speech separation"
-(arXiv 1910.10400), compare them. Each bank here has two halves that belong together as the real and the
-imaginary part of a complex filter do, and equals the one of that name in asteroid-filterbanks 0.4, so that
-its checkpoints run.
+Between the STFT, where nothing is learned, and TasNet's free filters, where everything is, there are filters of a
+given form with few parameters. Pariente et al., "Filterbank design for end-to-end speech separation"
+(arXiv 1910.10400), compare them. Each bank here has two halves, the real and the imaginary part of complex filters,
+and equals the one of that name in asteroid-filterbanks 0.4, so that its checkpoints run.
 
 Notebook: 01_encoder_decoder
 """
@@ -40,13 +39,13 @@ class _Stft(Filterbank):
 
     def __init__(self, n_filters: int, kernel_size: int, stride: int):
         super().__init__(n_filters, kernel_size, stride)
-        # The window sits in the middle of N samples; phases count from the first of them.
+        # The window is centred in N samples; phases count from the first of them.
         time = torch.arange(kernel_size, dtype=torch.float64) + (n_filters - kernel_size) // 2
         frequency = torch.arange(n_filters // 2 + 1, dtype=torch.float64).unsqueeze(-1)
         phase = 2 * math.pi / n_filters * frequency * time
         cosines, sines = phase.cos(), -phase.sin()
-        # 0 Hz and half the rate stand once in a spectrum, all between twice: at half overlap encoder and
-        # decoder together then have gain one.
+        # 0 Hz and half the rate occur once in a spectrum, all others twice: at half overlap encoder and decoder
+        # together then have gain one.
         cosines[[0, -1]] /= math.sqrt(2)
         scale = 2 * math.sqrt(stride / (kernel_size * n_filters))
         window = stft_window(kernel_size)
@@ -59,8 +58,8 @@ class _Analytic(Filterbank):
     """N / 2 learned filters, and a partner of each that is computed from it.
 
     The partner in the paper is the Hilbert transform, a quarter of a period later at every frequency.
-    asteroid-filterbanks 0.4 computes that on PyTorch before 1.8 only; since then its partner is the filter
-    with its time reversed (around the first sample, circular), and that is what is computed here.
+    asteroid-filterbanks 0.4 computes it only on PyTorch before 1.8; since then its partner is the filter reversed in
+    time (circularly, around the first sample), as here.
     """
 
     def __init__(self, n_filters: int, kernel_size: int, stride: int):
@@ -69,7 +68,7 @@ class _Analytic(Filterbank):
         nn.init.xavier_normal_(self.real_filters, gain=1 / math.sqrt(2))
 
     @property
-    def filters(self) -> torch.Tensor:
+    def filters(self) -> torch.Tensor:  # type: ignore[override]
         """``[N, 1, K]``, computed from ``real_filters`` ``[N / 2, 1, K]``."""
         return torch.cat((self.real_filters, self.real_filters.flip(-1).roll(1, -1)))
 
@@ -78,12 +77,15 @@ class _Sinc(Filterbank):
     """N / 2 band-pass filters, even and odd, with a learned lower edge and bandwidth each.
 
     An ideal band-pass is the difference of two low-passes, so of two sinc functions (SincNet, Ravanelli and
-    Bengio, arXiv 1808.00158); its odd partner has cosines in the place of sines. A Hamming window cuts both
+    Bengio, arXiv 1808.00158); its odd partner has cosines in place of sines. A Hamming window cuts both
     to K samples (odd, so that there is a middle one). The edges start spread evenly over the mel scale.
 
     ``low_hz`` and ``band_hz`` ``[N / 2, 1]`` are parameters; the buffers ``half_window`` ``[K // 2]`` and
-    ``two_pi_t`` ``[1, K // 2]`` (rad/Hz, of the samples before the middle) belong to K and the sample rate.
+    ``two_pi_t`` ``[1, K // 2]`` (rad/Hz, of the samples before the middle) follow from K and the sample rate.
     """
+
+    half_window: torch.Tensor
+    two_pi_t: torch.Tensor
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class _Sinc(Filterbank):
         self.register_buffer("two_pi_t", 2 * math.pi * time.unsqueeze(0))
 
     @property
-    def filters(self) -> torch.Tensor:
+    def filters(self) -> torch.Tensor:  # type: ignore[override]
         """``[N, 1, K]``: the even filters, with a middle sample of one, then the odd ones."""
         low = self.min_low_hz + self.low_hz.abs()
         high = (low + self.min_band_hz + self.band_hz.abs()).clamp(self.min_low_hz, self.half_rate)
@@ -126,7 +128,7 @@ def _to_mel(hz: float) -> float:
     return 2595 * math.log10(1 + hz / 700)
 
 
-# Any bank encodes and decodes as the free one does; only where its filters come from differs.
+# All banks encode and decode as the free one does; they differ in the filters.
 class _StftEncoder(_Stft):
     forward = Encoder.forward
 
@@ -151,7 +153,7 @@ class _SincDecoder(_Sinc):
     forward = Decoder.forward
 
 
-# By Asteroid's names: encoder and decoder, each with filters of its own.
+# By Asteroid's names: encoder and decoder, each with its own filters.
 FILTERBANKS = {
     "free": (Encoder, Decoder),
     "stft": (_StftEncoder, _StftDecoder),
@@ -161,9 +163,9 @@ FILTERBANKS = {
 
 
 def bank_sizes(fb_name: str, n_filters: int, kernel_size: int) -> tuple[int, int, int]:
-    """``(n_filters, kernel_size, features)`` as a bank has them: N and K made even or odd, frames' width.
+    """``(n_filters, kernel_size, features)`` of a bank: N and K rounded to what it supports, features per frame.
 
-    Filters in pairs leave out an odd one; a filter with a middle sample gets one more where K is even.
+    Banks with filters in pairs round N down to even; "param_sinc" rounds K up to odd.
 
     >>> bank_sizes("free", 21, 16), bank_sizes("analytic_free", 21, 16)
     ((21, 16, 21), (20, 16, 20))
@@ -178,7 +180,7 @@ def bank_sizes(fb_name: str, n_filters: int, kernel_size: int) -> tuple[int, int
 
 
 def make_encoder(fb_name: str, n_filters: int, kernel_size: int, stride: int, **hz: float) -> Filterbank:
-    """The encoder of a family, by the values of :data:`BANK_OPTIONS`; sizes as :func:`bank_sizes` has them.
+    """The encoder of a filterbank, from the values of :data:`BANK_OPTIONS`; sizes as of :func:`bank_sizes`.
 
     >>> options = {"n_filters": 64, "kernel_size": 16, "stride": 8, "sample_rate": 8000}
     >>> encoder, decoder = make_encoder("stft", **options), make_decoder("stft", **options)
@@ -190,10 +192,10 @@ def make_encoder(fb_name: str, n_filters: int, kernel_size: int, stride: int, **
 
 
 def make_decoder(fb_name: str, n_filters: int, kernel_size: int, stride: int, **hz: float) -> Filterbank:
-    """The decoder of a family, with filters of its own; arguments as of :func:`make_encoder`."""
+    """The decoder of a filterbank, with its own filters; arguments as of :func:`make_encoder`."""
     return FILTERBANKS[fb_name][1](n_filters, kernel_size, stride, **_needed(fb_name, hz))
 
 
 def _needed(fb_name: str, hz: dict[str, float]) -> dict[str, float]:
-    """Only band-pass filters have frequencies in Hz."""
+    """The arguments in Hz, for the only bank that has them."""
     return hz if fb_name == "param_sinc" else {}

@@ -6,6 +6,8 @@ bottleneck -> segmentation -> R dual-path blocks -> a tensor per source -> overl
 Notebook: 02_dual_path
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -15,8 +17,8 @@ from .norms import NORMS
 
 __all__ = ["DualPathSeparator", "ACTIVATIONS", "ENCODER_ACTIVATIONS"]
 
-# By the names that Asteroid's configurations use. Each maker returns a module.
-ACTIVATIONS = {
+# By the names in Asteroid's configurations.
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
     "relu": nn.ReLU,
     "prelu": nn.PReLU,
@@ -28,9 +30,12 @@ ACTIVATIONS = {
     "gelu": nn.GELU,
     "swish": nn.SiLU,
 }
-# After the encoder Asteroid leaves softmax's axis to PyTorch, which takes the first, the batch: what comes of a
-# mixture then depends on the mixtures beside it. Equal to Asteroid's, and of no use.
-ENCODER_ACTIVATIONS = {**ACTIVATIONS, "softmax": lambda: nn.Softmax(dim=0)}
+# After the encoder Asteroid leaves softmax's axis to PyTorch, which takes the first one, the batch: the result for a
+# mixture then depends on the other mixtures. Implemented for equality with Asteroid; not useful otherwise.
+ENCODER_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    **ACTIVATIONS,
+    "softmax": lambda: nn.Softmax(dim=0),
+}
 
 
 class DualPathSeparator(nn.Module):
@@ -75,9 +80,9 @@ class DualPathSeparator(nn.Module):
         chunks = segment(features, self.chunk_size, self.hop_size)
         for block in self.blocks:
             chunks = block(chunks)
-        # Leave the chunks, then split the features into one tensor per source. In DPRNN the split comes first;
-        # both are linear, and this order has half as many frames to split at half overlap. The split's bias
-        # counts as often as a frame lies in chunks.
+        # Overlap-add, then split the features into one tensor per source. In DPRNN the split comes first; both are
+        # linear, and in this order there are half as many frames to split at half overlap. The split's bias is added
+        # once for each chunk that contains the frame.
         y = overlap_add(self.source_act(chunks), frames, self.hop_size)
         times = overlap_add(torch.ones_like(chunks[:1, ..., :1]), frames, self.hop_size)  # [1, L, 1]
         y = F.linear(y, self.source_split.weight) + times * self.source_split.bias
