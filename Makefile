@@ -73,4 +73,4 @@ $(VENV)-asteroid/bench: $(VENV)-asteroid/ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-asteroid $(VENV)-oldest build .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-asteroid $(VENV)-oldest build .pytest_cache .ruff_cache .hypothesis
