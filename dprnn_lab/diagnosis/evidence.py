@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
@@ -128,7 +129,7 @@ class Evidence:
         return self.network if isinstance(self.network, DPRNNTasNet) else None
 
     @property
-    def settings(self) -> dict | None:
+    def settings(self) -> dict[str, Any] | None:
         """Every argument of the model; with neither model nor file, of the one that ``config`` describes."""
         if self.own_network is not None:
             return dict(self.own_network.config)

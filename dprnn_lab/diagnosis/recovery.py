@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import torch
 
@@ -49,7 +50,7 @@ class Trial(RemixConsistency):
 class Recovery:
     """The ranking of all candidates; ``str(recovery)`` is a table."""
 
-    config: dict[str, object]  # every argument: the best candidate, or the first if none is clearly better
+    config: dict[str, Any]  # every argument: the best candidate, or the first if none is clearly better
     tables: dict[str, list[Trial]]  # by argument, best first
 
     def margin(self, argument: str) -> float:
@@ -170,7 +171,7 @@ def recover_config(
     return Recovery(config, tables)
 
 
-def usual_candidates(config: Mapping[str, object], fewer: bool = False) -> dict[str, list]:
+def usual_candidates(config: Mapping[str, Any], fewer: bool = False) -> dict[str, list]:
     """The usual values of every setting without a shape, the present value first.
 
     An argument is left out if there is no choice: PReLU and batch norm have tensors, so their presence is known.
@@ -204,7 +205,9 @@ def _pieces(mixture: torch.Tensor, length: int) -> torch.Tensor:
     )
 
 
-def _weights(source) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+def _weights(
+    source: str | os.PathLike | Mapping[str, torch.Tensor],
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors under this package's names, and the configuration to start from."""
     if isinstance(source, Mapping):
         path, contents = Path("the state dict"), Contents("state dict", dict(source))
@@ -221,7 +224,7 @@ def _weights(source) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
     return tensors, config
 
 
-def _with(config: dict[str, object], name: str, value: object) -> dict[str, object]:
+def _with(config: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
     """The configuration with one value changed; the hop keeps its share of the chunk."""
     changed = {**config, name: value}
     if name == "chunk_size" and value != config["chunk_size"]:
@@ -230,7 +233,7 @@ def _with(config: dict[str, object], name: str, value: object) -> dict[str, obje
 
 
 def _score(
-    tensors: dict[str, torch.Tensor], config: dict[str, object], pieces: torch.Tensor
+    tensors: dict[str, torch.Tensor], config: dict[str, Any], pieces: torch.Tensor
 ) -> RemixConsistency:
     model = DPRNNTasNet(**config).eval()
     model.load_state_dict(tensors)

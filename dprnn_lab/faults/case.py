@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,7 +33,7 @@ class Case(Inputs):
     fault: str = ""
     variant: str = ""
 
-    def change(self, **changes: object) -> "Case":
+    def change(self, **changes: Any) -> "Case":
         """A copy with other values."""
         return replace(self, **changes)
 

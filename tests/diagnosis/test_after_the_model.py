@@ -1,4 +1,4 @@
-"""Group D in more detail: what is said about outputs, and when nothing can be said."""
+"""Group D in more detail: findings on outputs, and when there are none."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from dprnn_lab.diagnosis import diagnose
 from dprnn_lab.faults import inject
 
 
-def test_outputs_alike_after_the_model_are_told_from_those_of_the_model(broken):
+def test_outputs_alike_after_the_model_differ_from_the_models_own(broken):
     finding = broken("outputs-alike", "same-twice").diagnose()["outputs-alike"]
     assert finding.state == "fail"
     assert finding.explained_by is None
@@ -15,7 +15,7 @@ def test_outputs_alike_after_the_model_are_told_from_those_of_the_model(broken):
     assert finding.evidence["correlation_of_the_models_own"] < 0.5
 
 
-def test_outputs_that_are_alike_without_a_model_say_what_to_bring(broken):
+def test_without_a_model_outputs_alike_ask_for_one(broken):
     case = broken("outputs-alike", "mixture-twice").change(model=None, checkpoint=None)
     report = case.diagnose()
     assert report.findings[0].id == "outputs-alike"
@@ -40,18 +40,18 @@ def test_the_reported_score_is_recognised(broken):
     assert "is the former" in says
 
 
-def test_swaps_are_told_with_their_times(broken):
+def test_swaps_are_reported_with_their_times(broken):
     finding = broken("permutation-flip", "every-second", seconds=4.0).diagnose().findings[0]
     assert finding.evidence["swaps_s"] == pytest.approx([1.0, 2.0, 3.0], abs=0.51)
 
 
-def test_seams_are_told_with_their_period(broken):
+def test_seams_are_reported_with_their_period(broken):
     finding = broken("seam-artefact", "joined-0.25-s", seconds=4.0).diagnose().findings[0]
     assert finding.id == "seam-artefact"
     assert finding.evidence["grid_s"] == pytest.approx(0.25, abs=0.01)
 
 
-def test_windows_normalised_one_by_one_are_told(broken):
+def test_windows_normalised_one_by_one_are_reported(broken):
     finding = broken("seam-artefact", "normalised-0.5-s", seconds=4.0).diagnose().findings[0]
     assert finding.id == "seam-artefact"
     assert finding.bad
@@ -70,7 +70,7 @@ def test_other_changes_of_the_estimates_are_no_seams(talk, kind):
     assert case.change(estimates=changed).diagnose()["seam-artefact"].state in ("ok", "undecided")
 
 
-def test_nothing_is_said_on_estimates_of_something_broken(talk):
+def test_estimates_of_a_broken_mixture_are_undecided(talk):
     case = inject("polarity", talk(0))
     report = case.diagnose()
     assert report.findings[0].id == "polarity"

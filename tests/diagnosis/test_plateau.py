@@ -60,7 +60,7 @@ def test_a_wide_cluster_is_one_cluster():
     assert sum(reading(scores=d).bad for d in draws) <= 1
 
 
-def test_kinds_that_differ_by_chance_are_not_told_apart():
+def test_kinds_that_differ_by_chance_are_undecided():
     noisy = {"a": [0.0, 12.0, 3.0], "b": [4.0, 16.0, 10.0]}  # means 5 dB apart, each uncertain by 4 dB
     finding = reading(scores=noisy)
     assert finding.state == "undecided"
@@ -101,7 +101,7 @@ def test_the_folder_of_an_evaluation(tmp_path):
     assert read_scores(read) is read
 
 
-def test_the_folder_of_a_run_brings_its_last_validation(tmp_path):
+def test_the_folder_of_a_run_includes_its_last_validation(tmp_path):
     recorded_curve("healthy-0").to_csv(tmp_path / "metrics.csv", index=False)
     (tmp_path / "validation").mkdir()
     for step, lost in ((100, 10.0), (600, 0.5)):

@@ -1,11 +1,12 @@
-"""The configuration that the weights were trained with, found again by listening."""
+"""The configuration that the weights were trained with, recovered by remix consistency."""
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from dprnn_lab import CheckpointError, DPRNNTasNet, PITLossWrapper, load_model, pairwise_neg_sisdr
-from dprnn_lab.checkpoint import read_info
+from dprnn_lab.checkpoint import read_info, save_asteroid
+from dprnn_lab.checkpoint.asteroid import to_asteroid
 from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.diagnosis import recover_config
 from dprnn_lab.files import data_folder
@@ -20,7 +21,7 @@ def speech():
     return torch.stack([mixture[8000:20_000] for mixture, _, _ in mixtures])
 
 
-def test_the_trained_model_is_known_by_its_work(speech):
+def test_the_configuration_of_a_trained_model_is_recovered(speech):
     candidates = {
         "mask_act": ["relu", "sigmoid", "tanh"],
         "norm_type": ["cLN", "gLN"],
@@ -69,7 +70,7 @@ def test_the_ranking_is_the_one_that_references_would_give(kind):
             assert trials[0].value == best == model.config[name]
 
 
-def test_copies_of_the_mixture_score_no_higher_than_nought(tiny, speech):
+def test_copies_of_the_mixture_score_about_zero(tiny, speech):
     model = tiny()
     with torch.no_grad():  # masks of one half everywhere, and a filterbank that inverts itself
         model.separator.mask.weight.zero_()
@@ -87,8 +88,9 @@ def test_what_makes_no_difference_is_not_decided(tiny, speech):
     assert "chunk_size: not decided by this audio" in str(found)
 
 
-def test_the_search_begins_with_what_the_file_says(tiny, package, save, speech):
-    path = save(package(tiny(stride=4, chunk_size=12, hop_size=3, encoder_activation="tanh")))
+def test_the_search_starts_with_the_values_in_the_file(tiny, tmp_path, speech):
+    model = tiny(stride=4, chunk_size=12, hop_size=3, encoder_activation="tanh")
+    path = save_asteroid(model, tmp_path / "model.pth")
     found = recover_config(path, speech[:1, :4000], {"norm_type": ["gLN", "cLN"]}, rounds=1)
     same = {name: v for name, v in found.config.items() if name != "norm_type"}
     assert same == {n: v for n, v in read_info(path)["config"].items() if n != "norm_type"}
@@ -118,10 +120,11 @@ def test_two_pieces_decide_nothing_and_three_may(speech):
     assert recover_config(SMALL, speech, candidates, rounds=1).undecided == []
 
 
-def test_a_recording_is_cut_into_pieces_and_silence_left_out(tiny, package, save, speech):
+def test_a_recording_is_cut_into_pieces_and_silence_left_out(tiny, tmp_path, speech):
     long = torch.cat((speech[0, :8000], torch.zeros(4000), speech[1, :4000]))
     candidates = {"norm_type": ["gLN", "cLN"]}
-    path = save(package(tiny(sample_rate=4000 / 3)))  # pieces of three seconds: 4000 samples
+    model = tiny(sample_rate=4000 / 3)  # pieces of three seconds: 4000 samples
+    path = save_asteroid(model, tmp_path / "model.pth")
     assert len(recover_config(path, long, candidates, rounds=1).tables["norm_type"][0].scores) == 3
 
 
@@ -132,8 +135,9 @@ def test_a_value_stays_unless_another_is_clearly_better(tiny, speech):
         assert recover_config(state, speech, {"norm_type": values}, rounds=1).config["norm_type"] == "gLN"
 
 
-def test_the_result_loads_the_file(tiny, theirs, save, speech):
-    path = save(theirs(tiny()))
+def test_the_result_loads_the_file(tiny, tmp_path, speech):
+    path = tmp_path / "model.pth"
+    torch.save(to_asteroid(tiny().state_dict()), path)
     found = recover_config(path, speech[0, :2000], {"norm_type": ["gLN", "cLN"]}, rounds=1)
     assert load_model(path, **found.config).config == found.config
 
@@ -145,11 +149,11 @@ def test_the_result_loads_the_file(tiny, theirs, save, speech):
         (torch.ones(8000).short(), None, "floating point"),
         (torch.ones(1, 2, 8000), None, r"\[T\] or \[B, T\]"),
         (torch.ones(8000), {"n_src": [1, 2]}, "for some of encoder_activation"),
-        (torch.ones(8000), {"stride": [8]}, "two values and more"),
-        (torch.ones(8000), {}, "two values and more"),
+        (torch.ones(8000), {"stride": [8]}, "two or more values"),
+        (torch.ones(8000), {}, "two or more values"),
     ],
 )
-def test_what_nothing_can_be_learned_from(tiny, mixture, candidates, message):
+def test_useless_mixtures_and_candidates(tiny, mixture, candidates, message):
     with pytest.raises(ValueError, match=message):
         recover_config(tiny().state_dict(), mixture, candidates)
 

@@ -129,7 +129,7 @@ def test_a_folder_of_two_splits(lists, tmp_path):
     assert "speakers" in report["same-speaker"].bring
 
 
-def test_speakers_in_both_lists_are_told(lists):
+def test_speakers_in_both_lists_are_named(lists):
     finding = diagnose(data=lists)["leakage"]
     assert finding.state == "ok"
     assert finding.evidence["speakers_in_both"] == ["carlo", "june"]

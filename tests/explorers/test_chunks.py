@@ -45,7 +45,7 @@ def test_frame_indices_are_where_segment_puts_the_frames(frames, chunk, hop):
     np.testing.assert_array_equal(frame_indices(frames, chunk, hop), cells)
 
 
-def test_an_uneven_hop_is_told():
+def test_an_uneven_hop_is_described():
     plan = plan_chunks(8000, 8000, 16, 8, chunk_size=5, hop_size=2)
     assert plan.coverage == (2, 3)
     assert "uneven gain" in describe(plan, 64)
@@ -115,7 +115,7 @@ def test_what_costs_too_much_is_refused_before_it_runs():
         measure_forward([CONFIG], 0)
 
 
-def test_a_child_that_fails_is_told():
+def test_a_failed_child_process_is_an_error():
     with pytest.raises(RuntimeError, match="n_src is 0"):
         measure_forward([{**CONFIG, "n_src": 0}], 800)
 

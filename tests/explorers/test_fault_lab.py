@@ -327,7 +327,7 @@ def test_an_error_is_shown_and_nothing_old_is_left(lab, monkeypatch):
         assert lab.run is None and not lab.hidden and not lab.run_button.disabled
 
 
-def test_a_trained_model_of_ones_own(swapped):
+def test_a_users_own_model(swapped):
     from dprnn_lab import load_model
     from dprnn_lab.files import data_folder
 

@@ -21,7 +21,7 @@ def check(failure: str) -> Callable:
         def look(evidence: Evidence) -> Finding:
             return replace(function(evidence), id=failure)
 
-        look.failure = failure
+        look.failure = failure  # type: ignore[attr-defined]
         look.__doc__ = function.__doc__
         return look
 
