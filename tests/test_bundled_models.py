@@ -69,7 +69,7 @@ def test_a_file_comes_before_a_name(tiny, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_models_score_what_was_written_down(name, scores):
+def test_the_models_reach_the_recorded_scores(name, scores):
     found = evaluate(load_model(FOLDER / f"{name}.safetensors"), FixedMixtures("test", limit=2))
     written = scores[scores["system"] == name].set_index("id").loc[found["id"]]
     assert len(found) == 6
@@ -77,7 +77,7 @@ def test_the_models_score_what_was_written_down(name, scores):
 
 
 @pytest.mark.parametrize("kind", ["man-woman", "woman-woman"])
-def test_the_larger_one_is_the_better_one_on_the_voices_it_knows(kind, scores):
+def test_the_larger_model_is_better_on_voices_of_the_training(kind, scores):
     both = scores[scores["kind"] == kind].groupby("system")
     difference = compare(both.get_group("small"), both.get_group("large")).iloc[-1]
     assert difference["low"] > 0

@@ -204,7 +204,7 @@ def test_the_best_of_all_orders_is_found(n_src):
 
 
 def test_the_order_returned_is_that_of_the_targets():
-    # [1, 2, 0] is not its own inverse: an order applied the wrong way round would not go unnoticed.
+    # [1, 2, 0] is not its own inverse: an inverse order would be noticed.
     targets = torch.randn(1, 3, 400)
     value, ordered = PITLossWrapper(pairwise_neg_sisdr)(targets[:, [1, 2, 0]], targets, return_est=True)
     assert torch.equal(ordered, targets)
@@ -256,19 +256,19 @@ def test_gradients_are_finite_when_an_output_and_a_target_are_silent():
     assert estimates.grad.isfinite().all()
 
 
-def softest(per_source, sharpness):
-    """Nearly the maximum over the sources of one order: their worst loss decides."""
+def smooth_maximum(per_source, sharpness):
+    """A smooth maximum over the sources of one order: the worst loss dominates."""
     return torch.logsumexp(sharpness * per_source, -1) / sharpness
 
 
 @pytest.mark.parametrize("n_src", [2, 3, 4])
 def test_perm_reduce_decides_and_gets_its_arguments(n_src):
     estimates, targets = torch.randn(5, n_src, 60), torch.randn(5, n_src, 60)
-    wrapper = PITLossWrapper(pairwise_neg_sisdr, perm_reduce=softest)
+    wrapper = PITLossWrapper(pairwise_neg_sisdr, perm_reduce=smooth_maximum)
     values, order = wrapper.best_permutation(estimates, targets, reduce_kwargs={"sharpness": 2.0})
     for matrix, value, chosen in zip(pairwise_neg_sisdr(estimates, targets), values, order, strict=True):
         options = [list(o) for o in itertools.permutations(range(n_src))]
-        scores = [softest(matrix[o, range(n_src)], 2.0).item() for o in options]
+        scores = [smooth_maximum(matrix[o, range(n_src)], 2.0).item() for o in options]
         assert value.item() == pytest.approx(min(scores), abs=1e-4)
         assert chosen.tolist() == options[scores.index(min(scores))]
 
@@ -360,9 +360,11 @@ def test_the_best_permutation_of_a_matrix_by_every_method(n_src, method):
 @pytest.mark.parametrize("method", ["find_best_perm", "find_best_perm_factorial"])
 def test_the_methods_pass_further_arguments_on_to_perm_reduce(method):
     matrices = torch.randn(6, 4, 4)
-    values, order = getattr(PITLossWrapper, method)(matrices, perm_reduce=softest, sharpness=2.0)
+    values, order = getattr(PITLossWrapper, method)(matrices, perm_reduce=smooth_maximum, sharpness=2.0)
     for matrix, value, chosen in zip(matrices, values, order, strict=True):
-        scores = {o: softest(matrix[list(o), range(4)], 2.0).item() for o in itertools.permutations(range(4))}
+        scores = {
+            o: smooth_maximum(matrix[list(o), range(4)], 2.0).item() for o in itertools.permutations(range(4))
+        }
         assert value.item() == pytest.approx(min(scores.values()), abs=1e-6)
         assert tuple(chosen.tolist()) == min(scores, key=scores.get)
 

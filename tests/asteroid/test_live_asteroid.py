@@ -211,3 +211,34 @@ def test_perm_reduce(n_src):
     got = loss.PITLossWrapper(loss.pairwise_neg_sisdr, perm_reduce=worst)(estimates, targets, **arguments)
     torch.testing.assert_close(got[0], expected[0])
     assert torch.equal(got[1], expected[1])
+
+
+@pytest.mark.parametrize("n_src", [1, 2, 3, 4, 5])
+def test_the_methods_of_the_pit_wrapper(n_src):
+    theirs, ours, matrix = losses.PITLossWrapper, loss.PITLossWrapper, torch.randn(6, n_src, n_src)
+    estimates, targets = torch.randn(2, 6, n_src, 7, 9)
+
+    def worst(per_source, power):
+        return per_source.pow(power).amax(-1)
+
+    calls = {
+        "find_best_perm": (matrix,),
+        "find_best_perm_factorial": (matrix,),
+        "find_best_perm_hungarian": (matrix,),
+        "get_pw_losses": (losses.singlesrc_mse, estimates, targets),
+        "best_perm_from_perm_avg_loss": (losses.multisrc_mse, estimates, targets),
+        "reorder_source": (estimates, theirs.find_best_perm(matrix)[1]),
+    }
+    for name, arguments in calls.items():
+        torch.testing.assert_close(getattr(ours, name)(*arguments), getattr(theirs, name)(*arguments))
+    for name in ("find_best_perm", "find_best_perm_factorial"):
+        got = getattr(ours, name)(matrix, perm_reduce=worst, power=3)
+        torch.testing.assert_close(got, getattr(theirs, name)(matrix, perm_reduce=worst, power=3))
+
+
+@pytest.mark.parametrize("tail", [(50,), (7, 9), (2, 3, 4)], ids=str)
+def test_mse_over_any_number_of_axes(tail):
+    estimates, targets = torch.randn(2, 4, 3, *tail)
+    for name in ("pairwise_mse", "singlesrc_mse", "multisrc_mse"):
+        expected = getattr(losses, name)(estimates, targets)
+        torch.testing.assert_close(getattr(loss, name)(estimates, targets), expected)

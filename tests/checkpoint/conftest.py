@@ -1,4 +1,4 @@
-"""Checkpoints in every form that people have, made from one small model."""
+"""Checkpoints in all known formats, made from one small model."""
 
 import warnings
 
@@ -22,7 +22,7 @@ OPTIONS = {
 
 @pytest.fixture
 def no_warnings():
-    """What is known needs no warning: one is an error, but for tests that expect it."""
+    """Warnings are errors, except in tests that expect one."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -35,7 +35,7 @@ def model(tiny):
 
 @pytest.fixture
 def silent():
-    """The values of the small model that no shape tells."""
+    """The arguments of the small model that no shape determines."""
     return {name: value for name, value in OPTIONS.items() if name != "n_src"}
 
 
@@ -52,7 +52,7 @@ def theirs():
 
 @pytest.fixture
 def package(theirs):
-    """What Asteroid's ``serialize`` returns: ``package(model)``."""
+    """The result of Asteroid's ``serialize``: ``package(model)``."""
 
     def make(model, **arguments):
         config = {**model.config, "in_chan": model.config["n_filters"], "out_chan": None, "fb_name": "FreeFB"}

@@ -1,4 +1,4 @@
-"""Everything that is no checkpoint says what it is, and what to do."""
+"""The error for a file that is no checkpoint names its kind and the remedy."""
 
 import contextlib
 import io
@@ -50,7 +50,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", ["model.pth", "model.ckpt", "model.safetensors"])
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_is_no_checkpoint_says_what_it_is(model, tmp_path, kind, name):
+def test_a_file_that_is_no_checkpoint_is_identified(model, tmp_path, kind, name):
     make, message = BROKEN[kind]
     path = tmp_path / name
     path.write_bytes(make(model))
@@ -149,7 +149,7 @@ def test_a_torchscript_program(tmp_path):
         load_model(tmp_path / "model.pt")
 
 
-def test_a_folder_says_what_is_in_it(model, save):
+def test_the_error_for_a_folder_lists_its_files(model, save):
     path = save(model.state_dict(), "best_model.pth")
     with pytest.raises(CheckpointError, match=r"is a folder; it holds best_model\.pth"):
         load_model(path.parent)
@@ -171,7 +171,7 @@ def test_a_number_is_no_path():
         load_model(3)
 
 
-def test_a_file_that_may_not_be_read(model, save, monkeypatch):
+def test_a_file_without_read_permission(model, save, monkeypatch):
     path = save(model.state_dict())
 
     def refuse(self, *args, **options):

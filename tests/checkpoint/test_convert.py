@@ -33,7 +33,7 @@ def test_info_on_what_does_not_load_says_so_and_fails(model, package, save):
 
 
 @pytest.mark.parametrize("command", [["info"], ["convert"]])
-def test_a_users_error_is_a_sentence(tmp_path, command):
+def test_an_error_is_one_sentence(tmp_path, command):
     path = tmp_path / "model.pth"
     path.write_bytes(b"<html></html>")
     out = [tmp_path / "out.safetensors"] if command == ["convert"] else []
@@ -76,7 +76,7 @@ def test_what_a_bare_state_dict_does_not_say_can_be_set(model, theirs, save, tmp
     assert same(load_model(out))
 
 
-def test_what_was_assumed_is_said(tiny, theirs, save, tmp_path):
+def test_assumed_values_are_reported(tiny, theirs, save, tmp_path):
     done = run("convert", save(theirs(tiny())), tmp_path / "a.safetensors", "--set", "chunk_size=10")
     assert done.exit_code == 0
     assert "neither the file nor any shape gives stride, mask_act" in done.stderr
@@ -116,7 +116,7 @@ def test_a_setting_without_a_value(model, package, save, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["info", "convert"])
-def test_the_help_teaches(command):
+def test_the_help_explains(command):
     text = " ".join(run(command, "--help").stdout.split())
     words = {"info": ["how it is known", "Nothing in the file is run"], "convert": ["--set chunk_size=250"]}
     assert all(word in text for word in words[command])

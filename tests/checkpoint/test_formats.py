@@ -1,4 +1,4 @@
-"""Everything that people call a checkpoint opens."""
+"""Checkpoints of all known formats load."""
 
 import json
 import warnings
@@ -36,7 +36,7 @@ def test_an_asteroid_package_keeps_its_facts(model, package, save):
 
 
 @pytest.mark.parametrize("missing", ["sample_rate", "encoder_activation"])
-def test_what_an_old_package_does_not_say_is_said_to_be_assumed(model, package, save, missing):
+def test_an_argument_missing_from_an_old_package_is_reported_as_assumed(model, package, save, missing):
     content = package(model)
     content["model_args"][missing] = None if missing == "sample_rate" else content["model_args"].pop(missing)
     if missing == "encoder_activation":
@@ -49,7 +49,7 @@ def test_asteroids_classes_are_known_by_both_names(model, package, save, same):
     assert same(load_model(save(package(model, norm_type="ChanLN"))))
 
 
-def test_a_halved_stride_is_what_none_means(tiny, package, save):
+def test_none_means_half(tiny, package, save):
     loaded = load_model(save(package(tiny(stride=8, kernel_size=16), stride=None, hop_size=None)), stride=8)
     assert (loaded.config["stride"], loaded.config["hop_size"]) == (8, 5)
 
@@ -98,7 +98,7 @@ def test_the_older_format_of_torch_save(model, package, save, same):
     assert same(load_model(save(package(model), _use_new_zipfile_serialization=False)))
 
 
-def test_the_ending_of_the_name_decides_nothing(model, package, save, same):
+def test_the_ending_of_the_name_has_no_effect(model, package, save, same):
     assert same(load_model(save(package(model), "model.safetensors")))
 
 
@@ -114,7 +114,7 @@ def test_half_precision_becomes_single(model, package, save):
 
 
 class System(L.LightningModule):
-    """As Asteroid's: the network under ``self.model``, its configuration in the checkpoint."""
+    """Like Asteroid's: the network under ``self.model``, its configuration in the checkpoint."""
 
     def __init__(self, state, config):
         super().__init__()

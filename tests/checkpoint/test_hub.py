@@ -204,7 +204,7 @@ def test_a_malicious_model_is_refused(hub, save, tmp_path):
     assert not (tmp_path / "it-ran").exists()
 
 
-def test_no_way_to_the_hub(hub, monkeypatch):
+def test_no_connection_to_the_hub(hub, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the library waits between its attempts
     hub.shutdown()
     hub.server_close()
@@ -220,7 +220,7 @@ def test_no_way_to_the_hub(hub, monkeypatch):
         ("s3://bucket/model.pth", "is a web address"),
     ],
 )
-def test_an_address_of_the_web(hub, source, message):
+def test_a_web_address(hub, source, message):
     with pytest.raises(CheckpointError, match=message):
         load_model(source)
     assert hub.requests == []
@@ -273,7 +273,7 @@ def test_the_hubs_library_is_imported_when_it_is_needed():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_server_is_the_only_one_asked(hub, content):
+def test_no_other_model_is_requested(hub, content):
     hub.models["ann/m"] = {"main": {"pytorch_model.bin": content}}
     load_model("ann/m")
     assert {path.split("/resolve/")[0] for _, path in hub.requests} == {"/ann/m"}

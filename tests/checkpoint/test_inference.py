@@ -1,4 +1,4 @@
-"""What shapes decide is found; what contradicts them is named; what they leave open is said."""
+"""Arguments are inferred from shapes; contradictions and assumptions are reported."""
 
 import re
 import warnings
@@ -32,7 +32,7 @@ MODELS = [
 
 
 @pytest.mark.parametrize("options", MODELS, ids=str)
-def test_the_shapes_tell_all_that_they_can(tiny, theirs, save, options):
+def test_every_argument_that_shapes_determine_is_inferred(tiny, theirs, save, options):
     model = tiny(**options)
     found = {name: witness.value for name, witness in infer(model.state_dict()).items()}
     decided = {name: v for name, v in model.config.items() if name not in (*UNDECIDED, "dropout")}
@@ -58,7 +58,7 @@ def test_any_one_witness_is_enough(tiny):
     assert (found["n_filters"], found["kernel_size"], found["bn_chan"]) == (9, 6, 7)
 
 
-def test_no_tensors_tell_nothing():
+def test_nothing_is_inferred_without_tensors():
     assert infer({}) == {}
 
 
@@ -104,7 +104,7 @@ def test_an_argument_given_wrongly_is_named_too(model, package, save):
 
 
 @pytest.mark.parametrize("name", ["mask_act", "encoder_activation"])
-def test_prelu_is_told_by_its_weight(tiny, package, save, name):
+def test_prelu_is_inferred_from_its_weight(tiny, package, save, name):
     path = save(package(tiny(**{name: "prelu"}), **{name: "tanh"}))
     with pytest.raises(
         CheckpointError, match=f"{name}='tanh' is in the file .* the weights say {name}='prelu'"
@@ -130,7 +130,7 @@ def test_assumed_values_are_warned_of_by_name(tiny, theirs, save):
     assert "recover_config" in text
 
 
-def test_what_is_given_is_not_warned_of(tiny, theirs, save):
+def test_given_values_need_no_warning(tiny, theirs, save):
     with pytest.warns(UserWarning) as caught:
         load_model(save(theirs(tiny())), chunk_size=10, mask_act="sigmoid", sample_rate=8000)
     text = str(caught[0].message)

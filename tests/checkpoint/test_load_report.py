@@ -1,4 +1,4 @@
-"""What fits and what does not is counted and named, for programs and for people."""
+"""The load report counts and names what fits and what does not."""
 
 import warnings
 
@@ -66,7 +66,7 @@ def test_whatever_does_not_fit_is_an_error(changed, change):
         load_model(changed(change))
 
 
-def test_a_partial_load_must_be_asked_for_and_is_told(model, changed):
+def test_a_partial_load_must_be_requested_and_is_reported(model, changed):
     with pytest.warns(UserWarning, match=r"loaded in part: 2 missing \(.*\) of 62 parameters"):
         loaded = load_model(changed(lose), strict=False)
     state = loaded.state_dict()
@@ -110,7 +110,7 @@ def test_weights_that_are_no_numbers(changed, strict):
     assert report.nonfinite == {"separator.mask.weight": 2, "encoder.filters": 1}
 
 
-def test_weights_that_are_no_numbers_may_be_looked_at(changed):
+def test_weights_that_are_no_numbers_can_be_loaded_on_request(changed):
     with pytest.warns(UserWarning, match="3 weights are NaN or infinite"):
         loaded = load_model(changed(poison), allow_nonfinite=True)
     assert int(loaded.separator.mask.weight.isnan().sum()) == 2
@@ -119,14 +119,14 @@ def test_weights_that_are_no_numbers_may_be_looked_at(changed):
 # Prefixes
 
 
-def test_what_stands_outside_the_prefix_is_left_out_and_named(model, theirs, save, silent):
+def test_tensors_without_the_prefix_are_left_out_and_named(model, theirs, save, silent):
     state = {**theirs(model, "model."), "loss_func.weight": torch.ones(3)}
     _, report = load_model(save(state), report=True, **silent)
     assert report.outside == ["loss_func.weight"]
     assert "loss_func.weight" in str(report)
 
 
-def test_what_stands_behind_the_prefix_must_be_known(model, theirs, save, silent):
+def test_tensors_with_the_prefix_must_be_known(model, theirs, save, silent):
     state = {**theirs(model, "model."), "model.head.weight": torch.ones(3)}
     with pytest.raises(CheckpointError, match=r"1 unexpected \(model\.head\.weight\)"):
         load_model(save(state), **silent)
@@ -148,7 +148,7 @@ def test_two_models_in_a_file_must_be_chosen_from(tiny, model, theirs, save, sil
         load_model(path, prefix="net.", **silent)
 
 
-# For people
+# The text
 
 
 def test_the_text_names_everything_that_matters(changed):

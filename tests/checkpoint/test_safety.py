@@ -1,4 +1,4 @@
-"""A file never gets to run anything: proved with files that would."""
+"""No code in a file is run: tested with files that contain some."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from dprnn_lab.checkpoint import inspect_checkpoint
 
 
 class Attack:
-    """Calls what it is told to when it is unpickled."""
+    """Calls a given function when it is unpickled."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -42,7 +42,7 @@ FORMATS = {
 
 
 def attacks(marker):
-    """Ways to make a file; each names what it calls."""
+    """Calls that a malicious file may contain, by the name that the refusal shows."""
     return {
         "builtins.open": Attack(open, str(marker), "w"),
         "builtins.eval": Attack(eval, f"open({str(marker)!r}, 'w')"),
@@ -91,7 +91,7 @@ def test_the_refusal_names_what_the_file_would_call(tmp_path, form, index):
     assert not marker.exists()
 
 
-def test_an_environment_variable_does_not_open_the_door(tmp_path, monkeypatch):
+def test_an_environment_variable_does_not_disable_the_check(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     marker, path = tmp_path / "it-ran", tmp_path / "model.pth"
     torch.save({"a": Attack(open, str(marker), "w")}, path)
@@ -129,7 +129,7 @@ def test_an_array_of_objects_is_refused(model, theirs, save):
         load_model(save({"state_dict": theirs(model), "infos": np.array([print, None], dtype=object)}))
 
 
-# What real files hold, and does no harm
+# Harmless objects in real files
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("form", ["zip", "older"])
 @pytest.mark.parametrize("kind", HARMLESS)
-def test_what_real_files_hold_is_read(model, package, tmp_path, same, kind, form):
+def test_harmless_objects_are_read(model, package, tmp_path, same, kind, form):
     content = package(model)
     content["infos"]["fact"] = HARMLESS[kind]
     FORMATS[form](content, tmp_path / "model.pth")
@@ -191,7 +191,7 @@ def test_lightnings_attribute_dict(model, theirs, save, attribute_dict, same, si
     assert same(load_model(path, **silent))
 
 
-def test_the_list_of_harmless_names_is_left_behind_nowhere(model, package, save):
+def test_the_global_list_of_allowed_names_is_unchanged(model, package, save):
     before = set(torch.serialization.get_safe_globals())
     load_model(save(package(model)))
     assert set(torch.serialization.get_safe_globals()) == before

@@ -66,7 +66,7 @@ def test_best_chunk_size_makes_both_sequences_about_equally_long():
         assert abs(chunk_count(frames, size, size // 2) / size - 1) < 0.12 + 4 / size
 
 
-def test_best_chunk_size_is_one_at_the_least():
+def test_best_chunk_size_is_at_least_one():
     assert best_chunk_size(0) == 1
 
 
@@ -102,7 +102,7 @@ def test_a_block_is_two_residual_steps_along_the_two_axes(norm_type):
 
 
 def changed_chunks(bidirectional: bool) -> list[int]:
-    """The chunks of a block's output that react to a change in chunk 5."""
+    """The chunks of a block's output that depend on chunk 5."""
     block, chunks = DualPathBlock(6, 4, "cLN", bidirectional, **RNN), torch.randn(1, 9, 7, 6)
     other = chunks.clone()
     other[:, 5, 3] += 1

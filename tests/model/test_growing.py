@@ -99,7 +99,7 @@ def test_a_finer_model_keeps_its_lengths_in_seconds(tiny):
 
 
 def test_a_finer_model_remembers_as_long(tiny):
-    """With its other inputs silent, a unit keeps after four small steps what it kept after one large one."""
+    """With its other inputs zero, a unit keeps as much after four small steps as after one large one."""
     model = tiny(kernel_size=16, stride=8)
     with torch.no_grad():
         for _, rnn in model.separator.blocks[0].intra.named_children():
@@ -119,7 +119,7 @@ def test_a_finer_model_runs(tiny, rnn_type):
 
 
 @pytest.mark.parametrize("stride", [8, 16, 3, 0, -4])
-def test_a_stride_that_does_not_go_into_the_old_one(tiny, stride):
+def test_a_stride_that_does_not_divide_the_old_one(tiny, stride):
     with pytest.raises(ValueError, match=f"stride is {stride}: the model's is 8 samples"):
         refine(tiny(kernel_size=16, stride=8), stride)
 

@@ -1,4 +1,4 @@
-"""Each family against what its name promises, measured independently of how it is built."""
+"""Each filterbank has the properties that define it, measured independently of its implementation."""
 
 import math
 

@@ -9,7 +9,7 @@ SHAPES = [(22, 100), (16, 16), (15, 40), (40, 15), (1, 200), (200, 1), (1, 1)]
 
 
 def strided(sequences, steps, features):
-    """What a ``batch_first`` RNN returns: [sequences, steps, features], step by step in memory."""
+    """Like the output of a ``batch_first`` RNN: [sequences, steps, features], stored step by step."""
     return torch.randn(steps, sequences, features).transpose(0, 1)
 
 

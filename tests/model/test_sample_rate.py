@@ -12,7 +12,7 @@ from dprnn_lab.model.growing import at_sample_rate
 
 @pytest.mark.parametrize(("rate", "loss"), [(16000, 0.3), (12000, 0.3), (4000, 2.0)])
 def test_the_bundled_model_separates_at_another_rate(rate, loss):
-    """As well as at 8 kHz, where the model as it is does not; at 4 kHz half of the band is gone."""
+    """As well as at 8 kHz, unlike the unchanged model; at 4 kHz half of the band is lost."""
     model = load_model(data_folder() / "model" / "small.safetensors")
     here = evaluate(model, FixedMixtures("valid", kind="man-woman", limit=4))["si_sdri"].mean()
     mixtures = FixedMixtures("valid", kind="man-woman", limit=4, sample_rate=rate)

@@ -187,8 +187,8 @@ def test_a_bad_argument_is_named_with_its_value(name, value):
 
 NUMPY = {
     "n_src": (np.int64(3), int), "hid_size": (np.uint8(4), int), "chunk_size": (np.int32(12), int),
-    "hop_size": (np.int16(5), int), "stride": (np.int64(4), int), "num_layers": (np.int8(2), int), "dropout": (np.float32(0.5), float),
-    "sample_rate": (np.float64(16000), float), "min_low_hz": (np.int64(20), int),
+    "hop_size": (np.int16(5), int), "stride": (np.int64(4), int), "num_layers": (np.int8(2), int),
+    "dropout": (np.float32(0.5), float), "sample_rate": (np.float64(16000), float), "min_low_hz": (np.int64(20), int),
     "bidirectional": (np.bool_(False), bool), "use_mulcat": (np.True_, bool), "norm_type": (np.str_("cLN"), str),
 }  # fmt: skip
 
