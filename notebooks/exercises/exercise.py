@@ -1,21 +1,53 @@
-"""One exercise: what is asked, how an answer is judged, and what to say to a wrong one.
+"""One exercise: a section of a teacher's sheet, and the function that judges an answer.
+
+The sheet of notebook NN is ``nbNN.md``; the module ``nbNN.py`` beside it holds the checks. A section of a sheet::
+
+    ## 03.1 SI-SDR by hand
+    `si_sdr` · difficulty 2 of 3 · 10 minutes · after section 6
+    the task
+    **Done when** the condition that the check tests
+    ### Hints              a numbered list, from a first idea to nearly the answer
+    ### Solution           one block of code, whose last definition is the answer
+    ### Also right         optional: other right answers
+    ### Typical mistakes   entries; an answer that returns the same as the code of one gets the hint of that one
+    ### Other mistakes     entries; the check itself finds these, by a rule
+
+An entry is ``- **name**: hint`` with a block of code: wrong answers that must get this hint. Each expression in
+the block is one; a block of definitions alone holds one, the last. Code of a section sees the setup block at the
+top of the sheet, the section's solution, and the block before its first typical mistake. ``{name}`` in a hint is
+replaced by a value from the check. A hint that begins with "…" continues the text in ``judging.md``, which is also
+the hint of a mistake that the section does not list.
 
 Notebook: 01_encoder_decoder (first use)
 """
 
+import ast
 import inspect
+import re
+import sys
+import textwrap
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from IPython.display import Markdown, display
 
-__all__ = ["CANT_CHECK", "NOT_ATTEMPTED", "RIGHT", "WRONG", "Exercise", "Mistake", "outcomes"]
+__all__ = [
+    "CANT_CHECK", "NOT_ATTEMPTED", "RIGHT", "WRONG",
+    "Exercise", "Mistake", "Verdict", "outcomes", "sheet_exercise",
+]  # fmt: skip
 
 RIGHT, WRONG = "right", "wrong"
 NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't be checked"
 _SIGNS = {RIGHT: "✅", WRONG: "❌", NOT_ATTEMPTED: "○", CANT_CHECK: "⚠️"}
+
+_HEAD = re.compile(
+    r"(?P<id>\d\d\.\d) (?P<title>.+)\n+`(?P<name>\w+)` · difficulty (?P<difficulty>[123]) of 3 · "
+    r"(?P<minutes>\d+) minutes · after (?P<after>.+)\n(?P<task>[\s\S]+?)\n\*\*Done when\*\* (?P<done_when>[\s\S]+)"
+)
+_CODE = re.compile(r"^ *```python\n([\s\S]*?)^ *```", re.MULTILINE)
 
 _REGISTRY: dict[str, "Exercise"] = {}
 
@@ -26,73 +58,82 @@ def outcomes() -> dict[str, str]:
 
 
 class Mistake(Exception):
-    """Raised by a check: the answer is wrong in a way that has a name and a hint of its own."""
+    """Raised by a check: the answer is wrong for the reason ``name``; ``values`` fill the places of its hint."""
 
-    def __init__(self, name: str, hint: str):
-        super().__init__(hint)
-        self.name, self.hint = name, hint
+    def __init__(self, name: str, /, **values: object):
+        super().__init__(name)
+        self.name, self.values = name, values
 
 
-@dataclass
+class Verdict(NamedTuple):
+    """How an answer was judged: one of the four outcomes, the name of a mistake, and what to tell the student."""
+
+    outcome: str
+    mistake: str | None = None
+    hint: str = ""
+
+
 class Exercise:
     """A question with an automatic check.
 
     Args:
-        id: such as "02.1"; unique in the course.
-        title: a few words.
-        task: what to do, Markdown.
-        done_when: the condition that the check tests, in words.
-        judge: takes the answer, returns nothing when it is right and raises :class:`Mistake` when not.
-        hints: from a nudge to nearly the answer; shown one at a time.
-        solution: the answer as code or text, Markdown.
-        minutes: time it takes.
-        difficulty: 1 to 3.
+        section: its section of the sheet, Markdown without the leading ``##``.
+        check: takes the answer and this exercise, returns when the answer is right and raises :class:`Mistake`
+            when it is wrong.
+        setup: code that all code of the section may use.
 
     An answer of ``...`` or None, or a function whose body is only ``...``, counts as not attempted.
     """
 
-    id: str
-    title: str
-    task: str
-    done_when: str
-    judge: Callable[[Any], None]
-    hints: Sequence[str]
-    solution: str
-    minutes: int = 5
-    difficulty: int = 1
-    outcome: str = NOT_ATTEMPTED
-    mistake: str | None = None  # the name of the last Mistake
-
-    def __post_init__(self):
-        self._hints_shown = 0
+    def __init__(self, section: str, check: Callable[[Any, "Exercise"], None], setup: str = ""):
+        head, *parts = re.split(r"^### (.+)\n", section, flags=re.MULTILINE)
+        text = dict(zip(parts[::2], parts[1::2], strict=True))
+        card = _HEAD.match(head)
+        if card is None:
+            raise ValueError(
+                f"an exercise begins with id, title, card, task and 'Done when', not with {head[:80]!r}"
+            )
+        self.id, self.title, self.name, self.after = card["id"], card["title"], card["name"], card["after"]
+        self.difficulty, self.minutes = int(card["difficulty"]), int(card["minutes"])
+        self.task, self.done_when = card["task"].strip(), _one_line(card["done_when"])
+        self.hints = [_one_line(hint) for hint in re.split(r"^\d\. ", text["Hints"], flags=re.MULTILINE)[1:]]
+        self.solution = text["Solution"].strip()
+        self.outcome, self.mistake = NOT_ATTEMPTED, None  # of the last check
+        self._check, self._setup, self._hints_shown = check, setup, 0
+        self._helpers, self._typical = _entries(text.get("Typical mistakes", ""))
+        self._entries = self._typical | _entries(text.get("Other mistakes", ""))[1]
+        self._also_right = _code(text.get("Also right", ""))
         _REGISTRY[self.id] = self
 
     def card(self) -> Markdown:
         """What is asked, how hard it is, how long it takes, when it is done."""
         return Markdown(
             f"**Exercise {self.id}: {self.title}** &nbsp; {'●' * self.difficulty}{'○' * (3 - self.difficulty)} "
-            f"&nbsp; about {self.minutes} min\n\n{self.task}\n\n*Done when:* {self.done_when}"
+            f"&nbsp; about {self.minutes} min &nbsp; after {self.after}\n\n{self.task}\n\n*Done when:* {self.done_when}"
         )
 
-    def check(self, answer: Any) -> None:
-        """Judge an answer, remember the outcome, and say it."""
-        self.mistake = None
+    def judge(self, answer: Any) -> Verdict:
+        """Outcome, mistake and hint for an answer; nothing is shown or remembered."""
         if _untouched(answer):
-            self._say(NOT_ATTEMPTED, "replace the `...` with your answer, then run this cell again.")
-            return
+            return Verdict(
+                NOT_ATTEMPTED, hint="replace the `...` with your answer, then run this cell again."
+            )
         try:
-            self.judge(answer)
+            self._check(answer, self)
         except Mistake as mistake:
-            self.mistake = mistake.name
-            self._say(WRONG, mistake.hint)
+            return Verdict(WRONG, mistake.name, self.hint_for(mistake.name, **mistake.values))
         except Exception as error:  # a student's code may raise anything; the notebook must go on
             last = traceback.extract_tb(error.__traceback__)[-1]
-            self._say(
+            return Verdict(
                 CANT_CHECK,
-                f"your answer raised `{type(error).__name__}: {error}` (line {last.lineno}: `{last.line}`).",
+                hint=f"your answer raised `{type(error).__name__}: {error}` (line {last.lineno}: `{last.line}`).",
             )
-        else:
-            self._say(RIGHT, self.done_when)
+        return Verdict(RIGHT, hint=self.done_when)
+
+    def check(self, answer: Any) -> None:
+        """Judge an answer, remember the outcome and the mistake, and show the verdict."""
+        self.outcome, self.mistake, text = self.judge(answer)
+        display(Markdown(f"{_SIGNS[self.outcome]} **{self.outcome[0].upper()}{self.outcome[1:]}**: {text}"))
 
     def hint(self) -> None:
         """Show the next hint."""
@@ -108,9 +149,103 @@ class Exercise:
         """Show the solution."""
         display(Markdown(f"**Solution of {self.id}**\n\n{self.solution}"))
 
-    def _say(self, outcome: str, text: str) -> None:
-        self.outcome = outcome
-        display(Markdown(f"{_SIGNS[outcome]} **{outcome[0].upper()}{outcome[1:]}**: {text}"))
+    # What the sheet says, for the check and for tests
+
+    @cached_property
+    def right(self) -> Any:
+        """The answer in the solution: a function, or a value."""
+        return self._scope[_last_name(ast.parse(_code(self.solution)))]
+
+    @cached_property
+    def known(self) -> dict[str, Any]:
+        """Typical mistakes: name to the first wrong answer, with whose results an answer is compared."""
+        return {name: _answers(code, self._scope)[0] for name, (_, code) in self._typical.items()}
+
+    @cached_property
+    def also_right(self) -> list[Any]:
+        """Other right answers."""
+        return _answers(self._also_right, self._scope)
+
+    @cached_property
+    def wrong_answers(self) -> list[tuple[str, Any]]:
+        """Every wrong answer of the sheet with the name of its mistake."""
+        return [
+            (name, wrong)
+            for name, (_, code) in self._entries.items()
+            for wrong in _answers(code, self._scope)
+        ]
+
+    def hint_for(self, mistake: str, /, **values: object) -> str:
+        """The hint of a mistake, with the values in their places."""
+        own, shared = self._entries.get(mistake, ("…", ""))[0], _shared_hints().get(mistake, ("", ""))[0]
+        text = f"{shared} {own[1:].lstrip()}".strip() if own.startswith("…") else own
+        if not text:
+            raise KeyError(f"neither the sheet of {self.id} nor judging.md has a mistake {mistake!r}")
+        return re.sub(r"\{(\w+)\}", lambda place: str(values.get(place[1], place[0])), text)
+
+    @cached_property
+    def _scope(self) -> dict[str, Any]:
+        scope: dict[str, Any] = {}
+        for code in (self._setup, _code(self.solution), self._helpers):
+            exec(code, scope)
+        return scope
+
+
+def sheet_exercise(check: Callable[[Any, Exercise], None]) -> Exercise:
+    """Decorator: the exercise with this function's name on the sheet beside its module, checked by the function."""
+    path = Path(sys.modules[check.__module__].__file__).with_suffix(".md")
+    setup, sections = _read(path)
+    for section in sections:
+        if f"\n`{check.__name__}` ·" in section:
+            return Exercise(section, check, setup)
+    raise LookupError(
+        f"{path.name} has no exercise `{check.__name__}`: its card line must begin with that name"
+    )
+
+
+@cache
+def _read(path: Path) -> tuple[str, list[str]]:
+    """The setup code of a sheet and its sections."""
+    head, *sections = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return _code(head), sections
+
+
+@cache
+def _shared_hints() -> dict[str, tuple[str, str]]:
+    return _entries(Path(__file__).with_name("judging.md").read_text(encoding="utf-8"))[1]
+
+
+def _entries(text: str) -> tuple[str, dict[str, tuple[str, str]]]:
+    """The code before the first entry, and the hint and the code of each entry by its name."""
+    intro, *rest = re.split(r"^- \*\*(.+?)\*\*: ", text, flags=re.MULTILINE)
+    bodies = zip(rest[::2], rest[1::2], strict=True)
+    return _code(intro), {name: (_one_line(body.partition("```")[0]), _code(body)) for name, body in bodies}
+
+
+def _code(text: str) -> str:
+    found = _CODE.search(text)
+    return textwrap.dedent(found[1]) if found else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _answers(code: str, scope: dict[str, Any]) -> list[Any]:
+    """The values of the expressions in the code; of code without expressions, the last definition."""
+    tree, scope = ast.parse(code), dict(scope)
+    values = []
+    for node in tree.body:
+        if isinstance(node, ast.Expr):
+            values.append(eval(compile(ast.Expression(node.value), "<sheet>", "eval"), scope))
+        else:
+            exec(compile(ast.Module([node], []), "<sheet>", "exec"), scope)
+    return values or [scope[_last_name(tree)] for _ in tree.body[:1]]
+
+
+def _last_name(tree: ast.Module) -> str:
+    last = tree.body[-1]
+    return last.targets[0].id if isinstance(last, ast.Assign) else last.name
 
 
 def _untouched(answer: Any) -> bool:

@@ -1,61 +1,182 @@
-"""What the judges of several notebooks share: comparing tensors, and naming what is wrong with them."""
+"""What the checks of several notebooks share: reading answers, comparing them, naming the mistake.
 
-from collections.abc import Callable, Mapping
+The hints of the mistakes that are named here stand in ``judging.md``.
+"""
 
+import copy
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
 import torch
 
-from .exercise import Mistake
+from .exercise import Exercise, Mistake
 
-__all__ = ["need_numbers", "need_shape", "need_tensor", "on_strided", "recognise", "same"]
-
-
-def same(answer: torch.Tensor, wanted: torch.Tensor) -> bool:
-    """Whether shape and numbers agree, whatever the dtype."""
-    return answer.shape == wanted.shape and torch.allclose(answer.to(wanted.dtype), wanted, atol=1e-5)
+__all__ = [
+    "ask", "compare_cases", "compare_numbers", "compare_tensors", "need_number", "need_numbers", "need_shape",
+    "need_tensor", "noise", "on_strided", "recognise", "recognise_cases", "same",
+]  # fmt: skip
 
 
-def need_tensor(answer, what: str = "a tensor") -> torch.Tensor:
-    """The answer, if it is a tensor; ``what`` says which one is wanted."""
+def noise(*shape: int, seed: int) -> torch.Tensor:
+    """Normal noise in float64, the same for the same shape and seed."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def ask(function: Callable, inputs: Sequence) -> Any:
+    """What the answer returns for copies of the inputs."""
+    return function(*copy.deepcopy(tuple(inputs)))
+
+
+# Reading an answer
+
+
+def need_tensor(answer: object) -> torch.Tensor:
+    """The answer, if it is a tensor."""
     if not isinstance(answer, torch.Tensor):
-        raise Mistake(
-            "not a tensor", f"your function returned {type(answer).__name__}; it should return {what}."
-        )
+        raise Mistake("not a tensor", found=type(answer).__name__)
     return answer
 
 
-def need_shape(answer: torch.Tensor, wanted: torch.Tensor, meaning: str) -> None:
-    """The shape of ``wanted``; ``meaning`` explains its axes."""
+def need_shape(answer: torch.Tensor, wanted: torch.Tensor) -> None:
+    """The answer has the shape of ``wanted``."""
     if answer.shape != wanted.shape:
-        raise Mistake(
-            "wrong shape",
-            f"your result has shape {list(answer.shape)}, expected {list(wanted.shape)}: {meaning}.",
-        )
+        raise Mistake("wrong shape", found=list(answer.shape), wanted=list(wanted.shape))
 
 
-def recognise(answer: torch.Tensor, slips: Mapping[str, tuple[torch.Tensor, str]]) -> None:
-    """Raise the first named slip, ``name: (its result, its hint)``, whose result the answer equals."""
-    for name, (result, hint) in slips.items():
-        if same(answer, result):
-            raise Mistake(name, hint)
+def need_number(answer: object) -> float:
+    """One finite number; a tensor or an array with one element counts, True and False do not."""
+    if isinstance(answer, torch.Tensor | np.ndarray) and math.prod(answer.shape) == 1:
+        answer = answer.item()
+    if isinstance(answer, bool | np.bool_) or not isinstance(answer, Real) or not math.isfinite(answer):
+        raise Mistake("not a number", found=repr(answer))
+    return answer
 
 
-def need_numbers(answer: torch.Tensor, wanted: torch.Tensor, advice: str) -> None:
-    """The numbers and the dtype of ``wanted``, whose shape the answer has."""
+def need_numbers(answer: object, count: int | None = None) -> torch.Tensor:
+    """The answer as a float64 tensor ``[count]``, or of its own shape without ``count``.
+
+    Tensors, arrays, sequences of numbers and single numbers count.
+    """
+    try:
+        if isinstance(answer, torch.Tensor):
+            numbers = answer.detach().double()
+        elif isinstance(answer, bool | str):
+            raise TypeError
+        else:
+            numbers = torch.from_numpy(np.array(answer, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise Mistake("not a number", found=type(answer).__name__) from None
+    if count is None:
+        return numbers
+    if numbers.numel() != count:
+        raise Mistake("wrong count", found=numbers.numel())
+    return numbers.flatten()
+
+
+# Comparing it
+
+
+def same(answer: Any, wanted: Any, tolerance: float = 1e-5) -> bool:
+    """Whether tensors agree in shape and numbers, whatever the dtype; other values are equal."""
+    if not isinstance(wanted, torch.Tensor):
+        return answer == wanted
+    if not isinstance(answer, torch.Tensor) or answer.shape != wanted.shape:
+        return False
+    return torch.allclose(answer.to(wanted.dtype), wanted, atol=tolerance)
+
+
+def recognise(
+    answer: Any,
+    exercise: Exercise,
+    inputs: Sequence,
+    read: Callable[[Any], Any] = lambda answer: answer,
+    alike: Callable[[Any, Any], bool] = same,
+) -> None:
+    """Raise the first typical mistake of the sheet that gives the answer; ``read`` prepares what it returns."""
+    for name, wrong in exercise.known.items():
+        if alike(answer, read(ask(wrong, inputs))):
+            raise Mistake(name)
+
+
+def compare_tensors(
+    answer: object, wanted: torch.Tensor, exercise: Exercise, inputs: Sequence | None = None
+) -> None:
+    """The answer is the tensor ``wanted`` in shape, numbers and dtype.
+
+    With the ``inputs`` that it answers, the typical mistakes are recognised.
+    """
+    answer = need_tensor(answer)
+    if inputs is not None:
+        recognise(answer, exercise, inputs)
+    need_shape(answer, wanted)
     if not same(answer, wanted):
-        worst = float((answer - wanted).abs().max())
-        raise Mistake(
-            "other numbers",
-            f"the shape is right, the numbers are not: they differ by up to {worst:.3g}. {advice}",
-        )
+        raise Mistake("other numbers", worst=f"{float((answer - wanted).abs().max()):.3g}")
     if answer.dtype != wanted.dtype:
-        raise Mistake(
-            "precision lost",
-            f"for {wanted.dtype} input the result is {answer.dtype}. New tensors should follow the input: "
-            "`x.new_zeros(...)`, or `torch.zeros(..., dtype=x.dtype)`.",
-        )
+        raise Mistake("precision lost", found=answer.dtype, wanted=wanted.dtype)
 
 
-def on_strided(function: Callable, wanted: torch.Tensor, *inputs) -> None:
+def compare_numbers(
+    answer: torch.Tensor,
+    wanted: torch.Tensor,
+    exercise: Exercise,
+    inputs: Sequence,
+    tolerance: float,
+    read: Callable[[Any], torch.Tensor] = need_numbers,
+    **values: object,
+) -> None:
+    """The numbers of an answer, as ``read`` gives them, are those wanted; ``values`` are for the hint."""
+
+    def alike(one, other):
+        return same(one, other, tolerance)
+
+    if alike(answer, wanted):
+        return
+    recognise(answer, exercise, inputs, lambda wrong: read(wrong).reshape(answer.shape), alike)
+    raise Mistake("other numbers", found=_rounded(answer), wanted=_rounded(wanted), **values)
+
+
+def recognise_cases(
+    answers: Sequence,
+    exercise: Exercise,
+    cases: Sequence[tuple],
+    read: Callable[[Any], Any] = lambda answer: answer,
+    alike: Callable[[Any, Any], bool] = same,
+) -> None:
+    """Raise the first typical mistake that gives the answer of every case."""
+    for name, wrong in exercise.known.items():
+        if all(alike(answer, read(ask(wrong, case))) for case, answer in zip(cases, answers, strict=True)):
+            raise Mistake(name)
+
+
+def compare_cases(
+    function: Callable,
+    exercise: Exercise,
+    cases: Sequence[tuple],
+    read: Callable[[Any], Any] = lambda answer: answer,
+    alike: Callable[[Any, Any], bool] = same,
+    otherwise: str = "other numbers",
+) -> None:
+    """The answer is right in every case; ``read`` turns what it returns into something to compare, or refuses it.
+
+    The hint of the mistake ``otherwise`` gets the arguments of the first wrong case by their names, the answer and
+    the right one.
+    """
+    answers = [read(ask(function, case)) for case in cases]
+    wanted = [read(ask(exercise.right, case)) for case in cases]
+    if all(map(alike, answers, wanted)):
+        return
+    recognise_cases(answers, exercise, cases, read, alike)
+    for case, mine, theirs in zip(cases, answers, wanted, strict=True):
+        if not alike(mine, theirs):
+            given = inspect.signature(exercise.right).bind(*case).arguments
+            raise Mistake(otherwise, **given, found=_rounded(mine), wanted=_rounded(theirs))
+
+
+def on_strided(function: Callable, wanted: torch.Tensor, inputs: Sequence) -> None:
     """The same question with tensors that are not contiguous in memory."""
     strided = [x.mT.contiguous().mT if isinstance(x, torch.Tensor) and x.dim() > 1 else x for x in inputs]
     try:
@@ -63,8 +184,11 @@ def on_strided(function: Callable, wanted: torch.Tensor, *inputs) -> None:
     except RuntimeError:
         right = False
     if not right:
-        raise Mistake(
-            "needs contiguous memory",
-            "right for a fresh tensor, wrong for one that is not contiguous in memory, as slices and "
-            "transposed tensors are not: use `reshape` in place of `view`.",
-        )
+        raise Mistake("needs contiguous memory")
+
+
+def _rounded(value: Any) -> Any:
+    """For a hint."""
+    if isinstance(value, torch.Tensor):
+        return [_rounded(v) for v in value.tolist()] if value.dim() else _rounded(value.item())
+    return round(value, 4) if isinstance(value, float) else value
