@@ -6,9 +6,9 @@ torchaudio's windowed-sinc resampler changes rates.
 Notebook: 04_data
 """
 
+import io
 import math
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+
+from .files import write_whole
 
 __all__ = [
     "AUDIO_ENDINGS",
@@ -30,6 +32,7 @@ __all__ = [
     "check_suits",
     "clipped_share",
     "correlation",
+    "encode_audio",
     "peak",
     "read_audio",
     "read_mono",
@@ -140,7 +143,7 @@ def audio_files(folder: str | os.PathLike, recursive: bool = False) -> list[Path
 def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int) -> Path:
     """Write ``[T]`` or ``[channels, T]`` as 16-bit PCM; the file's ending selects the format.
 
-    The write is atomic: to a temporary file in the same folder, which is then renamed.
+    The write is atomic, and missing folders are made.
 
     Raises:
         AudioError: samples over 1 (they would clip), NaN or infinite, or an ending that soundfile does not know.
@@ -158,20 +161,20 @@ def write_audio(path: str | os.PathLike, samples: torch.Tensor, sample_rate: int
     kind = path.suffix.lstrip(".").upper()
     if kind not in soundfile.available_formats() or not soundfile.default_subtype(kind):
         raise AudioError(f"{path}: unknown ending {path.suffix!r}; use .wav or .flac")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pcm = to_pcm16(samples)
-    scratch = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        soundfile.write(scratch, pcm.numpy().T, int(sample_rate), format=kind)
-        os.replace(scratch, path)
+        return write_whole(path, encode_audio(samples, sample_rate, kind))
     except soundfile.LibsndfileError as error:
         raise AudioError(
             f"{path}: {list(samples.shape)} samples at {sample_rate} Hz can't be written as {kind}: "
             f"{error.error_string} Use .wav, and a sample rate above 0"
         ) from error
-    finally:
-        scratch.unlink(missing_ok=True)  # absent after a successful rename
-    return path
+
+
+def encode_audio(samples: torch.Tensor, sample_rate: int, kind: str = "WAV") -> bytes:
+    """The content of a 16-bit PCM file of ``[T]`` or ``[channels, T]``; samples over 1 clip."""
+    file = io.BytesIO()
+    soundfile.write(file, to_pcm16(samples).numpy().T, int(sample_rate), format=kind)
+    return file.getvalue()
 
 
 def to_pcm16(samples: torch.Tensor) -> torch.Tensor:

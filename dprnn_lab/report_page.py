@@ -10,17 +10,15 @@ Notebook: 08_evaluation
 """
 
 import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pandas as pd
-import soundfile
 import torch
 
-from .audio import peak, to_pcm16
+from .audio import encode_audio, peak
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,10 +115,8 @@ def players(sounds: Mapping[str, torch.Tensor], sample_rate: int) -> str:
 
 
 def _player(name: str, samples: torch.Tensor, sample_rate: int) -> str:
-    samples, file = samples.detach().cpu().float(), io.BytesIO()
-    pcm = to_pcm16(samples / max(peak(samples), 1.0))
-    soundfile.write(file, pcm.numpy(), sample_rate, format="WAV", subtype="PCM_16")
-    data = base64.b64encode(file.getvalue()).decode()
+    samples = samples.detach().cpu().float()
+    data = base64.b64encode(encode_audio(samples / max(peak(samples), 1.0), sample_rate)).decode()
     return f"<audio controls aria-label='{escape(name)}' style='width:100%' src='data:audio/wav;base64,{data}'></audio>"
 
 

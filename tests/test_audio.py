@@ -7,7 +7,21 @@ import soundfile
 import torch
 
 from dprnn_lab import audio
-from dprnn_lab.audio import AudioError, check_finite, peak, read_audio, resample, rms_db, to_mono, write_audio
+from dprnn_lab.audio import (
+    AUDIO_ENDINGS,
+    LOSSLESS_ENDINGS,
+    AudioError,
+    audio_files,
+    check_finite,
+    clipped_share,
+    correlation,
+    peak,
+    read_audio,
+    resample,
+    rms_db,
+    to_mono,
+    write_audio,
+)
 
 
 def tone(hertz, seconds=1.0, rate=8000):
@@ -23,7 +37,7 @@ def names(folder):
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "WAV"])
 @pytest.mark.parametrize("shape", [(1000,), (1, 1000), (2, 1000)], ids=str)
-def test_what_is_written_is_read_back_to_half_a_step_of_16_bits(tmp_path, ending, shape):
+def test_written_samples_are_read_back_to_half_a_step_of_16_bits(tmp_path, ending, shape):
     samples = torch.rand(shape) * 1.9 - 0.95
     back, rate = read_audio(write_audio(tmp_path / f"a.{ending}", samples, 8000))
     assert rate == 8000
@@ -48,7 +62,7 @@ def test_missing_folders_are_made(tmp_path):
     assert write_audio(tmp_path / "new" / "deep" / "a.wav", tone(100), 8000).is_file()
 
 
-def test_an_ordinary_file_appears_alone_in_its_folder(tmp_path):
+def test_a_written_file_is_ordinary_and_leaves_no_other(tmp_path):
     write_audio(tmp_path / "a.wav", tone(100), 8000)
     (tmp_path / "plain").write_text("as a shell would make it")
     assert names(tmp_path) == ["a.wav", "plain"]
@@ -69,7 +83,7 @@ def test_a_failed_write_leaves_nothing_new_and_keeps_the_old_file(tmp_path, monk
 
     def full(path, *rest, **options):
         if fails == "soundfile.write":
-            path.write_bytes(b"half a fi")
+            path.write(b"half a fi")
         raise OSError(28, "No space left on device")
 
     module, name = fails.split(".")
@@ -105,14 +119,14 @@ def test_an_unknown_ending_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("shape", [(0,), (1, 0), (), (1, 2, 100)], ids=str)
-def test_samples_of_no_use_are_refused(tmp_path, shape):
+def test_samples_of_another_shape_are_refused(tmp_path, shape):
     with pytest.raises(AudioError, match="expected"):
         write_audio(tmp_path / "a.wav", torch.zeros(shape), 8000)
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(("shape", "rate"), [((100,), 0), ((100,), -8000), ((9, 100), 8000)])
-def test_what_the_format_cannot_hold_is_one_clear_error(tmp_path, shape, rate):
+def test_an_unsupported_rate_or_channel_count_is_one_clear_error(tmp_path, shape, rate):
     with pytest.raises(AudioError, match="can't be written as FLAC"):
         write_audio(tmp_path / "a.flac", torch.zeros(shape), rate)
     assert names(tmp_path) == []
@@ -159,7 +173,7 @@ def test_stereo_keeps_its_channels_apart(tmp_path):
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("left", 1.0), ("right", 3.0), ("mean", 2.0)])
-def test_each_mono_mode_takes_what_it_says(mode, expected):
+def test_each_mono_mode_selects_its_channels(mode, expected):
     stereo = torch.tensor([[1.0], [3.0]]).expand(2, 10)
     assert torch.equal(to_mono(stereo, mode), torch.full((10,), expected))
 
@@ -188,7 +202,7 @@ def test_resampling_keeps_pitch_and_length_in_seconds(old, new):
     torch.testing.assert_close(changed[: len(expected)][middle], expected[middle], atol=0.01, rtol=0)
 
 
-def test_resampling_removes_what_the_new_rate_cannot_hold():
+def test_resampling_removes_frequencies_over_the_new_nyquist_rate():
     assert rms_db(resample(tone(6000, 1.0, 16000), 16000, 8000)[400:-400]) < -40
 
 
@@ -221,6 +235,42 @@ def test_finite_samples_pass_and_others_are_counted():
         check_finite(torch.tensor([0.0, math.inf, 1.0]), "it")
 
 
-def test_rates_that_would_need_a_filter_of_gigabytes_are_refused():
+def test_a_rate_ratio_with_a_filter_of_gigabytes_is_refused():
     with pytest.raises(AudioError, match="from 44101 Hz to 8000 Hz 44101 samples become 8000"):
         resample(torch.zeros(1000), 44101, 8000)
+
+
+def test_endings_of_lossless_files_are_among_all():
+    assert LOSSLESS_ENDINGS < AUDIO_ENDINGS
+    assert {".mp3", ".ogg", ".opus", ".aiff", ".aif"} < AUDIO_ENDINGS
+    assert ".raw" not in AUDIO_ENDINGS
+
+
+def test_a_folders_audio_files_are_sorted_and_those_of_its_subfolders_are_included_on_request(tmp_path):
+    for name in ("b.wav", "a.FLAC", "c.mp3", "notes.txt", "deep/d.wav", "folder.wav/e.flac"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [f.name for f in audio_files(tmp_path)] == ["a.FLAC", "b.wav"]
+    assert [f.name for f in audio_files(tmp_path, recursive=True)] == ["a.FLAC", "b.wav", "d.wav", "e.flac"]
+
+
+def test_the_clipped_share_counts_runs_at_the_extremes_of_each_row():
+    sine = 0.99 * tone(100)
+    clipped = (1.5 * sine).clamp(-1, 1)
+    offset = clipped + 3  # all samples are positive
+    shares = clipped_share(torch.stack((sine, clipped, offset, torch.zeros(8000))))
+    outside = float((clipped.abs() == 1).float().mean())
+    assert shares[0] < 0.001
+    assert shares[1] == pytest.approx(outside, abs=0.03)
+    assert shares[2] == pytest.approx(outside / 2, abs=0.03)  # only the maximum is one of clipping
+    assert shares[3] == 0
+
+
+def test_the_correlation_of_two_signals():
+    x, y = torch.randn(2, 1000)
+    assert correlation(torch.stack((x, 2 * x + 1))) == pytest.approx(1)
+    assert correlation(torch.stack((x, -x, y))) == pytest.approx(-1)
+    assert abs(correlation(torch.stack((x, y)))) < 0.1
+    for undefined in (x[None], torch.stack((x, torch.ones(1000)))):
+        assert math.isnan(correlation(undefined))
+        assert correlation(undefined, undefined=0.0) == 0.0

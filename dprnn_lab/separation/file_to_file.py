@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,6 @@ from .windows import (
 )
 
 __all__ = ["Separated", "find_audio", "output_paths", "separate_file", "separate_files"]
-
-Orders = Sequence[Sequence[int]]  # for each window, which output is speaker 0, 1 and so on
 
 
 @dataclass(frozen=True)
@@ -177,23 +176,23 @@ def separate_file(
                 job.keep(k, estimate_window(model, stream.read(start, stop), str(source)))
             report(k + 1, len(plan))
     tracked = track_speakers(map(job.fetch, range(len(plan))), plan, model.sample_rate, tracking)
-    gains, peak = _gains(stream, plan, job, tracked.orders, scale)
+    joined = partial(overlap_add, job.fetch, plan, tracked.orders)
+    gains, peak = _gains(stream, joined(), model.n_src, scale)
     if peak > 1 and not float_samples:
         notes.append(
             f"all outputs are {20 * np.log10(peak):.1f} dB down, or 16-bit samples would clip (--float keeps the level)"
         )
         gains = gains / peak
-    _write(job, plan, tracked.orders, gains, outputs, int(model.sample_rate), float_samples)
+    job.finish(joined(), gains, outputs, int(model.sample_rate), float_samples)
     return Separated(source, outputs, stream.samples / model.sample_rate, len(plan), notes)
 
 
 def _gains(
-    stream: AudioStream, plan: list[Window], job: "_Job", orders: Orders, scale: str
+    stream: AudioStream, joined: Iterator[torch.Tensor], sources: int, scale: str
 ) -> tuple[torch.Tensor, float]:
     """One gain per speaker ``[S, 1]``, and the largest sample with these gains."""
-    sources = len(orders[0])
     fit, peaks, done = MixtureFit(sources), torch.zeros(sources), 0
-    for block in overlap_add(job.fetch, plan, orders):
+    for block in joined:
         if not block.shape[1]:
             continue
         if scale != "none":
@@ -205,32 +204,6 @@ def _gains(
     if scale == "peak":
         gains, peak = gains * (PEAK / max(peak, 1e-8)), PEAK
     return gains.unsqueeze(1), peak
-
-
-def _write(
-    job: "_Job",
-    plan: list[Window],
-    orders: Orders,
-    gains: torch.Tensor,
-    outputs: Sequence[Path],
-    rate: int,
-    float_samples: bool,
-) -> None:
-    """All outputs, under temporary names until all are complete."""
-    scratch = [job.folder / path.name for path in outputs]
-    subtype = "FLOAT" if float_samples else "PCM_16"
-    with ExitStack() as stack:
-        files = [
-            stack.enter_context(soundfile.SoundFile(path, "w", rate, 1, subtype, format="WAV"))
-            for path in scratch
-        ]
-        for block in overlap_add(job.fetch, plan, orders):
-            scaled = block * gains
-            if not float_samples:
-                scaled = to_pcm16(scaled)
-            for file, samples in zip(files, scaled.numpy(), strict=True):
-                file.write(samples)
-    job.finish(scratch, outputs)
 
 
 def _identity(model: DPRNNTasNet, stream: AudioStream, plan: list[Window]) -> dict:
@@ -293,8 +266,26 @@ class _Job:
     def fetch(self, k: int) -> torch.Tensor:
         return torch.from_numpy(np.load(self._path(k)))
 
-    def finish(self, scratch: list[Path], outputs: Iterable[Path]) -> None:
-        """Rename the outputs to their final names and remove the folder."""
+    def finish(
+        self,
+        joined: Iterator[torch.Tensor],
+        gains: torch.Tensor,
+        outputs: Sequence[Path],
+        rate: int,
+        float_samples: bool,
+    ) -> None:
+        """Write all outputs under temporary names, rename them and remove the folder."""
+        scratch = [self.folder / path.name for path in outputs]
+        subtype = "FLOAT" if float_samples else "PCM_16"
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(soundfile.SoundFile(path, "w", rate, 1, subtype, format="WAV"))
+                for path in scratch
+            ]
+            for block in joined:
+                scaled = block * gains if float_samples else to_pcm16(block * gains)
+                for file, samples in zip(files, scaled.numpy(), strict=True):
+                    file.write(samples)
         self.finishing.touch()
         for path, output in zip(scratch, outputs, strict=True):
             os.replace(path, output)

@@ -59,7 +59,7 @@ def test_white_noise_doubles_its_power_with_every_octave_and_pink_does_not():
     assert pink.diff().abs().max() < 0.4
 
 
-def test_babble_is_made_of_all_voices_as_loud_as_each_other():
+def test_babble_is_the_sum_of_all_voices_at_equal_level():
     time = torch.arange(20_000) / 8000
     tones = {
         str(hertz): level * torch.sin(6.2832 * hertz * time) for hertz, level in [(500, 0.01), (1000, 0.5)]
@@ -102,7 +102,7 @@ def test_noise_files_that_can_not_be_used_are_named(folder, tmp_path):
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 12.5])
-def test_noise_lies_under_the_louder_source_and_is_all_that_is_added(snr_db):
+def test_noise_is_at_its_level_under_the_louder_source_and_nothing_else_is_added(snr_db):
     sources = torch.stack((0.01 * torch.randn(4000), 0.05 * torch.randn(4000)))
     mixture, clean = add_noise(sources, 7 * torch.randn(4000), snr_db)
     noise = mixture - clean.sum(0)
@@ -110,7 +110,7 @@ def test_noise_lies_under_the_louder_source_and_is_all_that_is_added(snr_db):
     assert torch.equal(clean, sources)
 
 
-def test_a_noisy_mixture_is_turned_down_as_a_whole_where_it_would_clip():
+def test_a_noisy_mixture_is_scaled_down_as_a_whole_where_it_would_clip():
     sources = 0.3 * torch.randn(2, 4000)
     mixture, clean = add_noise(sources, torch.randn(4000), 0.0)
     assert max(mixture.abs().max(), clean.abs().max()) == pytest.approx(0.9)
@@ -150,14 +150,14 @@ def test_rooms_follow_their_seed(rooms):
     assert not torch.equal(rooms.responses[0][0][:100], other.responses[0][0][:100])
 
 
-def test_either_speaker_stands_in_either_place(rooms):
+def test_either_speaker_gets_either_response(rooms):
     firsts = {rooms.draw(rng(i))[0].numpy().tobytes() for i in range(60)}
     assert firsts == {r.numpy().tobytes() for pair in rooms.responses for r in pair}
     pair = rooms.draw(rng())
     assert not torch.equal(pair[0][:100], pair[1][:100])
 
 
-def test_speech_in_a_room_stays_in_its_place():
+def test_reverberant_speech_stays_aligned():
     samples = torch.randn(500)
     response = torch.zeros(300)
     response[40], response[140] = 1.0, 0.5  # the direct sound and one echo 100 samples later
@@ -167,7 +167,7 @@ def test_speech_in_a_room_stays_in_its_place():
     assert torch.allclose(wet, expected, atol=1e-5)
 
 
-def test_without_the_library_the_error_says_how_to_get_it(monkeypatch):
+def test_without_the_library_the_error_names_the_installation(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
     with pytest.raises(ImportError, match=r'pip install "dprnn-lab\[augment\]"'):
         Rooms(count=1)
@@ -211,7 +211,7 @@ def snr(item):
 
 
 @pytest.mark.parametrize("source", ["white", "pink", "babble", "folder"])
-def test_noise_joins_the_mixture_and_the_sources_stay_as_they_were(source, folder):
+def test_noise_is_added_to_the_mixture_and_not_to_the_sources(source, folder):
     clean, noisy = dynamic(), dynamic(noise=Noise(folder if source == "folder" else source, snr_db=(3, 9)))
     ratios = [snr(item) for item in noisy]
     assert min(ratios) > 2.99
@@ -226,7 +226,7 @@ def test_rooms_change_the_sources_which_still_sum_to_the_mixture(rooms):
     for (_, a), (mixture, b) in zip(dry, wet, strict=True):
         assert torch.equal(mixture, b.sum(0))
         assert not torch.allclose(a / a.norm(), b / b.norm(), atol=1e-2)
-        # The level is that of the reverberant sources, and the direct sound stays in its place.
+        # The level is that of the reverberant sources, and the direct sound stays aligned.
         levels = [(rms_db(x[0]) - rms_db(x[1])).item() for x in (a, b)]
         assert levels[0] == pytest.approx(levels[1], abs=1e-3)
         assert torch.cosine_similarity(a, b).min() > 0.3
@@ -263,7 +263,7 @@ def test_items_follow_seed_epoch_and_index_in_every_worker(rooms):
     assert not torch.equal(items(1), items(2))
 
 
-def test_without_augmentation_the_draws_are_those_of_always():
+def test_without_augmentation_the_draws_stay_the_same():
     """The draws of an item in their order, written down once more: runs must not change with new options."""
     drawn = np.random.default_rng((3, 2, 5))
     kind = drawn.choice(["man-woman", "woman-woman"], p=[0.5, 0.5])

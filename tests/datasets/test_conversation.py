@@ -23,7 +23,7 @@ def test_a_seed_makes_one_conversation():
 
 
 @pytest.mark.parametrize("speakers", [("carlo", "june"), ("june", "allison", "ivrvoice")])
-def test_turns_say_who_speaks(speakers):
+def test_turns_agree_with_the_sources(speakers):
     talk = make_conversation(1, 60, speakers)
     assert talk.speakers == speakers
     assert {turn.speaker for turn in talk.turns} == set(range(len(speakers)))
@@ -69,7 +69,7 @@ def test_there_are_silences_of_one_and_of_all_as_long_as_asked():
         ({"seconds": 0}, "seconds is 0"),
     ],
 )
-def test_a_conversation_that_can_not_be_is_an_error(arguments, message):
+def test_an_impossible_conversation_is_an_error(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_conversation(0, **arguments)
 
@@ -102,7 +102,7 @@ def test_passages_in_the_other_order_are_found_and_counted(sources):
     assert swaps.places == ((1.0, 2.0), (4.0, 4.5))
 
 
-def test_a_passage_goes_on_through_a_pause(sources):
+def test_a_passage_continues_through_a_pause(sources):
     sources[:, 2 * RATE : 3 * RATE] = 0
     estimates = sources.clone()
     estimates[:, RATE : 4 * RATE] = sources[:, RATE : 4 * RATE].flip(0)
@@ -110,7 +110,7 @@ def test_a_passage_goes_on_through_a_pause(sources):
     assert (swaps.count, swaps.seconds, swaps.places) == (1, 2.0, ((1.0, 4.0),))
 
 
-def test_a_voice_shared_out_is_no_swap_and_one_mostly_elsewhere_is(sources):
+def test_a_voice_split_among_outputs_is_no_swap_and_one_mostly_in_another_output_is(sources):
     estimates = sources.clone()
     for start, share in [(7, 0.55), (8, 0.9)]:  # of the second voice, alone, in the first output
         part = slice(start * RATE, (start + 1) * RATE)
@@ -120,14 +120,14 @@ def test_a_voice_shared_out_is_no_swap_and_one_mostly_elsewhere_is(sources):
     assert (swaps.count, swaps.lone_seconds) == (0, 1.0)
 
 
-def test_three_speakers_who_turn_round_are_found():
+def test_a_rotation_of_three_speakers_is_found():
     sources = 0.1 * torch.randn(3, 6 * RATE)
     estimates = sources.clone()
     estimates[:, RATE : 2 * RATE] = sources[:, RATE : 2 * RATE].roll(1, 0)
     assert count_swaps(estimates, sources).places == ((1.0, 2.0),)
 
 
-def test_what_can_not_be_compared_is_an_error(sources):
+def test_shapes_that_differ_are_an_error(sources):
     for estimates, references in [
         (sources[:1], sources),
         (sources[:, :100], sources[:, :100]),

@@ -33,7 +33,7 @@ def test_every_file_of_the_table_exists_and_no_other():
     assert len(ROWS) == len(on_disk)
 
 
-def test_no_recording_is_there_twice():
+def test_no_recording_appears_twice():
     assert len({row["pcm_sha256"] for row in ROWS}) == len(ROWS)
 
 
@@ -60,7 +60,7 @@ def test_the_other_speakers_are_in_all_three_splits():
     assert all(splits == {"train", "valid", "test"} for splits in others.values())
 
 
-def test_the_voices_are_who_they_are():
+def test_the_speakers_have_their_sex_and_language():
     assert {(r["speaker"], r["sex"], r["language"]) for r in ROWS} == {
         ("allison", "f", "en"),
         ("allison", "f", "es"),
@@ -78,7 +78,7 @@ def test_there_are_ten_to_twelve_and_a_half_minutes_of_each_voice():
     assert {voice: s for voice, s in seconds.items() if not 600 <= s <= 750} == {}
 
 
-def test_the_table_tells_rate_length_and_channels_of_every_file():
+def test_the_table_agrees_with_rate_length_and_channels_of_every_file():
     for row in ROWS:
         info = soundfile.info(FOLDER / row["file"])
         assert (info.samplerate, info.channels, info.subtype) == (SAMPLE_RATE, 1, "PCM_16")
@@ -86,7 +86,7 @@ def test_the_table_tells_rate_length_and_channels_of_every_file():
         assert float(row["seconds"]) == pytest.approx(info.frames / SAMPLE_RATE, abs=5e-4)
 
 
-def test_utterances_are_a_second_and_more():
+def test_utterances_last_at_least_a_second():
     assert min(float(row["seconds"]) for row in ROWS) >= 1
 
 
@@ -96,7 +96,7 @@ def test_the_samples_are_those_of_the_table():
         assert hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest() == row["pcm_sha256"], row["file"]
 
 
-def test_nobody_is_silent_or_clipped():
+def test_no_utterance_is_silent_or_clipped():
     for row in random.Random(1).sample(ROWS, 60):
         samples, _ = soundfile.read(FOLDER / row["file"])
         assert (samples**2).mean() ** 0.5 > 0.005, row["file"]
@@ -171,7 +171,7 @@ def test_iterating_stops_after_the_last_utterance():
     assert len(list(corpus)) == len(corpus) > 0
 
 
-def test_a_voice_is_all_its_utterances_end_to_end():
+def test_a_voice_is_the_concatenation_of_its_utterances():
     corpus = SpeechCorpus("valid", speakers=["carlo", "june"])
     voices = corpus.voices()
     assert list(voices) == ["carlo", "june"]
@@ -205,7 +205,7 @@ def test_the_data_folder_can_be_named_by_the_environment(tmp_path, monkeypatch):
     assert SpeechCorpus("test").utterances[0].speaker == "x"
 
 
-def test_a_missing_corpus_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
+def test_a_missing_corpus_is_an_error_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("DPRNN_LAB_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="set DPRNN_LAB_DATA to its data folder"):
         data_folder()

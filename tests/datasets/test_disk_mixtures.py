@@ -178,7 +178,7 @@ def _within(part, whole):
     return len(whole) >= len(part) and any((w == part).all() for w in whole.unfold(0, len(part), 1))
 
 
-def test_each_epoch_has_other_segments_in_another_order_and_comes_again(libri):
+def test_each_epoch_has_new_segments_in_a_new_order_and_is_reproducible(libri):
     mixtures = DiskMixtures(libri, mix="mix_clean")
     segments, again = RandomSegments(mixtures, 1000, seed=3), RandomSegments(mixtures, 1000, seed=3)
     epochs = []

@@ -125,7 +125,7 @@ def as_bytes(loader):
     return [mixture.numpy().tobytes() for batch, _ in loader for mixture in batch]
 
 
-def test_workers_give_the_items_that_no_worker_gives():
+def test_workers_give_the_same_items_as_the_main_process():
     dataset = dynamic(size=9)
     dataset.set_epoch(3)
     assert as_bytes(DataLoader(dataset, 2, num_workers=2)) == as_bytes(DataLoader(dataset, 2))
@@ -150,7 +150,7 @@ def kinds_drawn(dataset, epoch):
 
 
 def named_voices():
-    # Each voice is a tone of its own, so that an item tells whose voices it holds.
+    # Each voice is a distinct tone, which identifies the voices of an item.
     time = torch.arange(20_000) / 8000
     return {
         name: 0.1 * torch.sin(6.2832 * hertz * time) for name, hertz in zip(SEXES, FREQUENCIES, strict=True)
@@ -232,7 +232,7 @@ def test_without_speed_perturbation_a_segment_is_cut_from_the_voice():
         assert max(matches) == pytest.approx(1, abs=1e-5)
 
 
-def test_pauses_are_not_drawn():
+def test_segments_of_silence_are_not_drawn():
     gapped = voices()
     for voice in gapped.values():
         voice[:8_000] = 0
@@ -304,7 +304,7 @@ def test_weights_of_pairs_that_cannot_be_drawn(weights):
         with_tones(size=3, kinds={"man-woman": 1}, pair_weights=weights)
 
 
-def test_the_adaptation_voice_leaves_the_training_mixtures_as_they_were():
+def test_the_adaptation_voice_does_not_change_the_training_mixtures():
     options = {"samples": 800, "size": 4, "kinds": {"man-woman": 1.0}, "speed_percent": 10}
     before, after = (DynamicMixing.from_corpus(s, **options) for s in ("train", ["train", "adapt"]))
     assert all(torch.equal(before[i][1], after[i][1]) for i in range(4))
@@ -314,7 +314,7 @@ def test_the_adaptation_voice_leaves_the_training_mixtures_as_they_were():
     ("sexes", "kinds"),
     [(None, {"any": 6}), ({**SEXES, "dan": None}, {"any": 3, "man-woman": 2, "woman-woman": 1})],
 )
-def test_voices_whose_sexes_are_not_known_are_mixed_all_the_same(sexes, kinds):
+def test_voices_of_unknown_sex_are_mixed_too(sexes, kinds):
     dataset = DynamicMixing(voices(), sexes, samples=500, size=5)
     assert {kind: len(pairs) for kind, pairs in dataset.pairs.items()} == kinds
     assert dataset.curriculum == [(0, kinds)]
@@ -375,7 +375,7 @@ def test_mixtures_are_made_of_their_own_splits_utterances(name):
 
 
 @pytest.mark.parametrize("name", ["test", "valid"])
-def test_a_kind_says_who_speaks_and_nobody_speaks_twice(name):
+def test_a_kind_agrees_with_its_speakers_and_no_speaker_is_paired_with_himself(name):
     known = utterances()
     for row in table(name):
         pair = [known[row["first"]], known[row["second"]]]
@@ -406,7 +406,7 @@ def test_every_pair_of_seen_speakers_is_tested():
     assert len(pairs) == 5 * 4 / 2
 
 
-def test_an_item_is_what_its_row_says():
+def test_an_item_agrees_with_its_row():
     for mixture, sources, spec in FixedMixtures("test", limit=3):
         assert isinstance(spec, MixtureSpec)
         assert torch.equal(mixture, sources.sum(0))
@@ -424,7 +424,7 @@ def test_kind_and_limit_select():
     assert Counter(s.kind for s in FixedMixtures("test", limit=2).specs) == dict.fromkeys(PAIR_KINDS, 2)
 
 
-def test_a_list_of_ones_own_is_read(tmp_path):
+def test_another_list_is_read(tmp_path):
     own = tmp_path / "mine.csv"
     lines = (data_folder() / "mixtures" / "test.csv").read_text().splitlines()
     own.write_text("\n".join(lines[:3]) + "\n")
@@ -450,7 +450,7 @@ def test_unknown_sexes_and_columns_are_named(tmp_path):
         FixedMixtures(tmp_path / "list.csv")
 
 
-def test_of_several_lengths_a_step_has_one_and_the_voices_are_cut_to_it():
+def test_with_several_lengths_each_step_has_one():
     mixed = dynamic(samples=[500, 300], per_step=3, size=60, speed_percent=10, noise=None)
     lengths = [len(mixture) for mixture, _ in mixed]
     assert lengths == [n for n in lengths[::3] for _ in range(3)]

@@ -5,7 +5,7 @@ import pytest
 from dprnn_lab.datasets.segment_lengths import SegmentLengths
 
 
-def test_one_length_is_everybodys():
+def test_a_single_length_holds_for_all_items():
     lengths = SegmentLengths(800)
     assert lengths.longest == 800
     assert {lengths.of(epoch, i) for epoch in range(3) for i in range(50)} == {800}
@@ -26,7 +26,7 @@ def test_a_length_that_is_given_twice_is_drawn_twice_as_often():
     assert drawn[200] / drawn[100] == pytest.approx(2, abs=0.3)
 
 
-def test_they_come_again_with_the_seed_and_differ_by_epoch_and_seed():
+def test_lengths_repeat_with_the_seed_and_differ_by_epoch_and_seed():
     def drawn(seed, epoch):
         lengths = SegmentLengths([1, 2, 3, 4], seed=seed)
         return [lengths.of(epoch, i) for i in range(30)]

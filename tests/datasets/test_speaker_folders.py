@@ -43,7 +43,7 @@ def files(folders, split):
     return {u.file for u in folders.utterances if u.split == split}
 
 
-def test_every_file_is_read_and_none_is_on_both_sides(flat):
+def test_every_file_is_in_one_part_only(flat):
     folders = SpeakerFolders(flat, sexes=SEXES, valid_share=0.2)
     train, valid = files(folders, "train"), files(folders, "valid")
     assert train | valid == set(flat.rglob("*.wav"))
@@ -58,7 +58,7 @@ def test_every_file_is_read_and_none_is_on_both_sides(flat):
     assert folders.copies == []
 
 
-def test_the_split_follows_the_seed_and_neither_the_place_nor_the_company(flat, tmp_path):
+def test_the_split_depends_on_the_seed_and_not_on_the_path_or_other_files(flat, tmp_path):
     first = files(SpeakerFolders(flat), "valid")
     assert files(SpeakerFolders(flat), "valid") == first
     assert files(SpeakerFolders(flat, seed=1), "valid") != first
@@ -93,7 +93,7 @@ def test_copies_are_left_out_so_that_none_leaks(flat):
     assert "y.flac" not in kept
 
 
-def test_a_voice_is_cut_as_a_tensor_of_all_its_utterances_would_be(flat):
+def test_a_voice_is_sliced_like_a_tensor_of_all_its_utterances(flat):
     voice = SpeakerFolders(flat, valid_share=0).voices()["ada"]
     whole = torch.cat(
         [torch.from_numpy(soundfile.read(f, dtype="float32")[0]) for f in sorted((flat / "ada").iterdir())]
@@ -134,7 +134,7 @@ def test_chapters_and_another_rate_on_request(nested):
     assert len(SpeakerFolders(nested, 16000, valid_share=0).voices()["19"]) > 1.9 * len(whole)
 
 
-def test_mixing_and_validation_hear_their_own_parts(flat):
+def test_mixing_and_validation_use_their_own_parts(flat):
     folders = SpeakerFolders(flat, sexes=SEXES, valid_share=0.4)
     train = folders.mixing(samples=500, size=20, speed_percent=10)
     assert {k: len(p) for k, p in train.pairs.items()} == {"man-woman": 2, "woman-woman": 1}
@@ -201,7 +201,7 @@ def test_speakers_with_too_little_speech_are_left_out(flat):
         SpeakerFolders(flat).mixing("test")
 
 
-def test_the_table_says_who_speaks(flat):
+def test_the_table_of_speakers(flat):
     folders = SpeakerFolders(flat, sexes={"ada": "f", "carl": "m"}, valid_share=0.2)
     table = folders.table()
     assert list(table.columns) == ["sex", "train", "valid"]
