@@ -3,6 +3,9 @@
 Notebook: 00_start_here
 """
 
+import math
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,7 +13,7 @@ from matplotlib.figure import Figure
 
 from .basics import COLOURS
 
-__all__ = ["score_strip"]
+__all__ = ["score_histograms", "score_strip"]
 
 
 def score_strip(
@@ -38,4 +41,23 @@ def score_strip(
     axes.set(yticks=range(len(kinds)), yticklabels=kinds, xlabel=label)
     axes.invert_yaxis()
     axes.axvline(0, color="grey", linewidth=0.8)
+    return figure
+
+
+def score_histograms(table: pd.DataFrame, kinds: Sequence[str]) -> Figure:
+    """Histograms of SI-SDR and of SI-SDRi over the mixtures of a table, 1 dB per bin, stacked by kind of pair.
+
+    ``table`` has the columns ``kind``, ``si_sdr`` and ``si_sdri``; a dashed line marks each mean.
+
+    Notebook: 03_loss_and_pit
+    """
+    figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained", sharey=True)
+    for axes, column, title in zip(panels, ("si_sdr", "si_sdri"), ("SI-SDR", "SI-SDRi"), strict=True):
+        edges = np.arange(math.floor(table[column].min()), table[column].max() + 1, 1.0)
+        groups = [table.loc[table["kind"] == kind, column] for kind in kinds]
+        axes.hist(groups, bins=edges, stacked=True, color=COLOURS[1 : len(kinds) + 1], label=kinds)
+        axes.axvline(table[column].mean(), color="black", linestyle="--", label="mean")
+        axes.set(title=title, xlabel="dB")
+    panels[0].set_ylabel("mixtures")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return figure

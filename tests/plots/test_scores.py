@@ -2,7 +2,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from dprnn_lab.plots.scores import score_strip
+from dprnn_lab.plots.scores import score_histograms, score_strip
 
 TABLE = pd.DataFrame(
     {"kind": ["man-woman"] * 3 + ["woman-woman"] * 2, "si_sdri": [9.0, 10.0, 11.0, 4.0, 6.0], "x": range(5)}
@@ -37,3 +37,13 @@ def test_the_seed_moves_dots_only_vertically():
 def test_more_kinds_than_colours():
     many = pd.DataFrame({"system": list("abcdef"), "si_sdr": range(6)})
     assert len(score_strip(many, column="si_sdr", by="system").axes[0].lines) == 13
+
+
+def test_histograms_count_every_mixture():
+    table = TABLE.assign(si_sdr=TABLE["si_sdri"] + 1)
+    figure = score_histograms(table, ["man-woman", "woman-woman"])
+    left, right = figure.axes
+    assert (left.get_title(), right.get_title()) == ("SI-SDR", "SI-SDRi")
+    assert sum(patch.get_height() for patch in right.patches) == 5
+    assert list(left.lines[0].get_xdata()) == [9, 9]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["man-woman", "woman-woman", "mean"]
