@@ -19,15 +19,8 @@ if TYPE_CHECKING:
     from .run import train_run
 
 __all__ = [
-    "EpochCallback",
-    "EpochRecord",
-    "MixingData",
-    "SeparationModule",
-    "Settings",
-    "print_line",
-    "train",
-    "train_run",
-]
+    "EpochCallback", "EpochRecord", "MixingData", "SeparationModule", "Settings", "print_line", "train", "train_run",
+]  # fmt: skip
 
 # Imported on first use: the command line needs only the settings, and Lightning takes seconds to import.
 _MODULES = {

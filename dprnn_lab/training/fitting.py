@@ -89,19 +89,10 @@ def train(
 
     Args:
         max_steps: optimiser steps in the whole run, resumed sessions included.
-        lr, warmup, cooldown, optimizer: see :class:`SeparationModule`.
-        halve_after: halve the rate after this many validations without progress, instead of warm-up and cooldown.
-        stop_after: end the run after this many validations without progress; the model is then the best one.
-        clip: largest norm of the gradient; 0 for no clipping.
-        ema: decay per step of the averaged weights, which are validated and saved.
-        devices: processes (CPU) or GPUs on each of ``num_nodes`` machines; ``data.batch_size`` is per process.
-        accelerator: "cpu" or "gpu".
-        precision: "32-true", or "bf16-mixed", which notebook 05 measures.
-        compile_model: compile the model with torch.compile first; needs a C++ compiler, and minutes.
-        valid_every: epochs between validations.
+        lr to valid_every, and seed: the settings of the same names, see :class:`Settings`. ``data.batch_size`` is per
+            process; with ``stop_after`` the model is the best one; notebook 05 measures ``precision``.
         max_minutes: stop after this time; the run can be resumed.
         resume: a file of ``checkpoints/``; continues with its step, optimiser, schedule and mixtures.
-        seed: of all random numbers.
         callbacks: functions of an :class:`EpochRecord`, called after each validation.
         progress: show a progress bar for each epoch.
         settings: saved beside the curves.
