@@ -28,8 +28,8 @@ __all__ = [
     "show",
 ]
 
-# Mixture, then sources or estimates in order: blue, orange, green of the Okabe-Ito palette, which readers
-# with any kind of colour vision can tell apart.
+# Mixture, then sources or estimates in order: grey, then blue, orange and green of the Okabe-Ito palette, which is
+# safe for all kinds of colour vision.
 COLOURS = ("#444444", "#0072B2", "#E69F00", "#009E73")
 
 
@@ -83,19 +83,19 @@ def draw_waveform(
 
 
 def player(samples: torch.Tensor, sample_rate: int = SAMPLE_RATE) -> Audio:
-    """A player for ``[T]``, at the samples' own level: what is quiet stays quiet."""
+    """A player for ``[T]`` at the samples' own level; only samples beyond full scale are scaled down."""
     if samples.dim() != 1 or not len(samples):
         raise ValueError(f"samples have shape {list(samples.shape)}: a player takes [T] with samples in it")
     samples = samples.detach().float()
     loudest = float(samples.abs().max())
-    # Audio() would turn each clip up to full scale, and hide that one estimate is silent.
+    # Audio() by itself would normalise each clip, and hide that an estimate is silent.
     return Audio((samples / max(loudest, 1.0)).numpy(), rate=sample_rate, normalize=False)
 
 
 def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, columns: int = 3) -> None:
-    """Show each named sound ``[T]`` as spectrogram and player, on one scale of levels."""
+    """Show each named sound ``[T]`` as spectrogram and player; all spectrograms have the same scale (dB)."""
     if not sounds:
-        raise ValueError("sounds is empty: give a name and samples [T] at the least")
+        raise ValueError("sounds is empty: give at least one name with samples [T]")
     names = list(sounds)
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
@@ -116,7 +116,7 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
 
 
 def player_html(samples: torch.Tensor, sample_rate: int = SAMPLE_RATE, width: str = "100%") -> str:
-    """A :func:`player` as HTML of a CSS width; by itself it would not go under 300 pixels.
+    """A :func:`player` as HTML of a CSS width (the browser's default is at least 300 pixels).
 
     >>> "width:100%" in player_html(torch.zeros(800))
     True
@@ -125,7 +125,7 @@ def player_html(samples: torch.Tensor, sample_rate: int = SAMPLE_RATE, width: st
 
 
 def png(figure: Figure, dpi: int = 90) -> bytes:
-    """The figure as a PNG with a palette of 128 colours: a third of the bytes of matplotlib's own."""
+    """The figure as a PNG with a palette of 128 colours, a third of the size of matplotlib's own."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=dpi)
     picture = PIL.Image.open(file).convert("RGB").quantize(128, dither=PIL.Image.Dither.NONE)
@@ -135,9 +135,9 @@ def png(figure: Figure, dpi: int = 90) -> bytes:
 
 
 def show(figure: Figure) -> None:
-    """Show a figure once and forget it, so that a loop of them neither doubles nor piles up.
+    """Display a figure as a small PNG, with its titles as alternative text, and close it.
 
-    Shown as a small PNG, since every byte counts in a committed notebook; the titles become its alternative text.
+    Without closing, the notebook would display it a second time at the end of the cell.
     """
     titles = "; ".join(t for axes in figure.axes if (t := axes.get_title()))
     display(Image(png(figure), alt=titles or "figure"))

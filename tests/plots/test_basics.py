@@ -10,8 +10,17 @@ import PIL.Image
 import pytest
 import torch
 
-from dprnn_lab import plots as show
-from dprnn_lab.plots import COLOURS, draw_spectrogram, draw_waveform, listen, player, png, spectrogram_db
+from dprnn_lab.plots import (
+    COLOURS,
+    basics,
+    draw_spectrogram,
+    draw_waveform,
+    listen,
+    player,
+    png,
+    show,
+    spectrogram_db,
+)
 
 TONE = 0.5 * torch.sin(2 * math.pi * 1000 * torch.arange(8000) / 8000)
 
@@ -27,11 +36,11 @@ def axes():
 def shown(monkeypatch):
     """What is displayed, in order."""
     things = []
-    monkeypatch.setattr(show, "display", things.append)
+    monkeypatch.setattr(basics, "display", things.append)
     return things
 
 
-def heard(audio):
+def decode(audio):
     """Samples and rate inside a player, or inside the data URL of its HTML."""
     html = audio if isinstance(audio, str) else audio._repr_html_()
     encoded = re.search(r"data:audio/\w+;base64,([\w+/=]+)", html).group(1)
@@ -89,18 +98,18 @@ def test_a_waveform_is_drawn_over_seconds(axes):
 
 @pytest.mark.parametrize("gain", [1.0, 0.01, 0.0])
 def test_a_player_keeps_the_level(gain):
-    samples, rate = heard(player(gain * TONE))
+    samples, rate = decode(player(gain * TONE))
     assert rate == 8000
     np.testing.assert_allclose(samples, gain * TONE, atol=1e-4)
 
 
 def test_a_player_scales_what_would_clip():
-    samples, _ = heard(player(6 * TONE))
+    samples, _ = decode(player(6 * TONE))
     np.testing.assert_allclose(samples, 2 * TONE, atol=1e-4)
 
 
 def test_a_player_takes_the_output_of_a_model_in_training():
-    assert len(heard(player(TONE.clone().requires_grad_()))[0]) == 8000
+    assert len(decode(player(TONE.clone().requires_grad_()))[0]) == 8000
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 100), ()], ids=str)
@@ -116,13 +125,13 @@ def test_listen_shows_one_picture_and_a_player_for_each_sound(shown):
     html = players.data
     names = re.findall(r"<div>([\w ]+)</div>", html)
     assert names == ["mixture", "source 1", "source 2", "estimate"]
-    levels = [abs(heard(part)[0]).max() for part in html.split("<audio")[1:]]
+    levels = [abs(decode(part)[0]).max() for part in html.split("<audio")[1:]]
     assert levels == pytest.approx([0.5, 0.05, 0.5, 0.5], abs=1e-3)
 
 
 def test_listen_draws_all_sounds_on_one_scale_of_levels(monkeypatch, shown):
     figures = []
-    monkeypatch.setattr(show, "show", figures.append)
+    monkeypatch.setattr(basics, "show", figures.append)
     listen({"loud": TONE, "quiet": 0.1 * TONE})
     loud, quiet = (axes.images[0].get_clim() for axes in figures[0].axes)
     assert loud == quiet
@@ -149,7 +158,7 @@ def test_a_figure_is_shown_once_and_forgotten(shown):
     before = plt.get_fignums()
     figure, axes = plt.subplots()
     axes.set_title("title")
-    show.show(figure)
+    show(figure)
     assert plt.get_fignums() == before
     (picture,) = shown
     assert picture.alt == "title"
