@@ -88,7 +88,7 @@ def export(
     Runtime computes the same numbers as PyTorch. The configuration and the
     sample rate are in its metadata.
 
-    Needs: pip install "dprnn-lab[onnx]"
+    Needs: pip install "dprnn-lab\\[onnx]"
 
     dprnn-lab export best_model.pth model.onnx --seconds 4
     """

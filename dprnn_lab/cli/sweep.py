@@ -33,8 +33,7 @@ def sweep(
 
     A call with the same arguments continues a stopped sweep, and repeats failed runs. Exit status 1 if a run failed.
 
-    dprnn-lab sweep notebooks/experiments/one_run.ipynb --grid 'chunk_size=[8, 32, 128]' --seeds 3 --workers 2 --out
-    runs/chunks
+    dprnn-lab sweep notebooks/experiments/one_run.ipynb --grid 'chunk_size=[8, 32]' --workers 2 --out runs/chunks
     """
     import pandas as pd
 

@@ -96,7 +96,7 @@ class Settings:
         None, "Speakers of the corpus or of the folders, all if not given; repeatable."
     )
     seconds: float | list[float] = _data(
-        1.0, "Length of a training mixture; repeatable: each step draws one of the lengths."
+        1.0, "Length of a training mixture, in seconds; repeatable: each step draws one of the lengths."
     )
     epoch_size: int | None = _data(None, "Mixtures per epoch; 2000, or the whole data set of ready mixtures.")
     easy_epochs: int = _data(0, "Epochs with man-woman pairs only, before all pairs.")
@@ -118,7 +118,7 @@ class Settings:
 
     batch: int = _learning(4, "Mixtures per step and process.")
     steps: int = _learning(20_000, "Optimiser steps in total, resumed sessions included.")
-    minutes: float | None = _learning(None, "Stop after this time; the run can be resumed.")
+    minutes: float | None = _learning(None, "Stop after this many minutes; the run can be resumed.")
     optimizer: str = _learning("muon", "muon or adam.")
     lr: float = _learning(1e-3, "Learning rate.")
     warmup: int = _learning(200, "Steps to reach the learning rate.")

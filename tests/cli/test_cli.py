@@ -108,6 +108,10 @@ def test_evaluate_reports_errors_in_one_line(model, tmp_path):
         assert len(result.output.splitlines()) == 1
 
 
+def test_help_shows_the_extra_that_export_needs():
+    assert 'pip install "dprnn-lab[onnx]"' in run("export", "--help").output
+
+
 def test_train_has_an_option_for_every_setting_except_dictionaries():
     options = inspect.signature(cli.train).parameters
     settings = {name for name, kinds in KINDS.items() if dict not in kinds}
