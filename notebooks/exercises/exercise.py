@@ -106,7 +106,7 @@ class Exercise:
         _REGISTRY[self.id] = self
 
     def card(self) -> Markdown:
-        """What is asked, how hard it is, how long it takes, when it is done."""
+        """The task, its difficulty, the minutes, the section that it needs, and when it is done."""
         return Markdown(
             f"**Exercise {self.id}: {self.title}** &nbsp; {'●' * self.difficulty}{'○' * (3 - self.difficulty)} "
             f"&nbsp; about {self.minutes} min &nbsp; after {self.after}\n\n{self.task}\n\n*Done when:* {self.done_when}"

@@ -160,3 +160,9 @@ def test_the_minutes_of_the_cards_are_those_that_the_notebook_states(module):
     total, reading, stated = re.search(time, text).groups()
     assert int(stated) == sum(e.minutes for m, e in ALL if m is module)
     assert total is None or int(total) == int(reading) + int(stated)
+
+
+def test_the_readme_starts_papermill_where_the_exercises_are_found():
+    readme = (FOLDER.parents[1] / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^papermill .*", readme, re.MULTILINE)
+    assert commands and all("--cwd notebooks" in command for command in commands)
