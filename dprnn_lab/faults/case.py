@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..audio import SAMPLE_RATE
 from ..checkpoint import load_model
@@ -54,7 +55,7 @@ class Case(Inputs):
             except (ValueError, TypeError):
                 return None
         mixture = self.mixture
-        if model is None or not isinstance(mixture, torch.Tensor) or mixture.dim() != 1:
+        if not isinstance(model, nn.Module) or not isinstance(mixture, torch.Tensor) or mixture.dim() != 1:
             return None
         with evaluation_mode(model):
             estimates = model(mixture)

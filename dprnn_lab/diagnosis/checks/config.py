@@ -102,21 +102,21 @@ def config_silent(e: Evidence) -> Finding:
     if own.score >= REMIX_OK_DB:
         return fine(f"remix consistency is {own.score:.1f} dB", facts, f"{REMIX_OK_DB:g} dB")
     assumed = dict(e.file.report.assumed) if e.file is not None and e.file.report is not None else {}
-    return _search(e, facts, assumed)
+    return _search(e, e.own_network, facts, assumed)
 
 
-def _search(e: Evidence, facts: dict, assumed: dict) -> Finding:
+def _search(e: Evidence, model: DPRNNTasNet, facts: dict, assumed: dict) -> Finding:
     """Rank candidates for every setting, on bundled mixtures and the user's."""
     pieces = [p for p in (e.control.mixtures if e.control else None, e.pieces) if p is not None]
     length = min(p.shape[-1] for p in pieces)
     if e.control is not None and e.pieces is not None and e.pieces.shape[-1] < length:
         pieces, length = pieces[:1], pieces[0].shape[-1]
     batch = torch.cat([p[:, :length] for p in pieces])[:5]
-    config = e.own_network.config
+    config = model.config
     listed = usual_candidates(config, fewer=True)
     chunks = {"chunk_size": listed.pop("chunk_size")}
     with tempfile.TemporaryDirectory() as folder:
-        path = save_model(e.own_network, Path(folder) / "model.safetensors")
+        path = save_model(model, Path(folder) / "model.safetensors")
         try:
             found = recover_config(path, batch, listed, rounds=2)
             if found.config == config:  # the chunk size last: it costs most and matters least

@@ -3,6 +3,7 @@
 Notebook: 07_failures_in_training
 """
 
+import math
 from functools import lru_cache
 
 import pandas as pd
@@ -12,6 +13,7 @@ from ...checkpoint.unpickling import safe_load
 from ...files import data_folder
 from ..evidence import Evidence
 from ..finding import Finding
+from ..training_evidence import Run
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["jump", "learning_rate", "no_clipping", "overfit", "resume", "unhealthy_curve"]
@@ -34,11 +36,11 @@ def jump(losses: pd.Series) -> tuple[int, float, float, float] | None:
     """
     if len(losses) < 6:
         return None
-    best = None
+    best: tuple[float, int, float, float, float] = (-math.inf, 0, 0.0, 0.0, 0.0)
     for i in range(2, len(losses) - 1):
         before, after = losses.iloc[max(0, i - 4) : i], losses.iloc[i:]
         rise = float(after.median() - before.median())
-        if best is None or rise > best[0]:
+        if rise > best[0]:
             best = (rise, i, float(before.median()), float(after.median()), float(after.std()))
     return int(losses.index[best[1]]), best[2], best[3], best[4]
 
@@ -51,9 +53,9 @@ def healthy_band() -> pd.Series:
     return pd.concat(curves, axis=1).max(axis=1).cummin()
 
 
-def _behind(e: Evidence) -> tuple[float, float, int] | None:
+def _behind(run: Run) -> tuple[float, float, int] | None:
     """The last loss, the worst healthy one at that step, and the step; None for a short curve."""
-    losses = e.run.column("train_loss")
+    losses = run.column("train_loss")
     if len(losses) < 3 or losses.index[-1] < MIN_STEPS:
         return None
     try:
@@ -112,46 +114,46 @@ def learning_rate(e: Evidence) -> Finding:
     """The rate of the run, and whether it learns."""
     if e.run is None:
         return undecided("no curve", BRING)
-    rate = _rate(e)
-    behind = _behind(e)
+    rate = _rate(e.run)
+    behind = _behind(e.run)
     if rate is None:
         return undecided("the curve has no learning rate", "a column lr, or the folder with its checkpoints")
     facts = {"learning_rate": rate}
     if USUAL_RATES[0] <= rate <= USUAL_RATES[1]:
         return fine(f"{rate:g} is a usual learning rate", facts, f"{USUAL_RATES[0]:g} to {USUAL_RATES[1]:g}")
-    what = "high" if rate > USUAL_RATES[1] else "low"
-    late = behind is not None and behind[0] > behind[1] + MARGIN_DB
-    return (fail if late else warn)(
-        f"a learning rate of {rate:g} is {what}"
-        + (
-            f", and at step {behind[2]} the loss is {behind[0]:.1f} dB, healthy runs have {behind[1]:.1f}"
-            if late
-            else ""
-        ),
+    answer, says = warn, f"a learning rate of {rate:g} is {'high' if rate > USUAL_RATES[1] else 'low'}"
+    if behind is not None and behind[0] > behind[1] + MARGIN_DB:
+        loss, healthy, step = behind
+        answer, says = (
+            fail,
+            f"{says}, and at step {step} the loss is {loss:.1f} dB, healthy runs have {healthy:.1f}",
+        )
+    return answer(
+        says,
         facts,
         f"{USUAL_RATES[0]:g} to {USUAL_RATES[1]:g} for Adam and Muon",
         "training.train(model, data, run, max_steps, lr=1e-3, warmup=200)",
     )
 
 
-def _rate(e: Evidence) -> float | None:
+def _rate(run: Run) -> float | None:
     """The largest rate in the curve, or the rate in the last checkpoint."""
-    columns = [c for c in e.run.table if c == "lr" or str(c).startswith(("lr-", "learning_rate"))]
+    columns = [c for c in run.table if c == "lr" or str(c).startswith(("lr-", "learning_rate"))]
     if columns:
-        return float(e.run.table[columns[0]].max())
-    state = _checkpoint(e)
+        return float(run.table[columns[0]].max())
+    state = _checkpoint(run)
     for schedule in (state or {}).get("lr_schedulers") or []:
         if schedule.get("base_lrs"):
             return float(max(schedule["base_lrs"]))
     return None
 
 
-def _checkpoint(e: Evidence) -> dict | None:
+def _checkpoint(run: Run) -> dict | None:
     """The run's last checkpoint, read without running its code; None if it can't be read."""
-    if e.run.checkpoint is None:
+    if run.checkpoint is None:
         return None
     try:
-        content = safe_load(e.run.checkpoint)
+        content = safe_load(run.checkpoint)
     except (CheckpointError, OSError):
         return None
     return content if isinstance(content, dict) else None
@@ -163,8 +165,8 @@ def resume(e: Evidence) -> Finding:
     if e.run is None:
         return undecided("no curve", BRING)
     losses = e.run.column("train_loss")
-    state = _checkpoint(e)
-    if state is not None and not state.get("optimizer_states"):
+    state = _checkpoint(e.run)
+    if state is not None and e.run.checkpoint is not None and not state.get("optimizer_states"):
         return fail(
             f"{e.run.checkpoint.name} has no optimiser state: a run can't be resumed from it",
             {"keys": sorted(map(str, state))[:12]},
@@ -230,7 +232,7 @@ def unhealthy_curve(e: Evidence) -> Finding:
     """The end of the curve against the worst healthy run."""
     if e.run is None:
         return undecided("no curve", BRING)
-    behind = _behind(e)
+    behind = _behind(e.run)
     if behind is None:
         return undecided(f"fewer than {MIN_STEPS} steps, or no train_loss", "the same run after 600 steps")
     loss, allowed, step = behind

@@ -27,7 +27,7 @@ def dead_output(e: Evidence) -> Finding:
     if e.own is not None and len(e.own) > 1 and e.clean is not None:
         energy = e.own.square().mean(-1)
         under = 10 * torch.log10(energy / e.clean[: e.own.shape[-1]].square().mean().clamp(min=1e-12) + 1e-12)
-        facts = {"outputs_to_mixture_db": [number(v, 1) for v in under]}
+        facts: dict[str, object] = {"outputs_to_mixture_db": [number(v, 1) for v in under]}
         if under.min() < DEAD_DB and not e.broken_weights:
             return fail(
                 f"output {int(under.argmin())} is {-float(under.min()):.0f} dB under the mixture: dead",

@@ -133,7 +133,7 @@ def relative_level_lost(e: Evidence) -> Finding:
     between, _ = _correlations(estimates, mixture)
     if between > CLOSE_CORRELATION:
         return undecided("outputs this similar fit the mixture with many gains", "estimates that differ")
-    if e.recording is not None and e.rate is not None and e.estimates.shape[-1] < 0.5 * len(e.clean):
+    if e.rate is not None and e.clean is not None and estimates.shape[-1] < 0.5 * len(e.clean):
         return undecided("the estimates are much shorter than the mixture", BRING)
     peaks = estimates.abs().amax(-1)
     loud = estimates.square().mean(-1).sqrt()

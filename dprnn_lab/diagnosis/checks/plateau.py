@@ -10,6 +10,7 @@ import pandas as pd
 from ..evidence import Evidence
 from ..finding import STATES, Finding
 from ..score_table import NAMES, ExampleScores, two_clusters
+from ..training_evidence import Run
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["plateau_reading"]
@@ -29,7 +30,7 @@ def plateau_reading(e: Evidence) -> Finding:
         answer
         for answer in (
             None if e.scores is None else _of_scores(e.scores),
-            None if e.run is None else _of_run(e),
+            None if e.run is None else _of_run(e.run),
         )
         if answer is not None
     ]
@@ -41,12 +42,12 @@ def plateau_reading(e: Evidence) -> Finding:
     return min(answers, key=lambda answer: STATES.index(answer.state))
 
 
-def _of_run(e: Evidence) -> Finding | None:
+def _of_run(run: Run) -> Finding | None:
     """The last validation's SI-SDRi by kind; None with fewer than two kinds."""
     means = {}
-    for name in e.run.table:
-        if str(name).startswith("si_sdri_") and len(e.run.column(name)):
-            means[str(name).removeprefix("si_sdri_")] = float(e.run.column(name).iloc[-1])
+    for name in run.table:
+        if str(name).startswith("si_sdri_") and len(run.column(name)):
+            means[str(name).removeprefix("si_sdri_")] = float(run.column(name).iloc[-1])
     if len(means) < 2:
         return None
     facts = {name: number(value) for name, value in means.items()}
@@ -117,7 +118,7 @@ def _kinds_apart(
     means: dict[str, float], facts: dict, line: str, parts: dict[str, pd.Series] | None = None
 ) -> Finding | None:
     """A finding if the kinds lie too far apart for one mean, by more than the chance within ``parts``; else None."""
-    best, worst = max(means, key=means.get), min(means, key=means.get)
+    best, worst = max(means, key=lambda k: means[k]), min(means, key=lambda k: means[k])
     spread = means[best] - means[worst]
     error = math.sqrt(sum(float(parts[k].var()) / len(parts[k]) for k in (best, worst))) if parts else 0.0
     if spread <= max(APART_DB, SIGMAS * error):

@@ -30,7 +30,7 @@ def sources_count(e: Evidence) -> Finding:
         return undecided("there is no model", "the model, or its estimates")
     people = e.people
     if people is not None:
-        facts = {"people": people, "outputs": outputs}
+        facts: dict[str, object] = {"people": people, "outputs": outputs}
         if people == outputs:
             return fine(f"{people} people, {outputs} outputs", facts)
         return fail(

@@ -6,10 +6,12 @@ Notebook: 06_failures_at_inference
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ...audio import correlation
 from ...checkpoint.asteroid import from_asteroid
 from ...loss import si_sdr
+from ...model import DPRNNTasNet
 from ..evidence import Evidence, best_order
 from ..finding import Finding
 from .verdict import check, fail, fine, number, undecided, warn
@@ -59,7 +61,7 @@ def weights_corrupt(e: Evidence) -> Finding:
             "model = load_model(checkpoint)  # after downloading it again and comparing its size",
         )
     bad: dict[str, int] = {}
-    if e.live:
+    if e.live and e.network is not None:
         state = e.network.state_dict()
         bad = {n: c for n, t in state.items() if (c := int((~torch.isfinite(t)).sum()))}
     elif e.file is not None and e.file.report is not None:
@@ -159,7 +161,7 @@ def weights_partial(e: Evidence) -> Finding:
             RELOAD,
         )
     if e.live and e.file is not None and e.file.tensors:
-        apart = _apart(e)
+        apart = _apart(e.network, e.file.tensors)
         if apart:
             return warn(
                 f"{len(apart)} tensors of the model differ from {Path(e.file.path).name} (first {apart[0]})",
@@ -177,16 +179,16 @@ def weights_partial(e: Evidence) -> Finding:
     return fine("every layer looks trained", facts)
 
 
-def _apart(e: Evidence) -> list[str]:
+def _apart(network: nn.Module, tensors: dict[str, torch.Tensor]) -> list[str]:
     """Parameters of the live network that differ from the file."""
-    state = {n: t.detach().cpu() for n, t in e.network.state_dict().items()}
+    state = {n: t.detach().cpu() for n, t in network.state_dict().items()}
     try:
-        state = state if e.own_network is not None else from_asteroid(state)
+        state = state if isinstance(network, DPRNNTasNet) else from_asteroid(state)
     except KeyError:
         return []  # another network: no names in common
     return [
         name
-        for name, tensor in e.file.tensors.items()
+        for name, tensor in tensors.items()
         if name not in state
         or state[name].shape != tensor.shape
         or not torch.allclose(state[name].float(), tensor.float(), rtol=1e-2, atol=1e-4)

@@ -46,16 +46,16 @@ def rate_mismatch(e: Evidence) -> Finding:
     facts = {"rate": rate, "rate_from": e.recording.rate_from, "edge": number(edge), "middle": number(middle)}
     why = f"{BAND_SHARE:.0%} of the band, and {MIN_GAIN_DB:g} dB of remix consistency for another rate"
     suspect = edge < BAND_SHARE or middle > MEDIAN_SHARE
-    tried = _try_rates(e, edge) if suspect and wanted and e.score_on_mixture is not None else {}
+    score = e.score_on_mixture
+    tried = _try_rates(e, e.clean, wanted, edge) if suspect and wanted and score is not None else {}
     facts["scores_at_db"] = {f"{r:g}": number(s) for r, (s, _) in tried.items()}
     best = max(tried, key=lambda r: tried[r][0], default=None)
     if (
         best is not None
-        and tried[best][0] > e.score_on_mixture.score + MIN_GAIN_DB
-        and tried[best][0] > MIN_SCORE_DB
+        and score is not None
+        and tried[best][0] > max(score.score + MIN_GAIN_DB, MIN_SCORE_DB)
     ):
-        gain = tried[best][0] - e.score_on_mixture.score
-        says = f"read as {best:g} Hz, remix consistency is {gain:.1f} dB higher"
+        says = f"read as {best:g} Hz, remix consistency is {tried[best][0] - score.score:.1f} dB higher"
         e.replace_clean(tried[best][1])
         return fail(
             f"{says}; no energy is above {edge:.0%} of the band" if edge < BAND_SHARE else says,
@@ -90,15 +90,16 @@ def _band(samples: torch.Tensor) -> tuple[float, float]:
     return float((total < 0.999).sum() / len(total)), float((total < 0.5).sum() / len(total))
 
 
-def _try_rates(e: Evidence, edge: float) -> dict[float, tuple[float, torch.Tensor]]:
+def _try_rates(
+    e: Evidence, clean: torch.Tensor, model_rate: float, edge: float
+) -> dict[float, tuple[float, torch.Tensor]]:
     """Remix consistency and resampled mixture, for each rate that the recording may really have."""
     ratios = [r / 8000 for r in TRIED_RATES]
-    rates = [e.rate * q for q in ratios if (q < 1) == (edge >= BAND_SHARE)]
     scores = {}
-    for rate in rates:
-        samples = resample(e.clean, rate, e.rate)
-        if len(samples) > 0.3 * e.rate:
-            found = e.rescore(loudest(samples, int(PIECE_SECONDS * e.rate)))
+    for rate in [model_rate * q for q in ratios if (q < 1) == (edge >= BAND_SHARE)]:
+        samples = resample(clean, rate, model_rate)
+        if len(samples) > 0.3 * model_rate:
+            found = e.rescore(loudest(samples, int(PIECE_SECONDS * model_rate)))
             if found is not None:
                 scores[rate] = (found.score, samples)
     return scores
@@ -107,18 +108,22 @@ def _try_rates(e: Evidence, edge: float) -> dict[float, tuple[float, torch.Tenso
 @check("polarity")
 def polarity(e: Evidence) -> Finding:
     """The recording times -1."""
-    if e.score_on_mixture is None or e.cause("dead-output"):
+    score, clean, pieces = e.score_on_mixture, e.clean, e.pieces
+    if score is None or clean is None or pieces is None or e.cause("dead-output"):
         return undecided("no mixture to score the model on", BRING)
     if e.people not in (None, e.n_src):
         return undecided("the numbers of people and outputs differ", "a mixture that suits the model")
-    if e.score_on_mixture.score >= REMIX_OK_DB:
-        return _as_it_is(e)
-    before, inverted = e.score_on_mixture.score, e.rescore(-e.pieces).score
+    if score.score >= REMIX_OK_DB:
+        return _as_given(score.score)
+    found = e.rescore(-pieces)
+    if found is None:
+        return undecided("the model can't separate the inverted mixture", BRING)
+    before, inverted = score.score, found.score
     gain = inverted - before
     facts = {"score_db": number(before), "inverted_db": number(inverted)}
     why = f"{MIN_POLARITY_GAIN_DB:g} dB. A model that separates both polarities equally shows no difference"
     if gain > MIN_POLARITY_GAIN_DB and inverted > MIN_SCORE_DB:
-        e.replace_clean(-e.clean)
+        e.replace_clean(-clean)
         return fail(
             f"with inverted polarity, remix consistency is {gain:.1f} dB higher",
             facts,
@@ -128,32 +133,32 @@ def polarity(e: Evidence) -> Finding:
     return fine(f"{before:.1f} dB as given, {inverted:.1f} dB inverted", facts, why)
 
 
-def _as_it_is(e: Evidence) -> Finding:
+def _as_given(score: float) -> Finding:
     """The recording suits the model: no trial is needed."""
-    return fine(
-        f"remix consistency is {e.score_on_mixture.score:.1f} dB as given",
-        {"score_db": number(e.score_on_mixture.score)},
-        f"{REMIX_OK_DB:g} dB: above, no change is tried",
-    )
+    says = f"remix consistency is {score:.1f} dB as given"
+    return fine(says, {"score_db": number(score)}, f"{REMIX_OK_DB:g} dB: above, no change is tried")
 
 
 @check("train-serve-skew")
 def train_serve_skew(e: Evidence) -> Finding:
     """Other levels of the same recording."""
-    if e.score_on_mixture is None or e.recording is None or e.cause("level", "silence", "dead-output"):
+    score, clean, pieces = e.score_on_mixture, e.clean, e.pieces
+    if score is None or clean is None or pieces is None or e.recording is None:
+        return undecided("no mixture to score the model on", BRING)
+    if e.cause("level", "silence", "dead-output"):
         return undecided("no mixture to score the model on at its own level", BRING)
-    if e.score_on_mixture.score >= REMIX_OK_DB and not e.recording.steps:
-        return _as_it_is(e)
-    deviation = float(e.clean.std())
+    if score.score >= REMIX_OK_DB and not e.recording.steps:
+        return _as_given(score.score)
+    deviation = float(clean.std())
     given = float(e.recording.samples.nan_to_num(0.0, 0.0, 0.0).std(-1).max())  # the clean mixture may differ
     levels = {
         "as given": given / deviation,
         "standard deviation 1": 1 / deviation,
         "RMS 0.05": 0.05 / deviation,
     }
-    found = {name: e.rescore(e.pieces * gain) for name, gain in levels.items()}
+    found = {name: e.rescore(pieces * gain) for name, gain in levels.items()}
     scores = {name: number(s.score) for name, s in found.items() if s is not None}
-    best = max(scores, key=scores.get)
+    best = max(scores, key=lambda name: scores[name])
     gain = scores[best] - scores["as given"]
     why = f"{MIN_GAIN_DB:g} dB: this network normalises inside, so that its result should not depend on the level"
     if gain > MIN_GAIN_DB and scores[best] > MIN_SCORE_DB:
@@ -162,7 +167,7 @@ def train_serve_skew(e: Evidence) -> Finding:
             if best == "standard deviation 1"
             else "mixture = mixture * (0.05 / mixture.std())"
         )
-        e.replace_clean(e.clean * levels[best])
+        e.replace_clean(clean * levels[best])
         return fail(
             f"at {best}, remix consistency is {gain:.1f} dB higher: training used another level",
             {"scores_db": scores},
