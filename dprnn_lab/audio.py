@@ -234,7 +234,7 @@ def rate_ratio(from_rate: float, to_rate: float) -> tuple[int, int]:
     return ratio
 
 
-def to_mono(samples: torch.Tensor, mode: str) -> torch.Tensor:
+def to_mono(samples: torch.Tensor, mode: str | None) -> torch.Tensor:
     """``[channels, T]`` to ``[T]``: the "mean" of the channels, or the "left" or "right" one.
 
     Channels of opposite polarity cancel in the mean, so the caller must choose.

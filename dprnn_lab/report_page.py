@@ -12,7 +12,7 @@ Notebook: 08_evaluation
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -129,7 +129,7 @@ def markdown_table(frame: pd.DataFrame, digits: int = 2) -> str:
     | man-woman | 9.22 |
     """
 
-    def cell(value) -> str:
+    def cell(value: Any) -> str:
         if pd.isna(value):
             return "–"
         # + 0.0: no minus zero

@@ -184,5 +184,5 @@ def count_swaps(
             places.append(place)
             place = None
     places += [place] if place else []
-    seconds = [float(segment * x.sum()) for x in (several & swapped, several, lone & swapped, lone)]
-    return Swaps(len(places), *seconds, tuple(places))
+    a, b, c, d = (float(segment * x.sum()) for x in (several & swapped, several, lone & swapped, lone))
+    return Swaps(len(places), a, b, c, d, tuple(places))

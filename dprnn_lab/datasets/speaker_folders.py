@@ -142,7 +142,9 @@ class SpeakerFolders:
 
     def _without_copies(self, files: list[Path]) -> dict[Path, int]:
         """Files to lengths in samples; of files with the same samples, only the first."""
-        lengths, frames_of, seen = {}, {}, set()
+        lengths: dict[Path, int] = {}
+        frames_of: dict[int, list[Path]] = {}
+        seen: set[bytes] = set()
         for file in files:
             with opened(file) as audio:
                 frames, rate = audio.frames, audio.samplerate
@@ -174,7 +176,7 @@ class SpeakerFolders:
                 chosen.add(file)
                 time += lengths[file]
         if not chosen and share and len(lengths) > 1:
-            chosen.add(min(lengths, key=lengths.get))
+            chosen.add(min(lengths, key=lengths.__getitem__))
         return chosen
 
     def voices(self, split: str | None = "train") -> dict[str, FolderVoice]:

@@ -85,8 +85,8 @@ def separate_files(
                     raise AudioError(
                         f"{source}: {path} was just written from {other}; give one of the two another name"
                     )
-            reports = {} if progress is None else {"progress": progress(source)}
-            yield separate_file(model, source, folder, **reports, **options)
+            report = False if progress is None else progress(source)
+            yield separate_file(model, source, folder, progress=report, **options)
         except (AudioError, OSError) as error:
             yield Separated(source, error=str(error))
 
@@ -116,7 +116,7 @@ def find_audio(sources: Iterable[str | os.PathLike], recursive: bool = False) ->
 
 def _is_output(path: Path) -> bool:
     match = re.fullmatch(r"(.+)_s\d+", path.stem)
-    return bool(match) and any(
+    return match is not None and any(
         (path.parent / f"{match[1]}{ending}").is_file()
         for ending in {*AUDIO_ENDINGS, *map(str.upper, AUDIO_ENDINGS)}
     )

@@ -6,7 +6,7 @@ Notebooks: 00_start_here, 09_long_audio
 import os
 from collections.abc import Sequence
 from numbers import Real
-from typing import TypedDict, Unpack, overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class Options(TypedDict, total=False):
 
 
 @overload
-def separate(
+def separate(  # type: ignore[overload-overlap]  # a str is a Sequence too
     model: DPRNNTasNet, wav: Audio, sample_rate: float | None = None, **options: Unpack[Options]
 ) -> torch.Tensor: ...
 
@@ -99,7 +99,7 @@ def separate(
     if sample_rate is not None and not (isinstance(sample_rate, Real) and sample_rate > 0):
         raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
 
-    def one(item: Audio, name: str, report: Progress) -> torch.Tensor:
+    def one(item: Any, name: str, report: Progress) -> torch.Tensor:
         samples, name = _mono_at_rate(item, name, sample_rate, model.sample_rate, mono, resample)
         return _separate(model, samples, name, scale, window, tracking, report)
 

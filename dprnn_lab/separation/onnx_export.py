@@ -81,7 +81,7 @@ def export_onnx(
                 f"torch {torch.__version__} can't export this model: {str(error).strip().splitlines()[0]}"
             ) from error
         expected = twin(noise)
-    proto = program.model_proto
+    proto = program.model_proto  # type: ignore[union-attr]  # not None with dynamo=True
     facts = {"config": json.dumps(twin.config), "sample_rate": str(twin.sample_rate)}
     onnx.helper.set_model_props(proto, {**facts, "batch": str(batch), "samples": str(samples)})
     content = proto.SerializeToString()

@@ -111,7 +111,7 @@ def _in_turn(seams: list[np.ndarray]) -> Tracking:
 
 def _most_confident_first(profiles: list[list[np.ndarray]], seams: list[np.ndarray]) -> Tracking:
     """Close one seam after the other, the most confident first, adding the profiles on its sides."""
-    typical = _covariance(sum(profile for window in profiles for profile in window))
+    typical = _covariance(sum((p for window in profiles for p in window), np.zeros_like(profiles[0][0])))
     groups = [(list(window), [tuple(range(len(window)))]) for window in profiles]  # profiles, orders
     first = list(range(len(groups)))  # window at which each group begins
     margins = [0.0] * len(seams)
