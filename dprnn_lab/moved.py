@@ -9,32 +9,36 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
+MESSAGE = f"{__package__}.{{}} is now {__package__}.{{}}"
 # New module: old modules, and names from old modules (module:name, or module:name>new_name).
 MOVED = {
-    "audio": "audio_stream:check_suits speech:SAMPLE_RATE", "files": "speech:data_folder", "plots": "show",
+    "audio": "audio_stream:check_suits speech:SAMPLE_RATE separation:PEAK",
+    "files": "speech:data_folder files:claim>check_or_write_settings", "plots": "show",
     "model.config": "model.options", "model.dual_path": "model.projection", "model.growing": "growing sample_rate",
     "model.parametric": "model.constrained_filterbank", "checkpoint.asteroid": "asteroid",
     "checkpoint.saving": "checkpoint.native checkpoint.package",
-    "checkpoint.settings": "checkpoint.settings:settle>resolve",
-    "separation.in_memory": "separation:PEAK separation:SCALES separation:check_options",
-    "separation.file_to_file": "file_separation", "separation.windows": "long_audio",
-    "separation.rescaling": "mixture_fit", "separation.speaker_tracking": "speaker_tracking",
-    "separation.audio_stream": "audio_stream", "separation.onnx_export": "export", "datasets.corpus": "speech",
-    "datasets.mixing": "mixing pair_kinds",
+    "checkpoint.settings": "checkpoint.settings:settle>resolve", "separation.file_to_file": "file_separation",
+    "separation.windows": "long_audio", "separation.rescaling": "mixture_fit separation:SCALES",
+    "separation.speaker_tracking": "speaker_tracking", "separation.audio_stream": "audio_stream",
+    "separation.onnx_export": "export", "datasets.corpus": "speech", "datasets.mixing": "mixing pair_kinds",
     "datasets.dynamic_mixing": "frozen_mixtures mixing:DynamicMixing mixing:change_speed mixing:segment_length",
     "datasets.disk_mixtures": "datasets:DiskMixture", "datasets.speaker_folders": "speaker_folders",
     "datasets.augmentation": "augmentation", "datasets.segment_lengths": "segment_lengths",
     "datasets.conversation": "conversation", "evaluation.forward_cost": "forward_cost evaluation.costs",
     "training.muon": "optimizer", "training.datamodule": "training.data", "training.data_sources": "training.sources",
-    "training.callbacks": "training.stopping training.averaging training.watching",
-    "diagnosis": "checkpoint:Recovery checkpoint:recover_config", "diagnosis.recovery": "checkpoint.recover",
+    "training.callbacks": "training.stopping training.averaging training.watching "
+    "training.stopping:TrueSteps>FixResumedStepCount training.watching:Listener>EpochCallback "
+    "training.watching:Watch>ValidationLogger", "diagnosis": "checkpoint:Recovery checkpoint:recover_config",
+    "diagnosis.recovery": "checkpoint.recover",
     "diagnosis.remix_consistency": "remix remix:remix>remix_consistency remix:Remix>RemixConsistency",
-    "diagnosis.mixture": "diagnosis.sound", "diagnosis.checkpoint_file": "diagnosis.file",
-    "diagnosis.initial_weights": "diagnosis.parameters",
+    "diagnosis.mixture": "diagnosis.sound diagnosis.sound:Sound>Recording diagnosis.sound:read_sound>read_recording",
+    "diagnosis.checkpoint_file": "diagnosis.file", "diagnosis.initial_weights": "diagnosis.parameters",
     "diagnosis.checks.what_if": "diagnosis.checks.treatments",
     "faults": "diagnosis.faults diagnosis:Case diagnosis:FAULTS diagnosis:healthy_case diagnosis:healthy_training "
     "diagnosis:inject", "faults.case": "diagnosis.case", "faults.bench": "diagnosis.bench",
     "faults.healthy": "diagnosis.case:healthy_case diagnosis.case:healthy_training",
+    "diagnosis.score_table": "diagnosis.score_table:two_heaps>two_clusters",
+    "sweeps.failure": "sweeps.failure:what_failed>find_failure",
     **{f"faults.{x}": f"diagnosis.faults.{x}" for x in ("audio", "config", "curves", "data", "losses", "outputs")},
     "faults.scores": "diagnosis.faults.scores", "faults.weights": "diagnosis.faults.weights",
 }  # fmt: skip
@@ -55,12 +59,8 @@ def _look_up(module: str, name: str) -> object:
     if place is None or (name.startswith("__") and name != "__all__"):
         raise AttributeError(f"module {__package__ + '.' + module!r} has no attribute {name!r}")
     if module not in MODULES:
-        _warn(f"{module}.{name}", f"{place}.{new_name}")
+        warnings.warn(MESSAGE.format(f"{module}.{name}", f"{place}.{new_name}"), DeprecationWarning, 2)
     return getattr(import_module(f"{__package__}.{place}"), new_name)
-
-
-def _warn(old: str, new: str) -> None:
-    warnings.warn(f"{__package__}.{old} is now {__package__}.{new}", DeprecationWarning, stacklevel=3)
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -82,7 +82,7 @@ class _Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         old = module.__name__.partition(".")[2]
-        _warn(old, MODULES[old])
+        warnings.warn(MESSAGE.format(old, MODULES[old]), DeprecationWarning, 2)
         module.__getattr__ = partial(_look_up, old)  # type: ignore[method-assign]
 
 

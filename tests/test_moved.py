@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_a_name_that_never_was_is_an_error(module):
         old = import_module(f"dprnn_lab.{module}")
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         old.nothing  # noqa: B018
+
+
+def test_no_old_name_hides_a_new_one():
+    folder = Path(dprnn_lab.__file__).parent
+    for name in MODULES:
+        path = folder / name.replace(".", "/")
+        assert not path.with_suffix(".py").exists(), name
+        assert not (path / "__init__.py").exists(), name
+    for module, name in NAMES:
+        if module not in MODULES:
+            assert name not in vars(import_module(f"dprnn_lab.{module}")), (module, name)
 
 
 def test_the_package_itself_uses_no_old_name():
