@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-from torch.utils.data import Dataset
 
 from .. import report_page as html
 from ..audio import SAMPLE_RATE
@@ -17,7 +16,7 @@ from ..report_page import markdown_table
 from .forward_cost import COST_SECONDS, system_costs
 from .statistics import compare, worst
 from .systems import Address, make_system
-from .table import separate_with, summarise
+from .table import MixtureSet, separate_with, summarise
 
 __all__ = ["markdown_report", "markdown_table", "write_report"]
 
@@ -83,7 +82,7 @@ def write_report(
     folder: str | os.PathLike,
     table: pd.DataFrame,
     systems: Mapping[str, Address],
-    mixtures: Dataset,
+    mixtures: MixtureSet,
     players: int = 3,
 ) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` and return their paths.
@@ -130,7 +129,9 @@ def _histogram(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _players(table: pd.DataFrame, systems: Mapping[str, Address], mixtures: Dataset, count: int) -> list[str]:
+def _players(
+    table: pd.DataFrame, systems: Mapping[str, Address], mixtures: MixtureSet, count: int
+) -> list[str]:
     """The worst mixtures of the first system, separated again: mixture, sources and outputs."""
     from ..separation.rescaling import scale_to_mixture
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ..audio import SAMPLE_RATE
@@ -24,7 +23,7 @@ from ..datasets.mixing import FixedMixtures
 from ..files import check_or_write_settings, write_whole
 from .scores import check_metrics
 from .systems import Address, fingerprint, make_system
-from .table import mixture_scores, score_item
+from .table import MixtureSet, mixture_scores, score_item
 
 __all__ = ["check_rates", "evaluate_to", "open_mixtures"]
 
@@ -54,7 +53,7 @@ def open_mixtures(
     return DiskMixtures(path, sample_rate, mix) if path.is_dir() else FixedMixtures(data, sample_rate=rate)
 
 
-def check_rates(systems: Mapping[str, object], mixtures: Dataset) -> None:
+def check_rates(systems: Mapping[str, object], mixtures: MixtureSet) -> None:
     """Raise ValueError for a model with another sample rate than the mixtures: its scores would be meaningless."""
     found = mixtures.specs[0].sample_rate
     for name, system in systems.items():
@@ -69,7 +68,7 @@ def check_rates(systems: Mapping[str, object], mixtures: Dataset) -> None:
 def evaluate_to(
     folder: str | os.PathLike,
     systems: Mapping[str, Address],
-    mixtures: Dataset,
+    mixtures: MixtureSet,
     metrics: Sequence[str] = ("si_sdr",),
     workers: int = 0,
     progress: bool = True,
@@ -83,7 +82,7 @@ def evaluate_to(
     Args:
         folder: created if missing.
         systems: name in the table to address: a baseline's name, a checkpoint, or ``conv-tasnet:FILE``.
-        mixtures: a dataset with ``specs``, such as :class:`FixedMixtures` and :class:`DiskMixtures`.
+        mixtures: such as :class:`FixedMixtures` and :class:`DiskMixtures`.
         metrics: as for :func:`score`.
         workers: processes, each with one thread; 0 computes in this one.
         progress: show one bar for all.
@@ -156,7 +155,7 @@ def _read_rows(file: Path) -> list[dict]:
 
 def _compute(
     systems: Mapping[str, Address],
-    mixtures: Dataset,
+    mixtures: MixtureSet,
     metrics: Sequence[str],
     todo: list[tuple[str, int]],
     workers: int,
@@ -176,7 +175,7 @@ _work: dict = {}  # the state of a process, filled by _prepare
 
 
 def _prepare(
-    addresses: Mapping[str, Address], mixtures: Dataset, metrics: Sequence[str], threads: int | None = None
+    addresses: Mapping[str, Address], mixtures: MixtureSet, metrics: Sequence[str], threads: int | None = None
 ) -> None:
     if threads:
         torch.set_num_threads(threads)

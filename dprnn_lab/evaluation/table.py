@@ -5,6 +5,7 @@ Notebook: 08_evaluation
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import pandas as pd
 import torch
@@ -14,10 +15,19 @@ from ..separation.windows import run_model
 from .scores import score, score_mixture
 from .statistics import Interval, bootstrap_mean
 
-__all__ = ["System", "evaluate", "mixture_scores", "score_item", "separate_with", "summarise"]
+__all__ = ["MixtureSet", "System", "evaluate", "mixture_scores", "score_item", "separate_with", "summarise"]
 
 # A model, or a function of (mixture [T], sources [S, T], spec) that returns estimates [S, T].
 System = torch.nn.Module | Callable[[torch.Tensor, torch.Tensor, object], torch.Tensor]
+
+
+class MixtureSet(Protocol):
+    """Fixed mixtures, such as :class:`FixedMixtures` and :class:`DiskMixtures`, and their specs in the same order."""
+
+    @property
+    def specs(self) -> Sequence: ...
+
+    def __getitem__(self, index: int, /) -> tuple: ...
 
 
 @torch.no_grad()

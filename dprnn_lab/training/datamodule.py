@@ -34,7 +34,9 @@ class MixingData(L.LightningDataModule):
         ValueError: an epoch has fewer mixtures than a batch (found when training starts).
     """
 
-    def __init__(self, train: Dataset, valid: Dataset, batch_size: int, workers: int = 0):
+    trainer: L.Trainer  # type: ignore[assignment]  # set by Lightning before a loader is asked for
+
+    def __init__(self, train: Dataset, valid: Dataset | list, batch_size: int, workers: int = 0):
         super().__init__()
         self.train, self.valid, self.batch_size, self.workers = train, valid, batch_size, workers
         self.started = False
