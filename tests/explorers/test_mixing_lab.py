@@ -82,7 +82,7 @@ def test_recipes_that_can_not_be_mixed(recipe, message, voices, rooms):
         make_mixture(recipe, voices, T, rooms)
     with pytest.raises(ValueError, match="room is 0: there are 0 rooms"):
         make_mixture(Recipe("ada", "tone", room=0), voices, T)
-    with pytest.raises(ValueError, match="voice ada has 20000 samples: give 25000"):
+    with pytest.raises(ValueError, match="voice ada has 20000 samples: give at least 25000"):
         make_mixture(Recipe("ada", "tone"), voices, 10_000)
 
 
@@ -170,5 +170,5 @@ def test_the_level_of_noise_shows_where_there_is_noise(lab):
 def test_without_rooms_there_is_only_none(voices, tiny):
     lab = MixingLab(voices, tiny(), samples=T)
     assert lab.room.options == (("none", "none"),)
-    with pytest.raises(ValueError, match=r"voices are \['ada'\]: give two"):
+    with pytest.raises(ValueError, match=r"voices are \['ada'\]: give at least two"):
         MixingLab({"ada": voices["ada"]}, tiny())
