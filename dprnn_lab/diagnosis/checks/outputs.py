@@ -29,25 +29,10 @@ CLEAR_MARGIN = 0.4  # of correlation, between both orders of two outputs in a wi
 WINDOW_SECONDS = 0.5
 BRING = "your estimates, [S, T]"
 CAUSES = (
-    "weights-unsafe",
-    "weights-corrupt",
-    "weights-unmatched",
-    "weights-partial",
-    "config-shape",
-    "not-finite",
-    "channels",
-    "silence",
-    "level",
-    "rate-mismatch",
-    "polarity",
-    "train-serve-skew",
-    "length",
-    "config-silent",
-    "sources-count",
-    "domain-mismatch",
-    "dead-output",
-    "no-pit",
-)
+    "weights-unsafe", "weights-corrupt", "weights-unmatched", "weights-partial", "config-shape", "not-finite",
+    "channels", "silence", "level", "rate-mismatch", "polarity", "train-serve-skew", "length", "config-silent",
+    "sources-count", "domain-mismatch", "dead-output", "no-pit",
+)  # fmt: skip
 
 
 def _pair(e: Evidence) -> tuple[torch.Tensor, torch.Tensor] | None:
