@@ -38,7 +38,7 @@ bench-diagnosis: $(VENV)/ready  ## measure how far the diagnosis can be trusted;
 	$(BIN)/python -m dprnn_lab.faults.bench $(ARGS)
 
 lint: $(VENV)/ready
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 notebooks: $(VENV)/ready  ## run the notebooks in place at full size and refresh their committed outputs
 	$(BIN)/python notebooks/execute.py $(ARGS)

@@ -20,7 +20,7 @@ Notebook: 04_data
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +74,9 @@ class DiskMixtures(Dataset):
             sample_rate = read_audio(rows[0][2])[1]
         self.path, self.sample_rate = path, sample_rate
         self.specs = [DiskMixture(*row, sample_rate) for row in rows]
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, DiskMixture]]:
+        return (self[index] for index in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.specs)

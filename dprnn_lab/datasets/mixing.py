@@ -8,7 +8,7 @@ Notebook: 04_data
 import csv
 import itertools
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -156,6 +156,9 @@ class FixedMixtures(Dataset):
         kinds = [kind] if kind else kinds
         self.specs = [s for k in kinds for s in [s for s in specs if s.kind == k][:limit]]
         self.folder = data_folder() / "speech"
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, MixtureSpec]]:
+        return (self[index] for index in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.specs)

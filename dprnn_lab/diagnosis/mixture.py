@@ -4,6 +4,7 @@ Notebook: 06_failures_at_inference
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -57,7 +58,7 @@ class Recording:
 
 
 def read_recording(
-    mixture: str | os.PathLike | np.ndarray | torch.Tensor | list,
+    mixture: str | os.PathLike | np.ndarray | torch.Tensor | Sequence,
     sample_rate: float | None,
     model_rate: float | None,
 ) -> Recording:
@@ -90,8 +91,8 @@ def read_recording(
             f"mixture has shape {list(samples.shape)}: {samples.shape[0]} rows are not the channels of one "
             "recording; diagnose one mixture at a time"
         )
-    rate = sample_rate or model_rate or 8000
-    return Recording(samples.contiguous(), rate, "given" if sample_rate else "assumed", transposed)
+    assumed_rate = sample_rate or model_rate or 8000
+    return Recording(samples.contiguous(), assumed_rate, "given" if sample_rate else "assumed", transposed)
 
 
 def as_signals(value, name: str) -> torch.Tensor:

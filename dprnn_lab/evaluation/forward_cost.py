@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -120,7 +121,7 @@ def _measure_configs(configs: list[dict], samples: int) -> list[ForwardCost]:
         torch.manual_seed(0)
         model = DPRNNTasNet(**config).eval()
         mixture = torch.randn(samples)
-        costs.append(measure_call(lambda model=model, mixture=mixture: model(mixture)))
+        costs.append(measure_call(partial(model, mixture)))
     return costs
 
 

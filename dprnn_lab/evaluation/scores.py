@@ -120,7 +120,8 @@ def _bss(estimates: torch.Tensor, sources: torch.Tensor) -> tuple[float, float, 
         filter_length=_FILTER_TAPS,
         compute_permutation=False,
     )
-    return tuple(float(v.mean()) for v in values)
+    sdr, sir, sar = (float(v.mean()) for v in values)
+    return sdr, sir, sar
 
 
 def _stoi(estimates: torch.Tensor, sources: torch.Tensor, sample_rate: float) -> float:

@@ -81,11 +81,11 @@ def _numbers(values: ArrayLike, confidence: float) -> np.ndarray:
     """The values without NaNs, at least one; the confidence is checked, too."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: it must be between 0 and 1, such as 0.95")
-    values = np.asarray(values, dtype=float)
-    values = values[~np.isnan(values)]
-    if not len(values):
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[~np.isnan(numbers)]
+    if not len(numbers):
         raise ValueError("no values: a mean needs at least one")
-    return values
+    return numbers
 
 
 def compare(

@@ -80,7 +80,7 @@ def separate_with(system: System, mixture: torch.Tensor, sources: torch.Tensor, 
     """Estimates ``[S, T]`` on the CPU, of a model (its training mode is left as it was) or a function."""
     if not isinstance(system, torch.nn.Module):
         return system(mixture, sources, spec)
-    return run_model(system, mixture)
+    return run_model(system, mixture)  # type: ignore[arg-type]
 
 
 def summarise(table: pd.DataFrame, metric: str = "si_sdri", seed: int = 0) -> pd.DataFrame:

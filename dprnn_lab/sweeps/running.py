@@ -103,7 +103,8 @@ def _execute(
     notebook: Path, out: Path, runs: list[Run], workers: int, reports: bool
 ) -> Iterator[tuple[Run, dict]]:
     """Each run and its record, as they end."""
-    waiting, running = list(runs), {}
+    waiting = list(runs)
+    running: dict[subprocess.Popen, tuple[Run, float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < workers:
@@ -111,7 +112,7 @@ def _execute(
                 running[_start(notebook, out, run, reports)] = run, time.monotonic()
             ended = [child for child in running if child.poll() is not None]
             for child in ended:
-                child.stdin.close()
+                _hang_up(child)
                 run, started = running.pop(child)
                 yield run, _record(out, run, child.returncode, time.monotonic() - started, reports)
             if not ended:
@@ -125,7 +126,7 @@ def _execute(
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-            child.stdin.close()
+            _hang_up(child)
 
 
 def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Popen:
@@ -139,18 +140,25 @@ def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Pop
         "parameters": run.parameters | ({REPORT: str(report)} if reports else {}),
         "cwd": str(notebook.parent),
     }
-    with log.open("wb") as file:
+    with log.open("wb") as output:
         child = subprocess.Popen(
             # -P: do not import from the folder of this package.
             [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
             stdin=subprocess.PIPE,
-            stdout=file,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | ONE_THREAD,
         )
+    assert child.stdin is not None  # it is a pipe
     child.stdin.write(json.dumps(request).encode() + b"\n")
     child.stdin.flush()  # left open: the child ends when it closes, which happens when this process ends
     return child
+
+
+def _hang_up(child: subprocess.Popen) -> None:
+    """Close the pipe that keeps a child running."""
+    if child.stdin is not None:
+        child.stdin.close()
 
 
 def _report_file(out: Path, run: Run) -> Path:

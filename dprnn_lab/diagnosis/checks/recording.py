@@ -84,6 +84,7 @@ def domain_mismatch(e: Evidence) -> Finding:
     if here >= LOW_WITH_SIGN_DB:
         return fine(says, {"score_db": number(here)})
     known = e.control.remix.score if e.control is not None else None
+    assert e.clean is not None  # there is a score of it
     flat, decay = _noise(e.clean), _decay(e.clean, e.rate or 8000)
     sign = "steady noise" if flat > NOISE_FLATNESS else "a long decay" if decay > ECHO_DB_PER_S else ""
     facts = {
