@@ -30,7 +30,7 @@ CAST = {  # letters of the files, and the lines; name, sex
     ("T", range(1, 100)): ("bartender", "m"),
     ("B", range(1, 100)): ("drunk", "m"),
     ("P", range(1, 100)): ("pianist", "m"),
-    ("E", range(1, 100)): ("mummy", "m"),
+    ("E", range(1, 100)): ("mummy", "m"),  # no mummy: a drunkard kept alive; the engine's talk_mus
 }
 
 

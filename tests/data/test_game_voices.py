@@ -13,6 +13,7 @@ import soundfile
 
 RATE = 8000
 DATA = Path(__file__).parents[2] / "data"
+SCRIPTS = ("many_voices", "build_many_voices", "build_more_speech", "build_speech")
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def parts(monkeypatch):
     monkeypatch.syspath_prepend(DATA)
     names = ("folder", "amazon_queen", "steel_sky", "drascula", "speaker_distance")
     yield {name: importlib.import_module(f"many_voices.{name}") for name in names}
-    for name in [n for n in sys.modules if n.startswith("many_voices") or n == "build_speech"]:
+    for name in [n for n in sys.modules if n.split(".")[0] in SCRIPTS]:
         sys.modules.pop(name)
 
 
@@ -241,3 +242,57 @@ def test_one_speaker_is_nearer_to_themselves_than_to_another(parts):
     assert measure.distance(low[0], high[0]) == pytest.approx(measure.distance(high[0], low[0]), rel=1e-4)
     assert sorted(map(sorted, measure.cluster(voices, max(same)))) == [["ada"], ["carl"]]
     assert len(measure.cluster(voices, max(different) * 2)) == 1
+
+
+@pytest.fixture
+def build(parts):
+    return importlib.import_module("build_many_voices")
+
+
+def test_mixtures_are_of_people_of_different_recordings(parts, build, tmp_path):
+    folder = parts["folder"]
+    cast = [("a", "f", "one"), ("b", "f", "two"), ("c", "m", "one"), ("d", "m", "two"), ("e", "m", "two")]
+    voices = [
+        folder.Voice(
+            name, sex, [group], group, "en", "free", [(str(i), vowel(5, 100 + 30 * n), "") for i in range(3)]
+        )
+        for n, (name, sex, group) in enumerate(cast)
+    ]
+    folder.write_folder(tmp_path / "unseen", voices)
+    specs = build.mixtures(tmp_path)
+    assert len(specs) == 120
+    people = {kind: {frozenset(f[0] for f in (s.first, s.second)) for s in specs if s.kind == kind} for kind in
+              ("man-woman", "woman-woman", "man-man")}  # fmt: skip
+    assert people == {
+        "man-woman": {frozenset("ad"), frozenset("ae"), frozenset("bc")},
+        "woman-woman": {frozenset("ab")},
+        "man-man": {frozenset("cd"), frozenset("ce")},
+    }
+    arrays = np.load(tmp_path / "unseen" / "mixtures.npz")
+    assert arrays["sources"].shape == (120, 2, 32000)
+    assert np.array_equal(arrays["sources"].sum(1), arrays["mixture"])
+    assert arrays["kind"].tolist() == [s.kind for s in specs]
+    powers = 10 * np.log10(np.square(arrays["sources"]).mean(-1))
+    assert powers[:, 0] - powers[:, 1] == pytest.approx([s.level_db for s in specs], abs=0.01)
+    with open(tmp_path / "unseen" / "mixtures.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 120
+    again = (tmp_path / "unseen" / "mixtures.csv").read_bytes()
+    build.mixtures(tmp_path)
+    assert (tmp_path / "unseen" / "mixtures.csv").read_bytes() == again
+
+
+def test_a_corpus_of_the_old_layout_becomes_a_voices_folder(build, tmp_path):
+    columns = "file,speaker,sex,language,split,package,source"
+    rows = [
+        "allison/en/one.flac,allison,f,en,train,p,x/one.wav",
+        "allison/es/one.flac,allison,f,es,train,p,y/one.wav",
+        "carlo/it/two.flac,carlo,m,it,test,p,z/two.wav",
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join([columns, *rows]) + "\n")
+    for row in rows:
+        path = tmp_path / row.split(",")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, vowel(20, 200), RATE, subtype="PCM_16")
+    (allison,) = build.from_table(tmp_path, "old", lambda row: row["split"] == "train")
+    assert (allison.name, allison.groups, allison.language) == ("allison", ["allison"], "en;es")
+    assert [name for name, _, _ in allison.recordings] == ["en-one-0", "en-one-1", "es-one-0", "es-one-1"]
