@@ -103,7 +103,7 @@ def _pack_voice(job: tuple) -> dict:
 def pack_evaluation(name: str, source: str, out: Path, limit: int | None = None) -> dict:
     """Write fixed mixtures, the first ``limit`` of each kind.
 
-    ``source`` is an ``.npz``, or "test" or "valid" for the lists of ``data/mixtures``.
+    ``source`` is an ``.npz`` (int16, or float of full scale 1), or "test" or "valid": the lists of ``data/mixtures``.
     """
     if source in ("test", "valid"):
         from dprnn_lab.mixing import FixedMixtures
@@ -115,8 +115,10 @@ def pack_evaluation(name: str, source: str, out: Path, limit: int | None = None)
     else:
         with np.load(source) as arrays:
             mixture, sources, kinds = arrays["mixture"], arrays["sources"], arrays["kind"].tolist()
+        if sources.dtype.kind == "f":
+            mixture, sources = (np.round(a.clip(-1, 1) * 32767).astype(np.int16) for a in (mixture, sources))
     if sources.dtype != np.int16 or mixture.dtype != np.int16 or sources.shape[::2] != mixture.shape:
-        raise ValueError(f"{source}: expected int16 arrays mixture [M, T] and sources [M, 2, T]")
+        raise ValueError(f"{source}: expected int16 or float arrays mixture [M, T] and sources [M, 2, T]")
     if limit is not None:
         kept = sorted(i for kind in set(kinds) for i in [i for i, k in enumerate(kinds) if k == kind][:limit])
         mixture, sources, kinds = mixture[kept], sources[kept], [kinds[i] for i in kept]

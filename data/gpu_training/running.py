@@ -3,6 +3,7 @@
 import copy
 import csv
 import dataclasses
+import gc
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -129,9 +130,13 @@ def run(
         count = max(1, round(batch * 4 / length))
         try:
             trainer.step(*mixer.draw(trainer.steps, count, int(length * 8000)), rate)
+            fits = True
         except torch.OutOfMemoryError:
+            fits = False
+        if not fits:  # here nothing holds the failed step's tensors any more
             batch = max(1, batch * 3 // 4)
             say(f"step {trainer.steps} does not fit the memory: {batch} mixtures a step from here on")
+            gc.collect()
             torch.cuda.empty_cache()
             continue
         mixtures += count

@@ -346,6 +346,14 @@ def test_a_pack_holds_the_voices_and_the_mixtures(gpu, folder, tmp_path, noisy):
         assert np.array_equal(fixed["valid"][0], given["mixture"])
         assert np.array_equal(fixed["valid"][1], given["sources"])
         assert fixed["valid"][2] == given["kind"].tolist()
+    with np.load(npz) as given:
+        real = {name: given[name] / 32767 for name in ("mixture", "sources")} | {"kind": given["kind"]}
+    np.savez(npz, **{n: a.astype(np.float32) if n != "kind" else a for n, a in real.items()})
+    row = gpu.packing.pack_evaluation("real", str(npz), out, limit=1)
+    assert row["kinds"] == ["seen", "other"]
+    tracks = soundfile.read(out / row["file"], dtype="int16")[0]
+    assert tracks.shape == (2 * 2 * RATE, 3 if noisy else 2)
+    assert np.array_equal(tracks[: 2 * RATE, 0], fixed["valid"][1][0, 0])
     again = {file: file.stat().st_mtime_ns for file in out.glob("*.ogg")}
     gpu.packing.pack([folder], out, 5.0, {})
     assert {file: file.stat().st_mtime_ns for file in out.glob("*.ogg")} == again
@@ -415,6 +423,26 @@ def test_a_run_by_the_clock_and_its_continuation(gpu, pack, capsys):
     assert float(rows[-1]["seconds"]) == pytest.approx(18, abs=3)
     assert float(rows[-1]["lr"]) == 0
     assert "goes on at step" in capsys.readouterr().out
+
+
+def test_a_step_that_does_not_fit_is_made_smaller(gpu, pack, monkeypatch):
+    whole = gpu.stepping.Trainer.step
+    sizes = []
+
+    def step(self, mixture, sources, lr):
+        sizes.append(len(mixture) * mixture.shape[1] // 8000)
+        if sizes[-1] > 8:
+            raise torch.OutOfMemoryError("no")
+        whole(self, mixture, sources, lr)
+
+    monkeypatch.setattr(gpu.running, "quick_norms", lambda *_: True)
+    monkeypatch.setattr(gpu.stepping.Trainer, "step", step)
+    gpu.script.BEGAN = gpu.script.time.monotonic()
+    gpu.script.main(command(pack, "--minutes", "0.1", "--batch", "4"))
+    assert sizes[:3] == [16, 12, 8]
+    assert set(sizes[2:]) == {8}
+    log = (pack.parent / "out" / "gpu-log.txt").read_text()
+    assert "step 0 does not fit the memory: 3 mixtures a step from here on" in log
 
 
 @pytest.mark.parametrize("small", [False, True])
