@@ -24,7 +24,7 @@ class _LineNorm(torch.autograd.Function):
             ctx.save_for_backward(x, gain, mean, scale)
             slope = scale[:, None, None] * gain
             shift = bias - mean[:, None, None] * slope
-            return torch.addcmul(shift, rows, slope).view_as(x)
+            return torch.addcmul(shift, rows, slope).reshape(x.shape)
 
     @staticmethod
     def backward(ctx, grad: torch.Tensor):
@@ -38,7 +38,7 @@ class _LineNorm(torch.autograd.Function):
         shift = -(total * gain).sum(1) / count * scale - slope * mean
         back = torch.addcmul(shift[:, None, None], rows, slope[:, None, None])
         back = torch.addcmul(back, grads, scale[:, None, None] * gain)
-        return back.view_as(x).to(x.dtype), along.sum(0), total.sum(0)
+        return back.reshape(x.shape).to(x.dtype), along.sum(0), total.sum(0)
 
 
 def _forward(self: GlobalLayerNorm, x: torch.Tensor) -> torch.Tensor:
