@@ -77,7 +77,7 @@ def train(options: argparse.Namespace) -> None:
             raise SystemExit("--pack is needed to train; only --time-steps does without")
         bank, fixed = _noise_bank(device), {}
     else:
-        bank, fixed = load_pack(options.pack, device)
+        bank, fixed = load_pack(options.pack, device, folders=options.voices)
     print(
         f"{len(bank.voices)} voices, {bank.hours:.2f} h, on {_device_name(device)}: {time.monotonic() - BEGAN:.1f} s",
         flush=True,
@@ -202,6 +202,8 @@ def _parser() -> argparse.ArgumentParser:
     two.set_defaults(work=train)
     add = two.add_argument
     add("--pack", type=Path)
+    add("--voices", type=Path, action="append", default=[],
+        help="a voices folder that lies on this machine, besides the pack; repeat it")  # fmt: skip
     add("--init", type=Path, default=MODEL, help="any checkpoint that load_model reads")
     add("--out", type=Path, required=True)
     add("--name", default="gpu", help="how the files begin")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .packing import TABLE
+from .packing import TABLE, join, read_tables
 
 BLOCK = 80  # samples, of which the energy is kept
 TRIES = 10  # places that are looked at for one with speech in it
@@ -90,8 +91,14 @@ class VoiceBank:
         return start.gather(1, best.unsqueeze(1)).squeeze(1)
 
 
-def load_pack(folder: Path, device: torch.device | str, workers: int | None = None):
-    """A :class:`VoiceBank`, and the sets of fixed mixtures: name to (mixture, sources, kinds), int16 arrays."""
+def load_pack(
+    folder: Path, device: torch.device | str, workers: int | None = None, folders: Sequence[Path] = ()
+):
+    """A :class:`VoiceBank`, and the sets of fixed mixtures: name to (mixture, sources, kinds), int16 arrays.
+
+    Args:
+        folders: voices folders that lie on this machine already, whose voices are added to the pack's.
+    """
     import soundfile
 
     table = json.loads((folder / TABLE).read_text())
@@ -102,9 +109,11 @@ def load_pack(folder: Path, device: torch.device | str, workers: int | None = No
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # decoding does not hold Python's lock
         waves = list(pool.map(read, [row["file"] for row in table["voices"]]))
         sets = list(pool.map(read, [row["file"] for row in table["evaluations"]]))
+        added = read_tables(folders)
+        waves += pool.map(lambda v: join(v["files"], sum(n for _, n in v["files"]), v["voice"]), added)
     voices = [
         Voice(row["voice"], row["sex"], frozenset(row["groups"]), row["origin"], len(wave) / 8000 / 60)
-        for row, wave in zip(table["voices"], waves, strict=True)
+        for row, wave in zip(table["voices"] + added, waves, strict=True)
     ]
     fixed = {}
     for row, tracks in zip(table["evaluations"], sets, strict=True):

@@ -56,6 +56,7 @@ from build_speech import trim
 
 KOKORO_RATE = 24000
 SAMPLE_RATE = 8000
+STYLE_ROWS = (75, 100, 125, 150)  # tokens, of the style vectors that a script holds
 LICENCE = "CC BY-SA 4.0 (synthetic; Kokoro-82M is Apache-2.0)"
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 LANGUAGES = {  # first letter of a voice's name: its own language
@@ -171,13 +172,22 @@ class Packages:
             if len(tokens) + len(more) > 160:
                 break
             tokens += [self.vocabulary[" "], *more]
-        row = min(len(tokens), 510) - 1
-        style = sum(weight * self.styles[parent][row] for parent, weight in voice.parents)
+        style = self._style(voice, min(len(tokens), 510))
         return Utterance(language, tokens, rng.uniform(0.85, 1.2), style.astype(np.float32))
+
+    def styles_of(self, voice: Voice) -> np.ndarray:
+        """The vectors of a voice for each of the lengths :data:`STYLE_ROWS`, ``[4, 256]``."""
+        return np.stack([self._style(voice, tokens) for tokens in STYLE_ROWS])
+
+    def _style(self, voice: Voice, tokens: int) -> np.ndarray:
+        return sum(weight * self.styles[parent][tokens - 1] for parent, weight in voice.parents)
 
 
 class Script:
-    """What ``--write-script`` wrote: everything that :class:`Packages` draws, for a machine without espeak-ng."""
+    """What ``--write-script`` wrote: all that :class:`Packages` draws, for a machine without espeak-ng.
+
+    To be small, it holds four style vectors of each voice, and the nearest in length is taken.
+    """
 
     def __init__(self, path: Path):
         self.data = dict(np.load(path))
@@ -192,12 +202,12 @@ class Script:
         if (row := self.rows.get((index, number))) is None:
             return None
         tokens = self.data["tokens"][self.starts[row] : self.starts[row + 1]].astype(int).tolist()
-        data = self.data
+        data, nearest = self.data, np.abs(np.subtract(STYLE_ROWS, len(tokens))).argmin()
         return Utterance(
             str(data["languages"][row]),
             tokens,
             float(data["speeds"][row]),
-            data["styles"][row].astype(np.float32),
+            data["styles"][index, nearest].astype(np.float32),
         )
 
     @staticmethod
@@ -214,7 +224,7 @@ class Script:
             tokens=np.concatenate([u.tokens for u in said]).astype(np.uint8),
             languages=np.array([u.language for u in said]),
             speeds=np.array([u.speed for u in said]),
-            styles=np.stack([u.style for u in said]).astype(np.float16),
+            styles=np.stack([packages.styles_of(v) for v in packages.voices]).astype(np.float16),
         )
 
 
@@ -314,13 +324,15 @@ def fault(samples: np.ndarray, tokens: int) -> str | None:
     return None
 
 
-def make_voice(network, source: Packages | Script, index: int, out: Path, seconds: float) -> None:
-    """Write files until the voice has ``seconds`` of speech; what lies there already counts."""
+def make_voice(
+    network, source: Packages | Script, index: int, out: Path, seconds: float, until: float = float("inf")
+) -> None:
+    """Write files until the voice has ``seconds`` of speech or the clock says ``until``; what is there counts."""
     name = source.voices[index].name
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     total, number, rejected = 0.0, 0, 0
-    while total < seconds:
+    while total < seconds and time.time() < until:
         if have := list(folder.glob(f"{number:03d}-*.flac")):
             total += soundfile.info(have[0]).duration
         elif (said := source.draw(index, number)) is None:
@@ -357,6 +369,8 @@ def write_tables(out: Path, voices: list[Voice]) -> None:
                 "path": f"{voice.name}/{path.name}", "voice": voice.name, "samples": length,
                 "source": f"Kokoro-82M v1.0 int8, {voice.origin}", "licence": LICENCE,
             })  # fmt: skip
+    if not people:
+        sys.exit(f"{out}: no file was made")
     for name, rows in (("voices.csv", people), ("metadata.csv", files)):
         table = io.StringIO()
         writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
@@ -377,10 +391,10 @@ def _source(arguments: argparse.Namespace) -> Packages | Script:
 def _work(arguments: argparse.Namespace, queue) -> None:
     torch.set_num_threads(1)
     source, network = _source(arguments), load_network(arguments.model, arguments.device)
-    while (job := queue.get()) is not None:
+    while (job := queue.get()) is not None and time.time() < arguments.until:
         index, seconds = job
         begin = time.monotonic()
-        make_voice(network, source, index, arguments.out, seconds)
+        make_voice(network, source, index, arguments.out, seconds, arguments.until)
         if arguments.device == "cpu":  # elsewhere voices come too fast: once, at the end
             write_tables(arguments.out, source.voices)
         name, took = source.voices[index].name, time.monotonic() - begin
@@ -401,10 +415,12 @@ def main() -> None:
     parser.add_argument(
         "--model", type=Path, help="the ONNX file; without it, joined from the packages in OUT"
     )
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after which no file is begun")
     parser.add_argument("--device", default="cpu", help="cuda: PyTorch instead of onnxruntime")
     parser.add_argument("--script", type=Path, help="what to say, instead of packages and espeak-ng")
     parser.add_argument("--write-script", type=Path, help="write this file of what to say, and end")
     arguments = parser.parse_args()
+    arguments.until = time.time() + 60 * arguments.minutes
     source = _source(arguments)
     if arguments.write_script:
         files = int(arguments.seconds * arguments.passes / 6) + 2
