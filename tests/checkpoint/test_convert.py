@@ -118,7 +118,10 @@ def test_a_setting_without_a_value(model, package, save, tmp_path):
 @pytest.mark.parametrize("command", ["info", "convert"])
 def test_the_help_explains(command):
     text = " ".join(run(command, "--help").stdout.split())
-    words = {"info": ["how it is known", "Nothing in the file is run"], "convert": ["--set chunk_size=250"]}
+    words = {
+        "info": ["every value of the configuration and its origin", "No code in the file is run"],
+        "convert": ["--set chunk_size=250"],
+    }
     assert all(word in text for word in words[command])
 
 
