@@ -1,7 +1,7 @@
 """Shared by the commands: the application, NAME=VALUE arguments, errors of one line."""
 
 import ast
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -17,7 +17,7 @@ PREFIX_HELP = "Which of several models in one file: the prefix of its parameter 
 YAML = {"null": None, "true": True, "false": False}  # as config.yaml writes them
 
 
-def parse_value(text: str, option: str = "--set") -> tuple[str, object]:
+def parse_value(text: str, option: str = "--set") -> tuple[str, Any]:
     """``NAME=VALUE``, with the value read as Python or YAML, or else as text.
 
     >>> parse_value("chunk_size=250"), parse_value("mask_act=relu"), parse_value("blocks=null")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pandas as pd
@@ -147,7 +148,7 @@ class ValidationLogger(Callback):
         self.started = self.epoch_started = self.last_step = 0.0
         self.seen = 0
 
-    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: Any, module: Any) -> None:
         self.started = time.monotonic()
         # Sounds are kept of the first validation mixture of each of the first two kinds.
         first: dict[str, str] = {}
@@ -171,7 +172,7 @@ class ValidationLogger(Callback):
         self.seen += len(batch[0]) * trainer.world_size
         self.last_step = time.monotonic()  # the validation comes after it, within the epoch
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         if not self.seen:
             return  # Lightning ends an epoch a second time that was complete when the run was resumed
         speed = self.seen / max(1e-9, self.last_step - self.epoch_started)
@@ -197,5 +198,5 @@ class ValidationLogger(Callback):
             callback(record)
 
 
-def _specs(valid) -> list:
+def _specs(valid: Any) -> list:
     return valid.specs if hasattr(valid, "specs") else [item[2] for item in valid]

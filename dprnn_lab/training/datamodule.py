@@ -4,6 +4,7 @@ Notebook: 05_training
 """
 
 import itertools
+from typing import Any
 
 import lightning as L
 import torch
@@ -36,9 +37,10 @@ class MixingData(L.LightningDataModule):
 
     trainer: L.Trainer  # type: ignore[assignment]  # set by Lightning before a loader is asked for
 
-    def __init__(self, train: Dataset, valid: Dataset | list, batch_size: int, workers: int = 0):
+    def __init__(self, train: Dataset, valid: Dataset, batch_size: int, workers: int = 0):
         super().__init__()
-        self.train, self.valid, self.batch_size, self.workers = train, valid, batch_size, workers
+        self.train: Any = train
+        self.valid, self.batch_size, self.workers = valid, batch_size, workers
         self.started = False
 
     def _sampler(self, dataset: Dataset, drop_last: bool) -> _Share:
@@ -55,16 +57,14 @@ class MixingData(L.LightningDataModule):
                 f"an epoch has {len(self.train)} mixtures, fewer than one step takes ({self.batch_size} in each of "
                 f"{self.trainer.world_size} processes): make the epoch larger or the batch smaller"
             )
-        loader = DataLoader(
-            self.train, self.batch_size, sampler=self._sampler(self.train, drop_last=True), drop_last=True,
-            num_workers=self.workers,
-        )  # fmt: skip
+        sampler = self._sampler(self.train, drop_last=True)
         if not self.started:
             # A run stopped within an epoch continues after the batches it has seen.
             self.started = True
-            seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-            loader.sampler.seen = seen * self.batch_size
-        return loader
+            sampler.seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready * self.batch_size
+        return DataLoader(
+            self.train, self.batch_size, sampler=sampler, drop_last=True, num_workers=self.workers
+        )
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(

@@ -8,6 +8,7 @@ Notebook: 05_training
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -30,7 +31,7 @@ class MuonAdam(torch.optim.Optimizer):
         self.muon = torch.optim.Muon(matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
         self.adam = torch.optim.Adam(others, lr)
 
-    def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step of both, at the learning rates that the parameter groups have now."""
         loss = None
         if closure is not None:
