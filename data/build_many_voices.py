@@ -33,7 +33,7 @@ from build_speech import SAMPLE_RATE, UNSEEN_SPEAKER
 from many_voices import amazon_queen, drascula, steel_sky
 from many_voices.folder import Voice, pieces, spread, write_folder
 
-from dprnn_lab.mixing import MixtureSpec, mix
+from dprnn_lab.datasets.mixing import MixtureSpec, mix
 
 SPEECH = Path(__file__).resolve().parent / "speech"
 LICENCES = {

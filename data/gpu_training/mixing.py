@@ -1,14 +1,14 @@
 """Mixtures, made on the device that trains on them: drawn, changed and mixed as whole batches.
 
-Levels are those of ``dprnn_lab.mixing.mix``: what a model was trained with, it goes on hearing.
+Levels are those of ``dprnn_lab.datasets.mixing.mix``: what a model was trained with, it goes on hearing.
 """
 
 from dataclasses import dataclass, field
 
 import torch
 
-from dprnn_lab.augmentation import PEAK
-from dprnn_lab.mixing import RMS
+from dprnn_lab.audio import PEAK
+from dprnn_lab.datasets.mixing import MEAN_RMS
 
 from .colours import Colours, colour, noise_like
 from .pairs import Pairs
@@ -80,7 +80,7 @@ class Mixer:
         )
         gains = 10 ** (torch.cat((level, -level), 1) / 40)  # [B, 2]
         rms = sources.square().mean(-1).sqrt().clamp(min=1e-5)
-        sources = sources * (RMS * gains / rms).unsqueeze(-1)
+        sources = sources * (MEAN_RMS * gains / rms).unsqueeze(-1)
         noise = torch.zeros_like(sources[:, 0])
         if options.noise:
             noise = noise_like(sources, generator)

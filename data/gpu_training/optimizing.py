@@ -1,4 +1,4 @@
-"""``dprnn_lab.optimizer.MuonAdam`` for a GPU: all matrices of one shape take their step together.
+"""``dprnn_lab.training.muon.MuonAdam`` for a GPU: all matrices of one shape take their step together.
 
 Muon one matrix at a time is some twenty small kernels for each of them, which takes as long as the way back through
 a block. Here it is as many for each *shape*. The arithmetic is that of ``torch.optim.Muon`` with

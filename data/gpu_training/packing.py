@@ -106,7 +106,7 @@ def pack_evaluation(name: str, source: str, out: Path, limit: int | None = None)
     ``source`` is an ``.npz`` (int16, or float of full scale 1), or "test" or "valid": the lists of ``data/mixtures``.
     """
     if source in ("test", "valid"):
-        from dprnn_lab.mixing import FixedMixtures
+        from dprnn_lab.datasets.mixing import FixedMixtures
 
         items = list(FixedMixtures(source))
         sources = np.stack([np.round(s.numpy() * 32767).astype(np.int16) for _, s, _ in items])

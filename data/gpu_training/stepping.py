@@ -6,8 +6,8 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from dprnn_lab import DPRNNTasNet
-from dprnn_lab.growing import deepen, refine, widen
 from dprnn_lab.loss import pairwise_neg_sisdr
+from dprnn_lab.model.growing import deepen, refine, widen
 
 from .norm import use_line_norms
 from .optimizing import BatchedMuonAdam

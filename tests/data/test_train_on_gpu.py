@@ -17,9 +17,9 @@ import torch
 from torchaudio.functional import resample
 
 from dprnn_lab import DPRNNTasNet, load_model, save_model
+from dprnn_lab.datasets.mixing import MEAN_RMS
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
-from dprnn_lab.mixing import RMS
-from dprnn_lab.optimizer import MuonAdam
+from dprnn_lab.training.muon import MuonAdam
 
 PARTS = "clock colours evaluating keeping mixing norm optimizing packing pairs running speeds stepping timing voices"
 RATE = 8000
@@ -83,7 +83,7 @@ def test_sources_sum_to_the_mixture_at_the_levels_that_models_know(gpu, mixer, r
     assert level.abs().max() <= 2.5 + 1e-3
     assert level.abs().max() > 1.5
     unclipped = mixture.abs().amax(-1) < 0.89
-    assert torch.allclose(rms.log().mean(1)[unclipped].exp(), torch.tensor(RMS), rtol=1e-3)
+    assert torch.allclose(rms.log().mean(1)[unclipped].exp(), torch.tensor(MEAN_RMS), rtol=1e-3)
 
 
 def test_noise_is_what_the_sources_leave_of_the_mixture(mixer):
