@@ -20,6 +20,7 @@ from .basics import COLOURS
 
 __all__ = [
     "memory_line",
+    "break_strength",
     "seam_breaks",
     "worst_seam",
     "turns_and_overlaps",
@@ -50,6 +51,23 @@ def memory_line(seconds: Sequence[float], peaks: Sequence[float], a: float, b: f
     axes.set(xlabel="length of the recording (s)", ylabel="peak memory (MB)", title="memory against length")
     axes.legend()
     return figure
+
+
+def break_strength(
+    signals: torch.Tensor, places: Sequence[int], near: int = SAMPLE_RATE // 50
+) -> torch.Tensor:
+    """How strongly signals ``[S, T]`` break at some samples: ``[S, places]``, about 1 where they do not.
+
+    The energy of the second difference at the place, over its mean in the ``near`` samples (20 ms) before and after.
+
+    Notebook: 09_long_audio
+    """
+    energy = signals.diff(n=2).square()
+    strengths = []
+    for place in places:
+        around = torch.cat((energy[:, place - near : place - 3], energy[:, place + 3 : place + near]), 1)
+        strengths.append(energy[:, place - 2 : place].amax(1) / around.mean(1))
+    return torch.stack(strengths, 1)
 
 
 def seam_breaks(breaks: Mapping[str, torch.Tensor]) -> Figure:

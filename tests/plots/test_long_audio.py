@@ -21,6 +21,14 @@ def test_the_last_point_is_apart_from_the_fit():
     assert list(last.get_xdata()) == [4]
 
 
+def test_a_jump_breaks_a_signal_where_it_is():
+    signal = torch.randn(1, 1000, generator=torch.Generator().manual_seed(0)) / 100
+    signal[:, 500:] += 1
+    at, elsewhere = long_audio.break_strength(signal, [500, 700])[0].tolist()
+    assert at > 1000
+    assert elsewhere < 10
+
+
 def test_breaks_have_a_row_each_and_the_worst_seam_both_errors():
     (axes,) = long_audio.seam_breaks({"hard": torch.tensor([1.0, 20.0]), "fade": torch.tensor([1.0])}).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["hard", "fade"]
