@@ -14,6 +14,7 @@ from .basics import (
     show,
     spectrogram_db,
 )
+from .curves import line_chart
 from .scores import score_strip
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "png",
     "show",
     "spectrogram_db",
+    "line_chart",
     "score_strip",
 ]
