@@ -9,6 +9,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
+__all__: list[str] = []  # importing the package installs the finder
+
 MESSAGE = f"{__package__}.{{}} is now {__package__}.{{}}"
 # New module: old modules, and names from old modules (module:name, or module:name>new_name).
 MOVED = {

@@ -58,10 +58,12 @@ def fragment(parts: Iterable[str]) -> str:
 
 
 def heading(text: str, level: int = 2) -> str:
+    """A heading, its text escaped."""
     return f"<h{level}>{escape(text)}</h{level}>"
 
 
 def paragraph(text: str) -> str:
+    """A paragraph, its text escaped."""
     return f"<p>{escape(text)}</p>"
 
 
