@@ -64,7 +64,7 @@ class ScoreBook:
         """Keep and print both scores."""
         self.scores[failure] = (before, after)
         texts = ["none" if value is None else f"{value:.1f} dB" for value in (before, after)]
-        print(f"SI-SDRi: broken {texts[0]}, mended {texts[1]}")
+        print(f"SI-SDRi: broken {texts[0]}, repaired {texts[1]}")
 
     def chart(self, order: Sequence[str]) -> Figure:
         """A row per noted failure, in this order: broken (orange) and repaired (blue)."""
@@ -81,7 +81,7 @@ class ScoreBook:
         axes.axvline(0, color="black", linewidth=0.8)
         axes.set(
             yticks=range(len(failures)), yticklabels=failures,
-            xlabel="SI-SDRi (dB)", title="broken (orange) and mended (blue)",
+            xlabel="SI-SDRi (dB)", title="broken (orange) and repaired (blue)",
         )  # fmt: skip
         axes.invert_yaxis()
         return figure
@@ -154,7 +154,7 @@ def setting_ranking(ranking: Mapping[str, Mapping[str, float]]) -> Figure:
         axes.bar(list(scores), list(scores.values()), color=colours)
         axes.set(title=setting)
         axes.tick_params(axis="x", rotation=30)
-    panels[0, 0].set_ylabel("found again (dB)")
+    panels[0, 0].set_ylabel("remix consistency (dB)")
     return figure
 
 
@@ -183,7 +183,7 @@ def level_row(
         "mean": f"{float(mixture.mean()):.3f}",
         "named first": cause,
         "SI-SDRi (dB)": f"{before:.1f}",
-        "mended (dB)": "-" if after is None else f"{after:.1f}",
+        "repaired (dB)": "-" if after is None else f"{after:.1f}",
         "peak of the outputs": f"{float(outputs.abs().max()):.3g}",
     }
 
@@ -208,7 +208,7 @@ def length_curve(seconds: Sequence[float], improvements: Sequence[float]) -> Fig
     Notebook: 06_failures_at_inference
     """
     return line_chart(
-        {"": (seconds, improvements)}, title="how much it must hear", xscale="log", xticks=seconds,
+        {"": (seconds, improvements)}, title="how long the mixture must be", xscale="log", xticks=seconds,
         xticklabels=seconds, xlabel="length (s)", ylabel="mean SI-SDRi (dB)",
     )  # fmt: skip
 

@@ -211,9 +211,7 @@ def seam_margins(tracked: Mapping[str, Any], truth: Sequence[Sequence[int]], bot
         ]
         axes.bar(seams, result.margins, color=colours)
         axes.scatter(seams, [0] * len(seams), color=colours, marker="s", s=25, clip_on=False, zorder=3)
-        axes.set(
-            xlabel="seam", ylabel="margin", title=f"{method}: {wrong} of {len(sure)} windows turned round"
-        )
+        axes.set(xlabel="seam", ylabel="margin", title=f"{method}: {wrong} of {len(sure)} windows swapped")
     panels[1].set_yscale("symlog")
     for axes in panels:
         axes.set_ylim(bottom=0)

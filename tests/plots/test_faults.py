@@ -28,7 +28,7 @@ def test_the_book_prints_and_draws_what_was_noted(capsys):
     book.note("level", None, 12.7)
     book.note("length", -0.31, 8.8)
     assert capsys.readouterr().out.splitlines() == [
-        "SI-SDRi: broken none, mended 12.7 dB", "SI-SDRi: broken -0.3 dB, mended 8.8 dB",
+        "SI-SDRi: broken none, repaired 12.7 dB", "SI-SDRi: broken -0.3 dB, repaired 8.8 dB",
     ]  # fmt: skip
     (axes,) = book.chart(["length", "polarity", "level"]).axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["length", "level"]

@@ -89,8 +89,8 @@ def test_a_seam_after_which_the_order_changes_wrongly_is_orange():
     figure = long_audio.seam_margins(tracked, truth, both=[True, True, True, False])
     colours = [plt.matplotlib.colors.to_hex(bar.get_facecolor()) for bar in figure.axes[0].patches]
     assert colours == [long_audio.ORANGE.lower(), long_audio.BLUE.lower(), "#bbbbbb"]
-    assert figure.axes[0].get_title() == "overlap: 1 of 3 windows turned round"
-    assert figure.axes[1].get_title() == "profiles: 0 of 3 windows turned round"
+    assert figure.axes[0].get_title() == "overlap: 1 of 3 windows swapped"
+    assert figure.axes[1].get_title() == "profiles: 0 of 3 windows swapped"
     assert figure.axes[1].get_yscale() == "symlog"
 
 
