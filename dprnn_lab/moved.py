@@ -22,12 +22,15 @@ MOVED = {
     "checkpoint.settings": "checkpoint.settings:settle>resolve", "separation.file_to_file": "file_separation",
     "separation.windows": "long_audio", "separation.rescaling": "mixture_fit separation:SCALES",
     "separation.speaker_tracking": "speaker_tracking", "separation.audio_stream": "audio_stream",
-    "separation.onnx_export": "export", "datasets.corpus": "speech", "datasets.mixing": "mixing pair_kinds",
+    "separation.onnx_export": "export", "datasets.corpus": "speech",
+    "datasets.mixing": "mixing pair_kinds mixing:RMS>MEAN_RMS",
     "datasets.dynamic_mixing": "frozen_mixtures mixing:DynamicMixing mixing:change_speed mixing:segment_length",
-    "datasets.disk_mixtures": "datasets:DiskMixture", "datasets.speaker_folders": "speaker_folders",
-    "datasets.augmentation": "augmentation", "datasets.segment_lengths": "segment_lengths",
+    "datasets.disk_mixtures": "datasets:DiskMixture datasets:heard_segment>active_segment",
+    "datasets.speaker_folders": "speaker_folders",
+    "datasets.augmentation": "augmentation augmentation:MADE>GENERATED", "datasets.segment_lengths": "segment_lengths",
     "datasets.conversation": "conversation", "evaluation.forward_cost": "forward_cost evaluation.costs",
-    "training.muon": "optimizer", "training.datamodule": "training.data", "training.data_sources": "training.sources",
+    "training.muon": "optimizer", "training.run": "training.run:NETWORK>NETWORK_SETTINGS",
+    "training.datamodule": "training.data", "training.data_sources": "training.sources",
     "training.callbacks": "training.stopping training.averaging training.watching "
     "training.stopping:TrueSteps>FixResumedStepCount training.watching:Listener>EpochCallback "
     "training.watching:Watch>ValidationLogger", "diagnosis": "checkpoint:Recovery checkpoint:recover_config",
@@ -74,6 +77,10 @@ class _Finder(MetaPathFinder, Loader):
         package, _, module = fullname.partition(".")
         if package != __package__:
             return None
+        if module == "exercises":
+            raise ModuleNotFoundError(
+                f"{fullname} lies in notebooks/ now: import exercises where a kernel starts there"
+            )
         if module in MODULES:
             return ModuleSpec(fullname, self, is_package=True)
         spec = PathFinder.find_spec(fullname, path) if any(module == old for old, _ in NAMES) else None

@@ -54,7 +54,7 @@ def test_a_bundled_model_has_a_name(name, tmp_path, monkeypatch):
 def test_an_unknown_name_lists_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        CheckpointError, match=r'tiny: no such file, and no bundled model .* "large" and "small"'
+        CheckpointError, match=r'tiny: no such file, and no bundled model .* "large", .*"small"'
     ):
         load_model("tiny")
     monkeypatch.setenv("DPRNN_LAB_DATA", str(tmp_path))

@@ -81,3 +81,8 @@ def test_the_package_itself_uses_no_old_name():
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_exercises_say_where_they_are():
+    with pytest.raises(ModuleNotFoundError, match="lies in notebooks/ now"):
+        import_module("dprnn_lab.exercises")

@@ -38,9 +38,10 @@ _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(@[\w./-]+)?")
 def locate(source: str | os.PathLike) -> Path:
     """The local file of a model.
 
-    A string is, in this order: an existing path; the name of a bundled model (``"small"``); a hub id
-    (``"user/name"`` or ``"user/name@revision"``), which is downloaded; or a path that does not exist. A
-    :class:`~pathlib.Path` is always a path. For a folder of :func:`save_folder` it is the weights in it.
+    A string is, in this order: an existing file, or a folder of :func:`save_folder`, of which it is the weights; the
+    name of a bundled model (``"small"``, ``"many-voices/small"``); another existing path; a hub id (``"user/name"`` or
+    ``"user/name@revision"``), which is downloaded; or a path that does not exist. A :class:`~pathlib.Path` is always a
+    path.
 
     Raises:
         CheckpointError: a web address, an unknown name, or a model that can't be downloaded from the hub.
@@ -49,7 +50,10 @@ def locate(source: str | os.PathLike) -> Path:
     if isinstance(source, os.PathLike) or (isinstance(source, str) and os.path.exists(source)):
         path = Path(source)
         weights = path / HUB_FILES[0]
-        return weights if weights.is_file() else path
+        if weights.is_file():
+            return weights
+        if isinstance(source, os.PathLike) or path.is_file() or source not in bundled_models():
+            return path
     if not isinstance(source, str):
         raise TypeError(f"path is {type(source).__name__}: give a path, or a name or hub id as a string")
     if re.match(r"[a-z][a-z0-9+.-]*://", source, re.IGNORECASE):
@@ -66,9 +70,11 @@ def locate(source: str | os.PathLike) -> Path:
             f"{source}: is an old name of Asteroid's for a file on Zenodo, which is not downloaded from here; "
             f"download {old} and give its path"
         )
+    if not source.endswith(ENDINGS) and source in (bundled := bundled_models()):
+        return bundled[source]
     here = Path(source)
     if source and here.name == source and here.suffix not in ENDINGS:
-        return _bundled(source)
+        raise CheckpointError(_unknown(source))
     if _HUB_ID.fullmatch(source) and here.suffix not in ENDINGS and not here.parent.exists():
         return download(*source.split("@", 1))
     return here
@@ -80,19 +86,17 @@ def bundled_models() -> dict[str, Path]:
         folder = data_folder() / "model"
     except FileNotFoundError:
         return {}
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    files = sorted(folder.rglob("*.safetensors"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
 
 
-def _bundled(name: str) -> Path:
-    models = bundled_models()
-    if name in models:
-        return models[name]
-    there = (
-        " and ".join(f'"{other}"' for other in models) or "none, as there is no data folder (DPRNN_LAB_DATA)"
-    )
-    raise CheckpointError(
-        f"{name}: no such file, and no bundled model of this name; there are {there}. A model on the hub has an id, "
-        '"user/name"'
+def _unknown(name: str) -> str:
+    models = [f'"{model}"' for model in bundled_models()] or [
+        "none, as there is no data folder (DPRNN_LAB_DATA)"
+    ]
+    return (
+        f"{name}: no such file, and no bundled model of this name; there are {', '.join(models)}. A model on the hub "
+        'has an id, "user/name"'
     )
 
 

@@ -5,6 +5,8 @@ On each input, the usual wrong ideas all give different numbers.
 Notebook: 03_loss_and_pit
 """
 
+import math
+
 import torch
 
 from dprnn_lab import loss
@@ -87,6 +89,8 @@ def si_sdri(function, exercise):
 @sheet_exercise
 def share_failed(answer, exercise):
     share = float(need_numbers(answer))
+    if not math.isfinite(share):
+        raise Mistake("not a number", found=f"{share:g}")
     for name, wrong in exercise.known.items():
         if abs(share - wrong) < 0.005:
             raise Mistake(name)

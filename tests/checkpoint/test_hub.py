@@ -330,3 +330,10 @@ def test_a_folder_like_those_of_the_hub(hub, model, tmp_path, same):
             assert same(load(path))
     assert load_model(folder, report=True)[1].facts == {"steps": 9}
     assert hub.requests == []
+
+
+@pytest.mark.parametrize("name", ["small", "many-voices/small"])
+def test_a_folder_of_a_bundled_name_does_not_hide_the_model(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir(parents=True)
+    assert load_model(name).config["hid_size"] == 64
