@@ -15,6 +15,7 @@ import nbformat
 import papermill
 
 FOLDER = Path(__file__).parent
+WIDGET = "application/vnd.jupyter.widget-view+json"  # without its state a trusted notebook shows an error
 KEPT_METADATA = ("kernelspec", "language_info")
 
 
@@ -25,6 +26,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
         for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
             if "metadata" in output:
                 output.metadata = {k: v for k, v in output.metadata.items() if k != "execution"}
 

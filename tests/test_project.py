@@ -156,6 +156,8 @@ def test_a_notebook_keeps_no_timing_metadata(path):
         assert set(cell["metadata"]) <= {"tags"}
         for output in cell.get("outputs", []):
             assert "execution" not in output.get("metadata", {})
+            # A trusted notebook would show an error: the state of the widget is not kept.
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
