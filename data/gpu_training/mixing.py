@@ -22,7 +22,7 @@ class MixingOptions:
 
     Attributes:
         speeds: lowest and highest speed, per cent.
-        flip: chance that a source is turned upside down.
+        flip: probability that the polarity of a source is inverted.
         level_db: the sources differ by no more.
         wide_share: of the mixtures, whose sources differ by up to twice that.
         noise: share of the mixtures with noise under them, 15 to 30 dB under the louder source.

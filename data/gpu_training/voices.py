@@ -84,10 +84,10 @@ class VoiceBank:
             first + samples.unsqueeze(1) // BLOCK, (self.offsets[voice].unsqueeze(1) + length) // BLOCK
         )
         power = (self.energy[last] - self.energy[first]) / ((last - first).clamp(min=1) * BLOCK)
-        heard = power >= FLOOR * self.power[voice].unsqueeze(1)
-        # The first that is heard; where none is, argmax of the powers.
-        rank = torch.where(heard, 10.0 - torch.arange(start.shape[1], device=start.device), 0.0)
-        best = torch.where(heard.any(1), rank.argmax(1), power.argmax(1))
+        active = power >= FLOOR * self.power[voice].unsqueeze(1)
+        # The first active place; where none is active, the one of the most power.
+        rank = torch.where(active, 10.0 - torch.arange(start.shape[1], device=start.device), 0.0)
+        best = torch.where(active.any(1), rank.argmax(1), power.argmax(1))
         return start.gather(1, best.unsqueeze(1)).squeeze(1)
 
 
