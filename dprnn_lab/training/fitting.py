@@ -55,7 +55,22 @@ def _quiet_lightning() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@contextmanager
+def _flush_denormals() -> Iterator[None]:
+    """Round denormal numbers to zero while it lasts: padding decays to them in the RNNs, where they are slow.
+
+    The mode belongs to the whole process (NumPy's and Python's numbers too), so it is put back.
+    """
+    flushed = float(torch.tensor([1e-40]) * 1) == 0  # PyTorch has no function that tells
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+
+
 @_quiet_lightning()
+@_flush_denormals()
 def train(
     model: DPRNNTasNet,
     data: MixingData,
@@ -108,7 +123,6 @@ def train(
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}: choose {' or '.join(PRECISIONS)}")
     L.seed_everything(seed, verbose=False)
-    torch.set_flush_denormal(True)  # padding decays to denormal numbers in the RNNs, which are slow
     # A loaded model is in evaluation mode, in which dropout is off and a GPU refuses to train RNNs.
     module = SeparationModule(
         model.train(), lr, warmup, cooldown, max_steps, optimizer, halve_after, valid_every, loss

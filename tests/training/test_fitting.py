@@ -104,6 +104,17 @@ def test_the_saved_weights_are_the_average_and_not_the_last(run):
     assert not torch.equal(last, average)
 
 
+def test_training_leaves_denormal_numbers_to_the_rest_of_the_process(run):
+    smallest = torch.tensor([1e-40])
+    for flushed in (False, True):
+        torch.set_flush_denormal(flushed)
+        try:
+            run(f"flushed-{flushed}", 1)
+            assert (float(smallest * 1) == 0) is flushed
+        finally:
+            torch.set_flush_denormal(False)
+
+
 def test_the_same_seed_gives_the_same_model(run):
     assert largest_difference(run("a", 4)[0], run("b", 4)[0]) == 0
 
