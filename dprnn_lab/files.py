@@ -1,4 +1,4 @@
-"""Atomic file writes; a results folder guarded against other settings; the data folder.
+"""Atomic file writes; results guarded against other settings and other processes; the data folder.
 
 Notebook: 05_training
 """
@@ -6,9 +6,66 @@ Notebook: 05_training
 import json
 import os
 import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["check_or_write_settings", "data_folder", "write_whole"]
+from filelock import FileLock, Timeout
+
+__all__ = ["InUseError", "check_or_write_settings", "data_folder", "locked", "write_whole"]
+
+
+class InUseError(OSError):
+    """Another process, or another call in this one, is writing the same results."""
+
+
+@contextmanager
+def locked(path: str | os.PathLike, work: str, file: bool = False) -> Iterator[None]:
+    """Keep a folder of results, or one result file, for this process alone while it lasts.
+
+    The lock is the operating system's, so it ends with its process, however that ends: a killed run leaves no stale
+    one. A lock file says who holds it: ``.lock`` in the folder, for a file ``.NAME.lock`` beside it.
+
+    Args:
+        path: a folder, made if it does not exist, or a file.
+        work: what is done there, for the message to others: "training", "an evaluation".
+        file: ``path`` is a file.
+
+    Raises:
+        InUseError: it is locked; names the work, process, host and time of its owner.
+    """
+    path = Path(path)
+    held = path.with_name(f".{path.name}.lock") if file else path / ".lock"
+    held.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(held, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InUseError(f"{path} is in use by {_owner(held)}: wait for it, or choose another name") from None
+    try:
+        owner = {
+            "work": work,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": time.strftime("%F %T"),
+        }
+        held.write_text(json.dumps(owner), encoding="utf-8")
+        yield
+    finally:
+        with suppress(OSError):  # removed while it is held: whoever waits for the old file checks for that
+            held.unlink(missing_ok=True)
+        lock.release()
+
+
+def _owner(file: Path) -> str:
+    """The owner as its lock file names it."""
+    try:
+        owner = json.loads(file.read_text(encoding="utf-8"))
+        return "{work} (process {pid} on {host}, since {since})".format(**owner)
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
 
 
 def write_whole(path: str | os.PathLike, content: bytes) -> Path:
