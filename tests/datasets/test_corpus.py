@@ -29,6 +29,7 @@ def splits_by(*columns):
 
 def test_every_file_of_the_table_exists_and_no_other():
     on_disk = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.flac")}
+    on_disk = {file for file in on_disk if not file.startswith("strangers/")}  # they have tables of their own
     assert on_disk == {row["file"] for row in ROWS}
     assert len(ROWS) == len(on_disk)
 
