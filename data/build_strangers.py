@@ -5,9 +5,9 @@ From the repository's root, after ``data/build_many_voices.py unseen``::
     python data/build_strangers.py --voices runs/voices/unseen
 
 Writes ``data/speech/strangers/`` (``<voice>/<name>.flac``, ``voices.csv``, ``metadata.csv``: the columns of
-``many_voices/folder.py``) and ``data/mixtures/unseen.csv``, 40 mixtures of 4 s of each of three kinds ("new man-woman" and
-so on), the two voices always from different recordings. Menardi's recordings lie in ``data/speech/menardi`` already: her test utterances are
-used. The result depends on the voices and this code alone.
+``many_voices/folder.py``) and ``data/mixtures/unseen.csv``, 40 mixtures of 4 s of each of three kinds ("new
+man-woman" and so on), the two voices always from different recordings. Menardi's recordings lie in
+``data/speech/menardi`` already: her test utterances are used. The result depends on the voices and this code alone.
 """
 
 import argparse
