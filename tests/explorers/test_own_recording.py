@@ -121,7 +121,7 @@ def test_the_widget_separates_what_was_chosen_and_recovers_from_a_bad_file(peopl
     mean = float(page.separated.improvement.mean())
     assert f"SI-SDRi {mean:.1f} dB" in page.readout.value
     assert page.players.value.count("<audio") == 3
-    assert page.picture.value.startswith(b"\x89PNG") and page.picture.layout.display == ""
+    assert bytes(page.picture.value).startswith(b"\x89PNG") and page.picture.layout.display == ""
     assert "diagnose" in page.report.value
     assert not page.go.disabled
 
