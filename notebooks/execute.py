@@ -3,16 +3,19 @@
 Usage: ``python notebooks/execute.py [NAME.ipynb ...]`` (all of them without a name), or ``make notebooks``. A name may
 have a folder in front, such as ``experiments/one_run.ipynb``.
 
-Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only
-when every cell has run. Timing metadata and saved widget state are dropped: both change at every run.
+Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only when every
+cell has run and every claim of the text holds (``claims.py``). Timing metadata and saved widget state are dropped: both
+change at every run.
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
 import papermill
+from claims import ENFORCE
 
 FOLDER = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"  # without its state a trusted notebook shows an error
@@ -47,6 +50,7 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    os.environ[ENFORCE] = "all"  # a sentence that its own output contradicts is not written
     everything = [*sorted(FOLDER.glob("[0-9]*.ipynb")), *sorted(FOLDER.glob("experiments/*.ipynb"))]
     for path in [Path(a) for a in sys.argv[1:]] or everything:
         parts = path.parts[-2:] if path.parent.name == "experiments" else path.parts[-1:]

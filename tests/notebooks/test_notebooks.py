@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from claims import ENFORCE
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
@@ -46,7 +47,8 @@ def parameter_cell(notebook: nbformat.NotebookNode) -> str:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_notebook_runs_small_in_a_fresh_kernel(path, tmp_path):
+def test_notebook_runs_small_in_a_fresh_kernel(path, tmp_path, monkeypatch):
+    monkeypatch.setenv(ENFORCE, "small")
     result = tmp_path / path.name
     papermill.execute_notebook(
         path,
