@@ -5,39 +5,54 @@ Notebook: 05_training
 
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.callbacks import TQDMProgressBar, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from ..checkpoint import load_model, save_model
+from ..checkpoint import load_model
+from ..checkpoint.errors import CheckpointError
 from ..model import DPRNNTasNet
 from .callbacks import (
     EpochCallback,
     FixResumedStepCount,
-    StopAfterStep,
     ValidateLastStep,
     ValidationLogger,
     moving_average,
     print_line,
 )
-from .datamodule import MixingData
+from .checkpoints import (
+    ConfinedCheckpoint,
+    OwnEarlyStopping,
+    Resumed,
+    RunCheckpoints,
+    find_checkpoint,
+    read_checkpoint,
+    saved_step,
+)
+from .curves import Curves
+from .datamodule import MixingData, is_from_data
+from .ending import Ending, read_ending, write_ending
+from .finite import NotFiniteError, from_data
+from .machine import PRECISIONS, check_machine, is_first_process
 from .module import SeparationModule
+from .session import BeginSession, Session, end_badly, open_session, process_state, save_result
+from .signals import StopAfterStep, end_with_parent
 
-__all__ = ["PRECISIONS", "train"]
+__all__ = ["PRECISIONS", "fit", "train"]
 
-PRECISIONS = ("32-true", "bf16-mixed")
 IGNORED = (
     ".*(LeafSpec|num_workers|log_every_n_steps|litlogger|Experiment logs|dirpath has changed"
-    "|exists and is not empty|not resumable|could not find the monitored key|sync_dist=True).*"
+    "|exists and is not empty|not resumable|in eval mode|Total length of|could not find the monitored key|sync_dist=True).*"
 )
 
 
@@ -69,8 +84,6 @@ def _flush_denormals() -> Iterator[None]:
         torch.set_flush_denormal(flushed)
 
 
-@_quiet_lightning()
-@_flush_denormals()
 def train(
     model: DPRNNTasNet,
     data: MixingData,
@@ -106,8 +119,9 @@ def train(
         max_steps: optimiser steps in the whole run, resumed sessions included.
         lr to valid_every, and seed: the settings of the same names, see :class:`Settings`. ``data.batch_size`` is per
             process; with ``stop_after`` the model is the best one; notebook 05 measures ``precision``.
-        max_minutes: stop after this time; the run can be resumed.
-        resume: a file of ``checkpoints/``; continues with its step, optimiser, schedule and mixtures.
+        max_minutes: stop this session after this time; the run can be resumed.
+        resume: a file of ``checkpoints/``; continues with its step, optimiser, schedule and mixtures. If no step is
+            left, nothing is trained, and the model is that of the run.
         callbacks: functions of an :class:`EpochRecord`, called after each validation.
         progress: show a progress bar for each epoch.
         settings: saved beside the curves.
@@ -117,68 +131,266 @@ def train(
         ``model`` with the averaged weights, in evaluation mode.
 
     Raises:
-        ValueError: settings that contradict each other, or an epoch smaller than a batch.
+        ValueError: settings that contradict each other, that this machine does not have, or that do not fit the
+            checkpoint; an epoch smaller than a batch.
+        NotFiniteError: NaN or infinity in the data, the loss, the gradient or the weights (a ValueError).
+        InUseError: another process trains in this folder.
+        OSError: the folder can't be written, is a file, or was removed meanwhile.
+
+    Ctrl-C, SIGTERM and SIGHUP end the run after the current step, as if it were finished; ``ended.json`` says so
+    (:func:`dprnn_lab.training.ending.read_ending`). A second signal aborts at once.
     """
-    run = Path(run)
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}: choose {' or '.join(PRECISIONS)}")
+    with open_session(run) as session:
+        return fit(
+            session, model, data, max_steps,
+            lr=lr, warmup=warmup, cooldown=cooldown, optimizer=optimizer, halve_after=halve_after,
+            stop_after=stop_after, clip=clip, ema=ema, devices=devices, num_nodes=num_nodes,
+            accelerator=accelerator, precision=precision, compile_model=compile_model,
+            valid_every=valid_every, max_minutes=max_minutes, resume=resume, seed=seed,
+            callbacks=callbacks, progress=progress, settings=settings, loss=loss,
+        )  # fmt: skip
+
+
+@_quiet_lightning()
+@_flush_denormals()
+@process_state()
+def fit(
+    session: Session,
+    model: DPRNNTasNet,
+    data: MixingData,
+    max_steps: int,
+    *,
+    lr: float,
+    warmup: int,
+    cooldown: int,
+    optimizer: str,
+    halve_after: int | None,
+    stop_after: int | None,
+    clip: float,
+    ema: float,
+    devices: int,
+    num_nodes: int,
+    accelerator: str,
+    precision: str,
+    compile_model: bool,
+    valid_every: int,
+    max_minutes: float | None,
+    resume: str | os.PathLike | Resumed | None,
+    seed: int,
+    callbacks: Sequence[EpochCallback],
+    progress: bool,
+    settings: Mapping | None,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None,
+) -> DPRNNTasNet:
+    """:func:`train` in a session that is open already; ``resume`` may be a checkpoint that was read already."""
+    run = session.run
+    check_machine(accelerator, devices, num_nodes, precision)
+    if not is_first_process():
+        end_with_parent()
     L.seed_everything(seed, verbose=False)
     # A loaded model is in evaluation mode, in which dropout is off and a GPU refuses to train RNNs.
     module = SeparationModule(
         model.train(), lr, warmup, cooldown, max_steps, optimizer, halve_after, valid_every, loss
     )
+    resumed = resume if isinstance(resume, Resumed) or resume is None else read_checkpoint(Path(resume))
+    if resumed is not None:
+        over = _what_ended(resumed, max_steps, stop_after)
+        if over:
+            return _leave_finished(model, session, resumed, max_steps, stop_after, seed, over)
+        _check_optimizer(module, resumed)
     if compile_model:
         model.compile()
-    stop = StopAfterStep()
+    stop = StopAfterStep(max_minutes)
     # Buffers are copied, not averaged: batch norms count their batches in whole numbers.
     average = WeightAveraging(use_buffers=False, avg_fn=moving_average(ema))
-    trainer_callbacks = [average, *_checkpointing(run), FixResumedStepCount(), ValidateLastStep(), stop]
+    trainer_callbacks = [
+        BeginSession(session, max_steps), average, *_checkpointing(run), FixResumedStepCount(), stop,
+        ValidateLastStep(),
+    ]  # fmt: skip
     if stop_after is not None:
-        trainer_callbacks.append(EarlyStopping("valid_loss", patience=stop_after, verbose=False))
+        trainer_callbacks.append(OwnEarlyStopping("valid_loss", patience=stop_after, verbose=False))
     if progress:
         trainer_callbacks.append(TQDMProgressBar(leave=False))
-    loggers = [CSVLogger(run, name="curves"), TensorBoardLogger(run, name="tensorboard")]
-    for logger in loggers:
-        logger.log_hyperparams(dict(settings or {}))
+    loggers = [Curves(run), TensorBoardLogger(run, name="tensorboard")]
+    on_cpu = not (accelerator in ("gpu", "cuda", "auto") and torch.cuda.is_available())
     trainer = L.Trainer(
         accelerator=accelerator,
         devices=devices,
         num_nodes=num_nodes,
-        strategy=DDPStrategy(process_group_backend="gloo" if accelerator == "cpu" else "nccl")
+        strategy=DDPStrategy(process_group_backend="gloo" if on_cpu else "nccl")
         if devices * num_nodes > 1
         else "auto",
         precision=precision,  # type: ignore[arg-type]
         max_steps=max_steps,
         max_epochs=-1,
-        max_time=None if max_minutes is None else timedelta(minutes=max_minutes),
         gradient_clip_val=clip or None,
         reload_dataloaders_every_n_epochs=1,
         check_val_every_n_epoch=valid_every,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         callbacks=[*trainer_callbacks, ValidationLogger(run, callbacks)],
+        plugins=[RunCheckpoints(run, resumed)],
         logger=loggers,
         enable_progress_bar=progress,
         enable_model_summary=False,
+        default_root_dir=run,
     )
-    trainer.fit(module, datamodule=data, ckpt_path=None if resume is None else os.fspath(resume))
+    try:
+        with stop.handling():
+            for logger in loggers:
+                logger.log_hyperparams(dict(settings or {}))
+            trainer.fit(
+                module, datamodule=data, ckpt_path=None if resumed is None else os.fspath(resumed.path)
+            )
+        return _finish(model, session, trainer, stop, stop_after, seed)
+    except BaseException as error:
+        failure = _explained(error, module, session, resumed)
+        end_badly(failure, session, trainer.global_step, max_steps, stop, on_cpu)
+        if isinstance(failure, NotFiniteError) and trainer.is_global_zero:
+            _save_last_good(session, seed)
+        if stop.aborted:
+            raise (
+                KeyboardInterrupt if stop.signal == signal.SIGINT else SystemExit(128 + (stop.signal or 0))
+            ) from None
+        if failure is error:
+            raise
+        raise failure from error
+
+
+def _finish(
+    model: DPRNNTasNet,
+    session: Session,
+    trainer: L.Trainer,
+    stop: StopAfterStep,
+    stop_after: int | None,
+    seed: int,
+) -> DPRNNTasNet:
+    """Write the model, its results and how the session ended."""
+    run, step, max_steps = session.run, trainer.global_step, trainer.max_steps
     best = run / "checkpoints" / "best.ckpt"
+    saved = step
     if stop_after is not None and best.is_file() and not stop.stopped:
-        model.load_state_dict(load_model(best).state_dict())
+        saved = _load_best(model, best)
     if trainer.is_global_zero:
-        save_model(model, run / "model.safetensors", training={"steps": trainer.global_step, "seed": seed})
+        save_result(model, run, saved, seed)
+        if stop.stopped:
+            state, sentence = "interrupted", f"stopped after step {step} of {max_steps}; --resume continues"
+        elif step >= max_steps:
+            state, sentence = "finished", f"all {step} steps were made"
+        elif stop.time_is_up:
+            state, sentence = (
+                "time limit",
+                f"the time was over after step {step} of {max_steps}; --resume continues",
+            )
+        else:
+            state, sentence = "stopped early", f"{stop_after} validations without progress, after step {step}"
+        write_ending(run, Ending(state, step, max_steps, sentence, saved_step(run), signal=stop.signal))
     return model.eval()
 
 
-def _checkpointing(run: Path) -> list[ModelCheckpoint]:
+def _load_best(model: DPRNNTasNet, best: Path) -> int:
+    """Load the best checkpoint's averaged weights; returns their step."""
+    model.load_state_dict(load_model(best).state_dict())
+    return read_checkpoint(best).step
+
+
+def _what_ended(resumed: Resumed, max_steps: int, stop_after: int | None) -> str | None:
+    """Why a run has no step left, with what would continue it; None if it has."""
+    if resumed.step >= max_steps:
+        return (
+            f"all {resumed.step} steps are made; more steps continue it (--steps {resumed.step * 2}, steps=)"
+        )
+    for name, state in resumed.content["callbacks"].items():
+        if stop_after is not None and str(name).startswith("EarlyStopping"):
+            waited = state.get("wait_count") if isinstance(state, Mapping) else None
+            if isinstance(waited, int) and waited >= stop_after:
+                return (
+                    f"the last {waited} validations made no progress (stop_after is {stop_after}); a larger value "
+                    f"continues it (--stop-after {waited * 2}, stop_after=)"
+                )
+    return None
+
+
+def _leave_finished(
+    model: DPRNNTasNet, session: Session, resumed: Resumed, max_steps: int, stop_after: int | None, seed: int,
+    over: str,
+) -> DPRNNTasNet:  # fmt: skip
+    """The model of a run that has no step left; what a kill left undone is done, nothing else is written."""
+    run, step = session.run, resumed.step
+    model.load_state_dict(load_model(resumed.path).state_dict())
+    best = run / "checkpoints" / "best.ckpt"
+    early = resumed.step < max_steps
+    if stop_after is not None and best.is_file():
+        step = _load_best(model, best)
+    if is_first_process():
+        save_result(model, run, step, seed)
+        ended = read_ending(run)
+        if ended is None or ended.state not in ("finished", "stopped early"):
+            state = "stopped early" if early else "finished"
+            write_ending(
+                run, Ending(state, resumed.step, max_steps, f"{run} is finished: {over}", saved_step(run))
+            )
+        print(f"{run} is finished: {over}", flush=True)
+    return model.eval()
+
+
+def _check_optimizer(module: SeparationModule, resumed: Resumed) -> None:
+    """Raise ValueError if the state of the optimiser in the checkpoint is another one's."""
+    states = resumed.content["optimizer_states"]
+    state = states[0] if states else None
+    trained = "muon" if isinstance(state, Mapping) and "muon" in state else "adam"
+    if trained != module.optimizer:
+        raise ValueError(
+            f"optimizer is {module.optimizer!r}, and {resumed.path} was trained with {trained!r}, whose state does not "
+            f"fit: leave it out, or start another run from these weights (init {resumed.path})"
+        )
+    made: Any = module.configure_optimizers()
+    try:
+        made["optimizer"].load_state_dict(deepcopy(state))
+    except Exception as error:  # of any kind: it depends on what differs
+        raise ValueError(
+            f"{resumed.path}: the state of its optimiser belongs to other parameters than are trained now (freeze "
+            f"differs, or the file is damaged): leave freeze as it was, or start another run (init {resumed.path})"
+        ) from error
+
+
+def _explained(
+    error: BaseException, module: SeparationModule, session: Session, resumed: Resumed | None
+) -> BaseException:
+    """The error as one sentence, where it is about the data or the checkpoint."""
+    if is_from_data(error) and isinstance(error, Exception):
+        return from_data(error, module, session.validating) or error
+    if (
+        resumed is not None
+        and not session.loaded
+        and isinstance(error, KeyError | TypeError | AttributeError | IndexError | RuntimeError)
+    ):
+        reason = " ".join(str(error).split())[:200]
+        return CheckpointError(
+            f"{resumed.path}: can't be resumed, its state of the training is not whole ({reason}): take another "
+            "checkpoint, or start another run from its weights with init"
+        )
+    return error
+
+
+def _save_last_good(session: Session, seed: int) -> None:
+    """The model of the newest checkpoint, for a run that went wrong after it."""
+    try:
+        good = find_checkpoint(session.run)
+        save_result(load_model(good.path), session.run, good.step, seed)
+    except (FileNotFoundError, CheckpointError):
+        return  # it failed before its first checkpoint
+
+
+def _checkpointing(run: Path) -> list[ConfinedCheckpoint]:
     """Keep the last two checkpoints by step, ``last.ckpt`` (to resume from), and ``best.ckpt`` by validation loss."""
     # Without the version counter: a folder that was moved, or started from a copied checkpoint, would get a
     # last-v1.ckpt beside the last.ckpt that a resumed run reads.
     same: dict[str, Any] = {"enable_version_counter": False, "auto_insert_metric_name": False}
     return [
-        ModelCheckpoint(
+        ConfinedCheckpoint(
             run / "checkpoints", "step{step:07d}", monitor="step", mode="max", save_top_k=2, save_last=True,
             save_on_train_epoch_end=True, **same,
         ),
-        ModelCheckpoint(run / "checkpoints", "best", monitor="valid_loss", mode="min", save_top_k=1, **same),
+        ConfinedCheckpoint(run / "checkpoints", "best", monitor="valid_loss", mode="min", save_top_k=1, **same),
     ]  # fmt: skip
