@@ -52,7 +52,8 @@ __all__ = ["PRECISIONS", "fit", "train"]
 
 IGNORED = (
     ".*(LeafSpec|num_workers|log_every_n_steps|litlogger|Experiment logs|dirpath has changed"
-    "|exists and is not empty|not resumable|in eval mode|Total length of|could not find the monitored key|sync_dist=True).*"
+    "|exists and is not empty|not resumable|could not find the monitored key|sync_dist=True"
+    "|in eval mode|Total length of).*"
 )
 
 
