@@ -79,6 +79,11 @@ def read_checkpoint(path: Path) -> Resumed:
             raise CheckpointError(
                 f"{path}: has no {name!r}: it can't be resumed; start another run from its weights, --init {path}"
             )
+    if (
+        not re.fullmatch(r"\d+(\.\w+)*(\+\w+)?", content["pytorch-lightning_version"])
+        or not content["optimizer_states"]
+    ):
+        raise CheckpointError(f"{path}: its state of the training is not whole: take another checkpoint")
     step = content.get("global_step")
     if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 10**12:
         raise CheckpointError(f"{path}: its step is {step!r}: damaged, take another checkpoint")

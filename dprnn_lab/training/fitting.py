@@ -9,7 +9,6 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from lightning.pytorch.callbacks import TQDMProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from ..checkpoint import load_model
-from ..checkpoint.errors import CheckpointError
 from ..model import DPRNNTasNet
 from .callbacks import (
     EpochCallback,
@@ -30,22 +27,14 @@ from .callbacks import (
     moving_average,
     print_line,
 )
-from .checkpoints import (
-    ConfinedCheckpoint,
-    OwnEarlyStopping,
-    Resumed,
-    RunCheckpoints,
-    find_checkpoint,
-    read_checkpoint,
-    saved_step,
-)
+from .checkpoints import ConfinedCheckpoint, OwnEarlyStopping, Resumed, RunCheckpoints, read_checkpoint
 from .curves import Curves
-from .datamodule import MixingData, is_from_data
-from .ending import Ending, read_ending, write_ending
-from .finite import NotFiniteError, from_data
+from .datamodule import MixingData
+from .finishing import check_optimizer, explained, finish, leave_finished, save_last_good, what_ended
+from .finite import NotFiniteError
 from .machine import PRECISIONS, check_machine, is_first_process
 from .module import SeparationModule
-from .session import BeginSession, Session, end_badly, open_session, process_state, save_result
+from .session import BeginSession, Session, end_badly, open_session, process_state
 from .signals import StopAfterStep, end_with_parent
 
 __all__ = ["PRECISIONS", "fit", "train"]
@@ -195,10 +184,10 @@ def fit(
     )
     resumed = resume if isinstance(resume, Resumed) or resume is None else read_checkpoint(Path(resume))
     if resumed is not None:
-        over = _what_ended(resumed, max_steps, stop_after)
+        over = what_ended(resumed, max_steps, stop_after)
         if over:
-            return _leave_finished(model, session, resumed, max_steps, stop_after, seed, over)
-        _check_optimizer(module, resumed)
+            return leave_finished(model, session, resumed, max_steps, stop_after, seed, over)
+        check_optimizer(module, resumed)
     if compile_model:
         model.compile()
     stop = StopAfterStep(max_minutes)
@@ -243,12 +232,12 @@ def fit(
             trainer.fit(
                 module, datamodule=data, ckpt_path=None if resumed is None else os.fspath(resumed.path)
             )
-        return _finish(model, session, trainer, stop, stop_after, seed)
+        return finish(model, session, trainer, stop, stop_after, seed)
     except BaseException as error:
-        failure = _explained(error, module, session, resumed)
+        failure = explained(error, module, session, resumed)
         end_badly(failure, session, trainer.global_step, max_steps, stop, on_cpu)
         if isinstance(failure, NotFiniteError) and trainer.is_global_zero:
-            _save_last_good(session, seed)
+            save_last_good(session, seed)
         if stop.aborted:
             raise (
                 KeyboardInterrupt if stop.signal == signal.SIGINT else SystemExit(128 + (stop.signal or 0))
@@ -256,131 +245,6 @@ def fit(
         if failure is error:
             raise
         raise failure from error
-
-
-def _finish(
-    model: DPRNNTasNet,
-    session: Session,
-    trainer: L.Trainer,
-    stop: StopAfterStep,
-    stop_after: int | None,
-    seed: int,
-) -> DPRNNTasNet:
-    """Write the model, its results and how the session ended."""
-    run, step, max_steps = session.run, trainer.global_step, trainer.max_steps
-    best = run / "checkpoints" / "best.ckpt"
-    saved = step
-    if stop_after is not None and best.is_file() and not stop.stopped:
-        saved = _load_best(model, best)
-    if trainer.is_global_zero:
-        save_result(model, run, saved, seed)
-        if stop.stopped:
-            state, sentence = "interrupted", f"stopped after step {step} of {max_steps}; --resume continues"
-        elif step >= max_steps:
-            state, sentence = "finished", f"all {step} steps were made"
-        elif stop.time_is_up:
-            state, sentence = (
-                "time limit",
-                f"the time was over after step {step} of {max_steps}; --resume continues",
-            )
-        else:
-            state, sentence = "stopped early", f"{stop_after} validations without progress, after step {step}"
-        write_ending(run, Ending(state, step, max_steps, sentence, saved_step(run), signal=stop.signal))
-    return model.eval()
-
-
-def _load_best(model: DPRNNTasNet, best: Path) -> int:
-    """Load the best checkpoint's averaged weights; returns their step."""
-    model.load_state_dict(load_model(best).state_dict())
-    return read_checkpoint(best).step
-
-
-def _what_ended(resumed: Resumed, max_steps: int, stop_after: int | None) -> str | None:
-    """Why a run has no step left, with what would continue it; None if it has."""
-    if resumed.step >= max_steps:
-        return (
-            f"all {resumed.step} steps are made; more steps continue it (--steps {resumed.step * 2}, steps=)"
-        )
-    for name, state in resumed.content["callbacks"].items():
-        if stop_after is not None and str(name).startswith("EarlyStopping"):
-            waited = state.get("wait_count") if isinstance(state, Mapping) else None
-            if isinstance(waited, int) and waited >= stop_after:
-                return (
-                    f"the last {waited} validations made no progress (stop_after is {stop_after}); a larger value "
-                    f"continues it (--stop-after {waited * 2}, stop_after=)"
-                )
-    return None
-
-
-def _leave_finished(
-    model: DPRNNTasNet, session: Session, resumed: Resumed, max_steps: int, stop_after: int | None, seed: int,
-    over: str,
-) -> DPRNNTasNet:  # fmt: skip
-    """The model of a run that has no step left; what a kill left undone is done, nothing else is written."""
-    run, step = session.run, resumed.step
-    model.load_state_dict(load_model(resumed.path).state_dict())
-    best = run / "checkpoints" / "best.ckpt"
-    early = resumed.step < max_steps
-    if stop_after is not None and best.is_file():
-        step = _load_best(model, best)
-    if is_first_process():
-        save_result(model, run, step, seed)
-        ended = read_ending(run)
-        if ended is None or ended.state not in ("finished", "stopped early"):
-            state = "stopped early" if early else "finished"
-            write_ending(
-                run, Ending(state, resumed.step, max_steps, f"{run} is finished: {over}", saved_step(run))
-            )
-        print(f"{run} is finished: {over}", flush=True)
-    return model.eval()
-
-
-def _check_optimizer(module: SeparationModule, resumed: Resumed) -> None:
-    """Raise ValueError if the state of the optimiser in the checkpoint is another one's."""
-    states = resumed.content["optimizer_states"]
-    state = states[0] if states else None
-    trained = "muon" if isinstance(state, Mapping) and "muon" in state else "adam"
-    if trained != module.optimizer:
-        raise ValueError(
-            f"optimizer is {module.optimizer!r}, and {resumed.path} was trained with {trained!r}, whose state does not "
-            f"fit: leave it out, or start another run from these weights (init {resumed.path})"
-        )
-    made: Any = module.configure_optimizers()
-    try:
-        made["optimizer"].load_state_dict(deepcopy(state))
-    except Exception as error:  # of any kind: it depends on what differs
-        raise ValueError(
-            f"{resumed.path}: the state of its optimiser belongs to other parameters than are trained now (freeze "
-            f"differs, or the file is damaged): leave freeze as it was, or start another run (init {resumed.path})"
-        ) from error
-
-
-def _explained(
-    error: BaseException, module: SeparationModule, session: Session, resumed: Resumed | None
-) -> BaseException:
-    """The error as one sentence, where it is about the data or the checkpoint."""
-    if is_from_data(error) and isinstance(error, Exception):
-        return from_data(error, module, session.validating) or error
-    if (
-        resumed is not None
-        and not session.loaded
-        and isinstance(error, KeyError | TypeError | AttributeError | IndexError | RuntimeError)
-    ):
-        reason = " ".join(str(error).split())[:200]
-        return CheckpointError(
-            f"{resumed.path}: can't be resumed, its state of the training is not whole ({reason}): take another "
-            "checkpoint, or start another run from its weights with init"
-        )
-    return error
-
-
-def _save_last_good(session: Session, seed: int) -> None:
-    """The model of the newest checkpoint, for a run that went wrong after it."""
-    try:
-        good = find_checkpoint(session.run)
-        save_result(load_model(good.path), session.run, good.step, seed)
-    except (FileNotFoundError, CheckpointError):
-        return  # it failed before its first checkpoint
 
 
 def _checkpointing(run: Path) -> list[ConfinedCheckpoint]:
