@@ -217,6 +217,11 @@ class ConfinedCheckpoint(ModelCheckpoint):
         """Lightning's own key in a checkpoint."""
         return super().state_key.replace(type(self).__qualname__, "ModelCheckpoint", 1)
 
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """A resumed run is saved already: Lightning ends the epoch again that it had ended, and would save again."""
+        super().on_train_start(trainer, pl_module)
+        self._last_global_step_saved = trainer.global_step
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the scores of those checkpoints that lie in the run's own folder."""
         folder = Path(str(self.dirpath))
@@ -257,3 +262,8 @@ class OwnEarlyStopping(EarlyStopping):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the count of validations without progress, and the best score."""
         super().load_state_dict(state_dict | {"patience": self.patience})
+
+    def _run_early_stopping_check(self, trainer: Any) -> None:
+        # A run that is resumed at the end of an epoch ends it again, without a validation.
+        if self.monitor in trainer.callback_metrics:
+            super()._run_early_stopping_check(trainer)
