@@ -142,7 +142,7 @@ def _remedy(module: Any) -> str:
         tries.append("clipping (clip 5)")
     if module.trainer.precision != "32-true":
         tries.append("precision 32-true")
-    return f"resume with {', or '.join(tries)}"
+    return f"try {', or '.join(tries)}"
 
 
 def _first(values: torch.Tensor) -> tuple[int, ...] | None:
