@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,6 @@ def _option(name: str, kind: Any, text: str, panel: str, default: Any) -> inspec
     """A keyword argument that is None unless given; ``--help`` shows the default of the setting."""
     shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
     option = typer.Option(
-        *(["--" + name.replace("_", "-")] if kind is bool else []),
         help=text,
         rich_help_panel=panel,
         show_default=False if default in (None, [], False) else shown,
@@ -95,10 +94,14 @@ def train(
 
     dprnn-lab train runs/libri --config data/libri2mix.yaml --data Libri2Mix/wav8k/min/train-100
 
-    Ctrl-C ends the run after the current step; --resume continues it. On
-    several processes or machines: --devices, --num-nodes, or torchrun.
+    Ctrl-C (and SIGTERM, SIGHUP) ends the run after the current step, with a
+    model, its results and the exit code 130 (143, 129); --resume continues it.
+    A second one aborts at once. On several processes or machines: --devices,
+    --num-nodes, or torchrun.
     """
     from ..training import train_run
+    from ..training.ending import read_ending
+    from ..training.machine import is_first_process
 
     try:
         settings = Settings()
@@ -118,10 +121,17 @@ def train(
         ImportError,
     ) as error:  # CheckpointError, AudioError are ValueErrors
         stop(error)
-    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0:  # one of several processes prints
-        typer.echo(
-            f"{run}: model.safetensors, results.csv; try it: dprnn-lab evaluate --model {run}/model.safetensors"
-        )
+    except KeyboardInterrupt:  # the second one: the run is as its last checkpoint left it
+        raise typer.Exit(130) from None
+    if not is_first_process():
+        return  # one of several processes prints, and has the exit code
+    typer.echo(
+        f"{run}: model.safetensors, results.csv; try it: dprnn-lab evaluate --model {run}/model.safetensors"
+    )
+    ending = read_ending(run)
+    if ending is not None and ending.state == "interrupted":
+        typer.echo(f"{run}: {ending.sentence}")
+        raise typer.Exit(128 + (ending.signal or signal.SIGTERM))
 
 
 def _settings(values: dict) -> dict:

@@ -41,6 +41,18 @@ _REASONS = {  # why some names that Asteroid knows are no choice here
     "torch_stft": " (the same filters as 'stft' with other gains)",
 }
 _REASONS |= {"CumLN": _REASONS["cgLN"], "TorchSTFTFB": _REASONS["torch_stft"]}
+# The largest values that are accepted, checked before anything is allocated: a file from elsewhere can ask for any.
+_LARGEST = {
+    "n_src": 100,
+    "chunk_size": 100_000,
+    "n_repeats": 1000,
+    "num_layers": 100,
+    "kernel_size": 1_000_000,
+    "sample_rate": 1_000_000,
+}
+_LARGEST_OVERLAP = 100  # chunks that contain one frame
+_LARGEST_NETWORK = 500_000_000  # parameters; the papers' networks have 2.6 million
+_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _INTEGERS = "n_src bn_chan hid_size chunk_size hop_size n_repeats num_layers n_filters kernel_size stride"
 
 
@@ -111,7 +123,50 @@ class ModelConfig:
                 f"hop_size is {self.hop_size}, larger than chunk_size {self.chunk_size}: frames between "
                 "the chunks would be lost; use half the chunk size"
             )
+        if self.chunk_size > _LARGEST_OVERLAP * self.hop_size:
+            raise ValueError(
+                f"hop_size is {self.hop_size} and chunk_size {self.chunk_size}: every frame would be computed "
+                f"{self.chunk_size // self.hop_size} times; {_LARGEST_OVERLAP} is the most, use half the chunk size"
+            )
         self._resolve_filterbank(self.stride)
+        self._check_size()
+
+    def parameters(self) -> int:
+        """How many weights the network has, computed without building it; exact for the filterbank "free"."""
+        features, hidden, layers = self.bn_chan, self.hid_size, self.num_layers
+        bank = bank_sizes(self.fb_name, self.n_filters, self.kernel_size)[2]
+
+        def path(directions: int) -> int:
+            gates, width = _GATES[self.rnn_type] * hidden, directions * hidden
+            inputs = features + (layers - 1) * width  # of all layers
+            rnn = directions * gates * (inputs + layers * (hidden + 2))
+            joined = width + (features if self.use_mulcat else 0)
+            return rnn * (2 if self.use_mulcat else 1) + (joined + 1) * features + 2 * features
+
+        block = path(2) + path(2 if self.bidirectional else 1)
+        ends = 2 * bank + (bank + 1) * features + 1 + (features + 1) * self.n_src * features
+        ends += 2 * (features + 1) * features + features * (self.out_chan or bank)
+        return (
+            self.n_repeats * block + ends + 2 * self.n_filters * self.kernel_size + (self.mask_act == "prelu")
+        )
+
+    def _check_size(self) -> None:
+        """Bounds on what would be allocated, before it is."""
+        count = self.parameters()
+        size = f"{count:.2g} parameters ({4 * count / 2**30:.2g} GiB)"
+        for name, largest in _LARGEST.items():
+            value = getattr(self, name)
+            if value > largest:
+                made = f": the network would have {size}" if name in ("n_repeats", "num_layers") else ""
+                raise ValueError(f"{name} is {value}{made}; give {largest} or less")
+        if count > _LARGEST_NETWORK:
+            sizes = ("n_repeats", "n_filters", "bn_chan", "hid_size", "num_layers", "kernel_size")
+            usual = {f.name: f.default for f in fields(self) if f.name in sizes}
+            name = max(sizes, key=lambda name: getattr(self, name) / usual[name])
+            raise ValueError(
+                f"{name} is {getattr(self, name)}: the network would have {size}, and {_LARGEST_NETWORK:,} is the most "
+                f"that is accepted; make it smaller (the default is {usual[name]})"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The arguments that build the same model; without ``in_chan``, which the filterbank determines."""
@@ -124,6 +179,8 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} is {value!r}: it must be a whole number of 1 or more")
+            if value > 10**12:
+                raise ValueError(f"{name} is far too large: it must be a size that fits into memory")
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             if value not in allowed:

@@ -3,6 +3,7 @@
 Notebooks: 01_encoder_decoder, 02_dual_path
 """
 
+import difflib
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -88,9 +89,9 @@ class DPRNNTasNet(nn.Module):
     @_arguments_of(ModelConfig)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        config = ModelConfig(*args, **kwargs)
+        config = ModelConfig(**_named(args, kwargs))
         # Everything needed to build the same model again; saved in the checkpoint beside the weights.
-        self.config = config.to_dict()
+        self._config = config.to_dict()
         self.n_src, self.sample_rate = config.n_src, config.sample_rate
         bank = {name: self.config[name] for name in BANK_OPTIONS}
         others = {*bank, "encoder_activation"}
@@ -99,6 +100,13 @@ class DPRNNTasNet(nn.Module):
         self.encoder_act = ENCODER_ACTIVATIONS[config.encoder_activation or "linear"]()
         self.separator = DualPathSeparator(n_features=self.encoder.filters.shape[0], **separator)
         self.decoder = make_decoder(**bank)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that build the same model, complete, as a copy: they are saved beside the weights, and a
+        network that was built does not follow a change.
+        """
+        return dict(self._config)
 
     def forward(self, mixture: torch.Tensor) -> torch.Tensor:
         batch = _as_batch(mixture)
@@ -188,6 +196,28 @@ class DPRNNTasNet(nn.Module):
         from ..checkpoint.hub import push
 
         return push(self, repo_id, **options)
+
+
+def _named(args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the model by name.
+
+    Raises:
+        TypeError: an unknown name, one given twice, or too many arguments.
+    """
+    known = list(inspect.signature(ModelConfig).parameters)
+    for name in kwargs:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known)}"
+            raise TypeError(f"DPRNNTasNet has no argument {name!r}: {meant}")
+    if len(args) > len(known):
+        raise TypeError(
+            f"DPRNNTasNet takes {len(known)} arguments, and {len(args)} were given: give them by name"
+        )
+    given = dict(zip(known, args, strict=False))
+    for name in kwargs.keys() & given.keys():
+        raise TypeError(f"DPRNNTasNet got {name!r} twice, by its place and by its name: give it once")
+    return given | kwargs
 
 
 def _as_batch(mixture: torch.Tensor) -> torch.Tensor:

@@ -1,11 +1,9 @@
-"""What happens around the steps of a run: how it stops, the moving average of its weights, the record of each epoch.
+"""What happens around the steps of a run: its last validation, the moving average of its weights, the record of epochs.
 
 Notebook: 05_training
 """
 
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from ..files import write_whole
+from .checkpoints import run_was_removed
+from .signals import StopAfterStep
 
 __all__ = [
     "EpochCallback",
@@ -41,54 +41,18 @@ def moving_average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.
     return average
 
 
-class StopAfterStep(Callback):
-    """The first interrupt (Ctrl-C, or the stop button of JupyterLab) ends the run after the current step.
-
-    The run is then validated and saved like a finished one, and can be resumed. A second interrupt aborts at once.
-    """
-
-    def __init__(self):
-        self.stopped = False
-        self._before = None
-
-    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread may set signal handlers
-
-        def stop(signum, frame):
-            self.stopped = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            if trainer.is_global_zero:
-                print("stopping after this step; interrupt again to abort", flush=True)
-
-        self._before = signal.signal(signal.SIGINT, stop)
-
-    def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
-        # Decided by all processes together: if they stopped at different steps, they would wait for each other forever.
-        if trainer.strategy.reduce_boolean_decision(self.stopped, all=False):
-            trainer.should_stop = True
-
-    def on_fit_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._restore()
-
-    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
-
-
 class ValidateLastStep(Callback):
-    """Validate also when the last step falls within an epoch, which Lightning (2.6) does not do by itself.
+    """Validate after the last step of a session, wherever in an epoch it falls.
 
-    An epoch that ``valid_every`` leaves out stays without validation.
+    Lightning (2.6) does so neither within an epoch nor in an epoch that ``valid_every`` leaves out, and then the last
+    scores would be those of other weights than the model has. It follows :class:`StopAfterStep` in the list.
     """
 
     def on_train_batch_end(self, trainer: L.Trainer, module: L.LightningModule, *_) -> None:
         if trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True
+        if trainer.should_stop:
+            trainer.check_val_every_n_epoch = 1
 
 
 class FixResumedStepCount(Callback):
@@ -182,6 +146,8 @@ class ValidationLogger(Callback):
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not module.scores or "train_loss" not in values:
             return  # stopped before its first validation
+        if not self.folder.parent.is_dir():
+            raise run_was_removed(self.folder.parent)
         examples = pd.DataFrame(module.scores)
         write_whole(
             self.folder / f"step{trainer.global_step:07d}.csv",

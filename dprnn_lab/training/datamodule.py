@@ -4,13 +4,89 @@ Notebook: 05_training
 """
 
 import itertools
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import lightning as L
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
 
-__all__ = ["MixingData"]
+from .signals import start_worker
+
+__all__ = ["MixingData", "is_from_data"]
+
+
+class _RemoteTraceback(Exception):
+    """The traceback of an error in another process, shown as its cause."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+class _Failed:
+    """An error of a reading process, as the batch that it could not read.
+
+    PyTorch would raise it in the main process with the whole traceback in its message.
+    """
+
+    def __init__(self, error: Exception):
+        self.traceback = traceback.format_exc()
+        try:
+            pickle.loads(pickle.dumps(error))
+            self.error = error
+        except Exception:  # an exception with arguments of its own can't always be copied
+            self.error = RuntimeError(str(error))
+
+
+class _Tried(Dataset):
+    """A dataset whose item is the error, if it could not be read."""
+
+    def __init__(self, dataset: Any):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.dataset[index]
+        except Exception as error:
+            return _Failed(error)
+
+
+def _collate(items: list, collate: Callable[[list], Any]) -> Any:
+    """A batch, or the first error."""
+    return next((item for item in items if isinstance(item, _Failed)), None) or collate(items)
+
+
+class _Loader(DataLoader):
+    """A loader whose errors are those of the dataset, in one sentence, wherever it is read."""
+
+    def __init__(
+        self, dataset: Any, batch_size: int, workers: int = 0, collate: Any = default_collate, **options: Any
+    ):
+        if workers:
+            dataset = _Tried(dataset)
+            options |= {"num_workers": workers, "worker_init_fn": start_worker}
+        super().__init__(dataset, batch_size, collate_fn=partial(_collate, collate=collate), **options)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        try:
+            for batch in super().__iter__():
+                if isinstance(batch, _Failed):
+                    raise batch.error from _RemoteTraceback(batch.traceback)
+                yield batch
+        except Exception as error:
+            error.__dict__["read_by_training"] = True
+            raise
+
+
+def is_from_data(error: BaseException) -> bool:
+    """Whether an error was raised by the data of a run."""
+    return bool(getattr(error, "read_by_training", False))
 
 
 class _Share(DistributedSampler):
@@ -62,14 +138,10 @@ class MixingData(L.LightningDataModule):
             # A run stopped within an epoch continues after the batches it has seen.
             self.started = True
             sampler.seen = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready * self.batch_size
-        return DataLoader(
-            self.train, self.batch_size, sampler=sampler, drop_last=True, num_workers=self.workers
-        )
+        return _Loader(self.train, self.batch_size, self.workers, sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(
-            self.valid, 8, sampler=self._sampler(self.valid, drop_last=False), collate_fn=_stack
-        )
+        return _Loader(self.valid, 8, collate=_stack, sampler=self._sampler(self.valid, drop_last=False))
 
 
 def _stack(items: list) -> tuple[torch.Tensor, torch.Tensor, list[str], list[str]]:

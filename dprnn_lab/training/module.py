@@ -4,6 +4,7 @@ Notebook: 05_training
 """
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -12,6 +13,7 @@ import torch
 from ..audio import correlation
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from ..model import DPRNNTasNet
+from .finite import check_scores, check_step, check_weights
 from .muon import MuonAdam
 
 __all__ = ["OPTIMIZERS", "SeparationModule", "freeze", "silent_share"]
@@ -37,7 +39,11 @@ class SeparationModule(L.LightningModule):
         valid_every: epochs between validations.
 
     Raises:
-        ValueError: an unknown optimiser, or a cooldown together with ``halve_after``.
+        ValueError: an unknown optimiser, a cooldown together with ``halve_after``, or a model without a parameter to
+            train.
+
+    A step whose loss or gradient is not finite, weights that a step has made so, and such validation scores raise
+    :class:`~dprnn_lab.training.finite.NotFiniteError`.
 
     Attributes:
         scores: a row per validation mixture of the last validation: ``id, kind, si_sdr, si_sdr_in,
@@ -65,6 +71,10 @@ class SeparationModule(L.LightningModule):
             raise ValueError(
                 f"halve_after is {halve_after} and cooldown {cooldown}: both set the learning rate, leave one out"
             )
+        if not any(p.requires_grad for p in model.parameters()):
+            raise ValueError(
+                "every parameter of the model is frozen: nothing is left to train; freeze fewer parts"
+            )
         self.model = model
         self.pit = PITLossWrapper(pairwise_neg_sisdr)
         self.loss = self.pit if loss is None else loss
@@ -81,6 +91,7 @@ class SeparationModule(L.LightningModule):
         mixture, sources = batch
         loss = self.loss(self.model(mixture), sources)
         per_epoch: Any = {"on_step": False, "on_epoch": True, "batch_size": len(mixture), "sync_dist": True}
+        self._step = (batch, loss.detach())
         self.log("train_loss", loss, **per_epoch)
         self.log("silent_share", silent_share(mixture, sources), **per_epoch)
         return loss
@@ -90,12 +101,21 @@ class SeparationModule(L.LightningModule):
         if self.halve_after is None:
             # Lightning restores the rate in the checkpoint; the rate of this session replaces it.
             schedule.base_lrs = [self.lr] * len(schedule.base_lrs)
+        for part in self.model.modules():
+            if isinstance(part, torch.nn.RNNBase) and not part.training and next(part.parameters()).is_cuda:
+                # A frozen one: a GPU passes gradients through RNNs in training mode only.
+                part.dropout, part.training = 0.0, True
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         # Before clipping.
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients]))
+        batch, loss = self._step
+        check_step(self, batch, loss, norm)
         self.log("grad_norm", norm, on_step=False, on_epoch=True)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        check_weights(self)
 
     def learning_rate_factor(self, step: int) -> float:
         """Warm-up, constant, cooldown: 0 to 1."""
@@ -131,6 +151,7 @@ class SeparationModule(L.LightningModule):
             self.tracked_sounds = {name: sounds for _, tracked in parts for name, sounds in tracked.items()}
         if not self.scores:
             return
+        check_scores(self)
         self.log("valid_loss", -_mean(self.scores, "si_sdr"))
         self.log("output_correlation", _mean(self.scores, "correlation"))
         for kind in sorted({row["kind"] for row in self.scores}):
@@ -175,6 +196,9 @@ def silent_share(mixture: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
 def freeze(model: torch.nn.Module, parts: Collection[str]) -> int:
     """Exclude the named parts of a model from training; returns the number of parameters that are still trained.
 
+    A frozen part also stays in evaluation mode when the model is put in training mode: otherwise dropout would act in
+    it, and the statistics of its batch norms would move.
+
     Args:
         parts: names of parameters or of modules, such as "encoder" or "separator.blocks.0".
 
@@ -188,11 +212,23 @@ def freeze(model: torch.nn.Module, parts: Collection[str]) -> int:
             raise ValueError(
                 f"freeze names {part!r}, which the model does not have: choose from {', '.join(known)}"
             )
-    left = 0
-    for name, parameter in model.named_parameters():
-        frozen = any(name == part or name.startswith(f"{part}.") for part in parts)
-        parameter.requires_grad_(not frozen)
-        left += 0 if frozen else parameter.numel()
+    frozen = {name for name in names if any(name == part or name.startswith(f"{part}.") for part in parts)}
+    left = sum(p.numel() for name, p in model.named_parameters() if name not in frozen)
     if not left:
-        raise ValueError(f"freeze names {', '.join(parts)}: nothing is left to train")
+        raise ValueError(f"freeze names {', '.join(parts)}: nothing is left to train; freeze fewer parts")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    for module in model.modules():
+        own = list(module.parameters())
+        if own and not any(p.requires_grad for p in own):
+            # An attribute of the object hides the method of its class, for its parents' train() too.
+            module.train = partial(_stay_in_evaluation, module)  # type: ignore[method-assign]
+            module.eval()
+        elif "train" in module.__dict__:  # frozen before, and no longer
+            del module.train
     return left
+
+
+def _stay_in_evaluation(module: torch.nn.Module, mode: bool = True) -> torch.nn.Module:
+    """``train`` of a frozen module."""
+    return torch.nn.Module.train(module, False)

@@ -28,8 +28,13 @@ class MuonAdam(torch.optim.Optimizer):
         matrices = [p for p in parameters if p.dim() == 2]
         others = [p for p in parameters if p.dim() != 2]
         super().__init__([{"params": matrices}, {"params": others}], {"lr": lr})
-        self.muon = torch.optim.Muon(matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
-        self.adam = torch.optim.Adam(others, lr)
+        # Neither takes an empty list: frozen parts may leave no matrices, or nothing but matrices.
+        self.muon = (
+            torch.optim.Muon(matrices, lr, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+            if matrices
+            else None
+        )
+        self.adam = torch.optim.Adam(others, lr) if others else None
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step of both, at the learning rates that the parameter groups have now."""
@@ -38,19 +43,32 @@ class MuonAdam(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group, part in zip(self.param_groups, (self.muon, self.adam), strict=True):
-            for inner in part.param_groups:
-                inner["lr"] = group["lr"]
-            part.step()
+            if part is not None:
+                for inner in part.param_groups:
+                    inner["lr"] = group["lr"]
+                part.step()
         return loss
 
     def state_dict(self) -> dict:
         """Learning rates and the state of both parts."""
         rates = [{k: v for k, v in g.items() if k != "params"} for g in self.param_groups]
-        return {"param_groups": rates, "muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
+        states = {name: None if part is None else part.state_dict() for name, part in self._parts()}
+        return {"param_groups": rates, **states}
 
     def load_state_dict(self, state: dict) -> None:
-        """Restore what :meth:`state_dict` returned."""
+        """Restore what :meth:`state_dict` returned.
+
+        Raises:
+            ValueError: the state belongs to other parameters.
+        """
+        for name, part in self._parts():
+            if (part is None) != (state[name] is None):
+                raise ValueError(f"the state of {name} belongs to other parameters")
         for group, saved in zip(self.param_groups, state["param_groups"], strict=True):
             group.update(saved)
-        self.muon.load_state_dict(state["muon"])
-        self.adam.load_state_dict(state["adam"])
+        for name, part in self._parts():
+            if part is not None:
+                part.load_state_dict(state[name])
+
+    def _parts(self) -> list[tuple[str, torch.optim.Optimizer | None]]:
+        return [("muon", self.muon), ("adam", self.adam)]

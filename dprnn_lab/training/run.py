@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from ..checkpoint import load_model
@@ -21,9 +20,12 @@ from ..files import write_whole
 from ..model import DPRNNTasNet
 from ..model.growing import at_sample_rate, deepen, refine, widen
 from .callbacks import EpochCallback, print_line
+from .checkpoints import Resumed, checkpoints, find_checkpoint
 from .data_sources import make_data
-from .fitting import train
+from .fitting import fit
+from .machine import check_machine, is_first_process
 from .module import freeze
+from .session import open_session, process_state
 from .settings import SMALL, Settings
 
 __all__ = ["make_model", "train_run"]
@@ -44,45 +46,57 @@ def train_run(
     (SI-SDRi by pair kind on the validation mixtures, with 95 % intervals).
 
     Args:
-        resume: continue from ``run/checkpoints/last.ckpt``, which contains the network: the checkpoint ``init`` is no
-            longer needed. The settings are those of the whole run; steps already made are not repeated.
+        resume: continue from ``run/checkpoints/last.ckpt``, or the newest checkpoint that can be read. It contains the
+            network: the checkpoint ``init`` is no longer needed. The settings are those of the whole run; steps already
+            made are not repeated. Nothing on disk changes until everything has loaded.
         callbacks: functions of an :class:`EpochRecord`, called after each validation.
         progress: show a progress bar for each epoch.
 
     Raises:
         FileExistsError: the folder holds a run, and ``resume`` is False.
         FileNotFoundError: nothing to resume.
-        ValueError, TypeError: settings that do not fit each other or the data, or settings of another network than
-            that of the resumed run.
+        InUseError: another process trains in the folder.
+        ValueError, TypeError: settings that do not fit each other, the data or this machine, or settings of another
+            network or optimiser than those of the resumed run; NaN or infinity in a step (NotFiniteError).
+        OSError: the folder can't be written, is a file, or was removed meanwhile.
     """
     run = Path(run)
-    last = run / "checkpoints" / "last.ckpt"
-    if resume and not last.is_file():
-        raise FileNotFoundError(f"{last} does not exist: nothing to resume")
-    if last.is_file() and not resume:
-        raise FileExistsError(f"{run} holds a run already: resume it, or choose another folder")
-    if resume:
-        _refuse_another_network(settings, run)
-    if settings.devices * settings.num_nodes > 1 and settings.accelerator == "cpu":
-        torch.set_num_threads(1)  # the processes share the cores
-    torch.manual_seed(settings.seed)
-    model = load_model(last) if resume else make_model(settings)
-    if settings.freeze:
-        freeze(model, settings.freeze)
-    data = make_data(settings, model.sample_rate)
-    settings.write(run / "config.yaml")
-    write_whole(run / "environment.json", json.dumps(_environment(), indent=2).encode())
-    model = train(
-        model, data, run, settings.steps,
-        lr=settings.lr, warmup=settings.warmup, cooldown=settings.cooldown, optimizer=settings.optimizer,
-        halve_after=settings.halve_after, stop_after=settings.stop_after, clip=settings.clip, ema=settings.ema,
-        devices=settings.devices, num_nodes=settings.num_nodes, accelerator=settings.accelerator,
-        precision=settings.precision, compile_model=settings.compile_model, valid_every=settings.valid_every,
-        max_minutes=settings.minutes, resume=last if resume else None, seed=settings.seed,
-        callbacks=callbacks, progress=progress, settings=dataclasses.asdict(settings),
-    )  # fmt: skip
-    _write_results(run)
-    return model
+    check_machine(settings.accelerator, settings.devices, settings.num_nodes, settings.precision)
+    with process_state(), open_session(run) as session:
+        resumed = _resumed(settings, run) if resume else None
+        if not resume and checkpoints(run):
+            raise FileExistsError(f"{run} holds a run already: resume it, or choose another folder")
+        if settings.devices * settings.num_nodes > 1 and settings.accelerator == "cpu":
+            torch.set_num_threads(1)  # the processes share the cores
+        torch.manual_seed(settings.seed)
+        model = make_model(settings) if resumed is None else load_model(resumed.path)
+        if settings.freeze:
+            freeze(model, settings.freeze)
+        data = make_data(settings, model.sample_rate)
+
+        def write_settings() -> None:
+            settings.write(run / "config.yaml")
+            write_whole(run / "environment.json", json.dumps(_environment(), indent=2).encode())
+
+        session.on_begin = write_settings
+        return fit(
+            session, model, data, settings.steps,
+            lr=settings.lr, warmup=settings.warmup, cooldown=settings.cooldown, optimizer=settings.optimizer,
+            halve_after=settings.halve_after, stop_after=settings.stop_after, clip=settings.clip, ema=settings.ema,
+            devices=settings.devices, num_nodes=settings.num_nodes, accelerator=settings.accelerator,
+            precision=settings.precision, compile_model=settings.compile_model, valid_every=settings.valid_every,
+            max_minutes=settings.minutes, resume=resumed, seed=settings.seed, callbacks=callbacks, progress=progress,
+            settings=dataclasses.asdict(settings), loss=None,
+        )  # fmt: skip
+
+
+def _resumed(settings: Settings, run: Path) -> Resumed:
+    """The checkpoint to go on from, which must have the network of the settings."""
+    resumed = find_checkpoint(run)
+    _refuse_another_network(settings, run)
+    if resumed.note and is_first_process():
+        print(resumed.note, flush=True)
+    return resumed
 
 
 def make_model(settings: Settings) -> DPRNNTasNet:
@@ -107,21 +121,16 @@ def _refuse_another_network(settings: Settings, run: Path) -> None:
     started = Settings.read(path)
     for name in NETWORK_SETTINGS:
         asked, had = getattr(settings, name), getattr(started, name)
+        if name == "model":  # only what differs, with the values that hold where nothing was given
+            asked, had = SMALL | asked, SMALL | had
+            differing = [key for key in {**asked, **had} if asked.get(key) != had.get(key)]
+            if differing:
+                name, asked, had = f"model.{differing[0]}", asked.get(differing[0]), had.get(differing[0])
         if asked != had:
             raise ValueError(
                 f"{name} is {asked!r}, and {run} was started with {had!r}: a resumed run keeps its network; leave "
                 f"{name} out, or start another run with init {run / 'checkpoints' / 'last.ckpt'}"
             )
-
-
-def _write_results(run: Path) -> None:
-    from ..evaluation import summarise  # imported here: it takes a second
-
-    tables = sorted((run / "validation").glob("step*.csv"))
-    if tables:
-        rows = summarise(pd.read_csv(tables[-1]))
-        rows.insert(0, "step", int(tables[-1].stem.removeprefix("step")))
-        write_whole(run / "results.csv", rows.round(3).to_csv(index=False, lineterminator="\n").encode())
 
 
 def _environment() -> dict:

@@ -9,6 +9,7 @@ Notebook: 05_training
 
 import dataclasses
 import difflib
+import math
 import os
 from copy import copy
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Any, get_origin
 import yaml
 
 from ..files import write_whole
+from .setting_checks import PlainLoader, check_bounds, example, shown
 
 __all__ = ["KINDS", "MODEL_HELP", "SMALL", "Settings", "alternatives"]
 
@@ -38,6 +40,9 @@ MODEL_HELP = {
     "mask_act": "Activation of the masks.",
     "encoder_activation": "Activation of the encoder.",
 }
+
+LARGEST_BATCH = 20_000  # seconds of mixtures that a step may read: 640 MB of samples at 8 kHz
+LARGEST_FILE = 1_000_000  # bytes of a settings file
 
 StrPath = str | os.PathLike  # kept as text
 
@@ -67,16 +72,20 @@ class Settings:
     model: dict = _network({}, "Arguments of DPRNNTasNet, in addition to those of SMALL.")
     init: StrPath | None = _network(None, "A checkpoint to start from (fine-tuning).")
     blocks: int | None = _network(
-        None, "Dual-path blocks, more than INIT has; the new ones start with zero effect."
+        None, "Dual-path blocks, more than INIT has; the new ones start with zero effect.", low=1, high=1000
     )
     hidden: int | None = _network(
-        None, "Hidden units, more than INIT has; the new ones start with zero effect."
+        None, "Hidden units, more than INIT has; the new ones start with zero effect.", low=1, high=10**6
     )
     stride: int | None = _network(
         None,
         "Samples between frames, a divisor of INIT's stride; scores drop at first and recover in training.",
+        low=1,
+        high=10**6,
     )
-    sample_rate: float | None = _network(None, "Hz, other than INIT's: the filters of INIT are resampled.")
+    sample_rate: float | None = _network(
+        None, "Hz, other than INIT's: the filters of INIT are resampled.", above=0, high=1e6
+    )
     freeze: list[str] = _network([], "A part that is not trained, such as encoder; repeatable.")
 
     data: StrPath = _data(
@@ -96,71 +105,87 @@ class Settings:
         None, "Speakers of the corpus or of the folders, all if not given; repeatable."
     )
     seconds: float | list[float] = _data(
-        1.0, "Length of a training mixture, in seconds; repeatable: each step draws one of the lengths."
+        1.0,
+        "Length of a training mixture, in seconds; repeatable: each step draws one of the lengths.",
+        above=0,
+        high=3600,
     )
-    epoch_size: int | None = _data(None, "Mixtures per epoch; 2000, or the whole data set of ready mixtures.")
-    easy_epochs: int = _data(0, "Epochs with man-woman pairs only, before all pairs.")
-    woman_woman: float = _data(0.5, "Share of woman-woman pairs after that.")
-    man_man: float = _data(0.0, "Share of man-man pairs; the bundled voices have one.")
-    seen_unseen: float = _data(0.0, "Share of pairs with the unseen voice.")
+    epoch_size: int | None = _data(
+        None, "Mixtures per epoch; 2000, or the whole data set of ready mixtures.", low=1, high=10**6
+    )
+    easy_epochs: int = _data(0, "Epochs with man-woman pairs only, before all pairs.", low=0, high=10**6)
+    woman_woman: float = _data(0.5, "Share of woman-woman pairs after that.", low=0, high=1)
+    man_man: float = _data(0.0, "Share of man-man pairs; the bundled voices have one.", low=0, high=1)
+    seen_unseen: float = _data(0.0, "Share of pairs with the unseen voice.", low=0, high=1)
     pair_weights: dict = _data({}, "Relative frequency of pairs, such as {ivrvoice+june: 4}.")
-    level_db: float = _data(2.5, "Largest level difference between the sources, in dB.")
-    speed: int = _data(0, "Speed perturbation, in per cent.")
+    level_db: float = _data(2.5, "Largest level difference between the sources, in dB.", low=0, high=100)
+    speed: int = _data(0, "Speed perturbation, in per cent.", low=0, high=50)
     flip: bool = _data(False, "Invert the polarity of each source with probability 0.5.")
     noise: StrPath | None = _data(None, "white, pink, babble, or a folder of noise.")
     snr_db: list[float] = _data(
-        [0.0, 20.0], "Lowest and highest level of the louder source over the noise, in dB.", pair=True
+        [0.0, 20.0],
+        "Lowest and highest level of the louder source over the noise, in dB.",
+        pair=True,
+        low=-100,
+        high=200,
     )
-    noise_share: float = _data(0.5, "Share of the mixtures that get noise, if NOISE is given.")
-    rt60: list[float] | None = _data(None, "Lowest and highest reverberation time, in seconds.", pair=True)
-    room_share: float = _data(0.5, "Share of the mixtures that get reverberation, if RT60 is given.")
-    workers: int = _data(0, "Processes that read ahead.")
+    noise_share: float = _data(0.5, "Share of the mixtures that get noise, if NOISE is given.", low=0, high=1)
+    rt60: list[float] | None = _data(
+        None, "Lowest and highest reverberation time, in seconds.", pair=True, above=0, high=20
+    )
+    room_share: float = _data(
+        0.5, "Share of the mixtures that get reverberation, if RT60 is given.", low=0, high=1
+    )
+    workers: int = _data(0, "Processes that read ahead.", low=0, high=256)
 
-    batch: int = _learning(4, "Mixtures per step and process.")
-    steps: int = _learning(20_000, "Optimiser steps in total, resumed sessions included.")
-    minutes: float | None = _learning(None, "Stop after this many minutes; the run can be resumed.")
+    batch: int = _learning(4, "Mixtures per step and process.", low=1, high=4096)
+    steps: int = _learning(20_000, "Optimiser steps in total, resumed sessions included.", low=1, high=10**9)
+    minutes: float | None = _learning(
+        None, "Stop a session after this many minutes; the run can be resumed.", above=0, high=10**6
+    )
     optimizer: str = _learning("muon", "muon or adam.")
-    lr: float = _learning(1e-3, "Learning rate.")
-    warmup: int = _learning(200, "Steps to reach the learning rate.")
-    cooldown: int = _learning(0, "Last steps, in which the learning rate falls to zero.")
+    lr: float = _learning(1e-3, "Learning rate.", above=0)
+    warmup: int = _learning(200, "Steps to reach the learning rate.", low=0, high=10**9)
+    cooldown: int = _learning(0, "Last steps, in which the learning rate falls to zero.", low=0, high=10**9)
     halve_after: int | None = _learning(
-        None, "Validations without progress before the learning rate is halved."
+        None, "Validations without progress before the learning rate is halved.", low=1, high=10**6
     )
-    stop_after: int | None = _learning(None, "Validations without progress before the run ends.")
-    clip: float = _learning(5.0, "Largest norm of the gradient; 0 for no clipping.")
-    ema: float = _learning(0.999, "Decay per step of the averaged weights, which are validated and saved.")
-    valid_every: int = _learning(1, "Epochs between validations.")
-    seed: int = _learning(0, "Seed of weights and mixtures.")
+    stop_after: int | None = _learning(
+        None, "Validations without progress before the run ends.", low=1, high=10**6
+    )
+    clip: float = _learning(5.0, "Largest norm of the gradient; 0 for no clipping.", low=0)
+    ema: float = _learning(
+        0.999, "Decay per step of the averaged weights, which are validated and saved.", low=0, high=1
+    )
+    valid_every: int = _learning(1, "Epochs between validations.", low=1, high=10**6)
+    seed: int = _learning(0, "Seed of weights and mixtures.", low=0, high=2**32 - 1)
 
-    accelerator: str = _machine("cpu", "cpu or gpu.")
-    devices: int = _machine(1, "Processes (CPU) or GPUs on each machine.")
-    num_nodes: int = _machine(1, "Machines.")
+    accelerator: str = _machine("cpu", "cpu, gpu, cuda, mps or auto.")
+    devices: int = _machine(1, "Processes (CPU) or GPUs on each machine.", low=1, high=1024)
+    num_nodes: int = _machine(1, "Machines.", low=1, high=1024)
     precision: str = _machine("32-true", "32-true or bf16-mixed.")
     compile_model: bool = _machine(
         False, "Compile the model first (torch.compile): needs a C++ compiler, and minutes."
     )
 
     def __post_init__(self):
-        for name, kinds in KINDS.items():
-            value = getattr(self, name)
-            if isinstance(value, os.PathLike) and os.PathLike in kinds:
-                setattr(self, name, os.fspath(value))
-            elif isinstance(value, int) and not isinstance(value, bool) and float in kinds:
-                setattr(self, name, float(value))
-            elif not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-                wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
-                raise TypeError(f"{name} is {value!r}: expected {wanted}")
-        for name in ("seconds", "batch", "steps", "lr", "valid_every", "devices", "num_nodes", "epoch_size"):
-            value = getattr(self, name)
-            if isinstance(value, list):
-                if not all(isinstance(v, int | float) and v > 0 for v in value) or not value:
-                    raise ValueError(f"{name} is {value}: give one or more numbers above 0")
-            elif value is not None and value <= 0:
-                raise ValueError(f"{name} is {value}: it must be above 0")
-        for name in ("snr_db", "rt60"):
-            value = getattr(self, name)
-            if value is not None and len(value) != 2:
-                raise ValueError(f"{name} is {value}: give the lowest and the highest value")
+        for setting in dataclasses.fields(self):
+            value = self._of_its_type(setting.name, getattr(self, setting.name))
+            setattr(self, setting.name, value)
+            items = value if isinstance(value, list) else [value]
+            if not items and setting.name == "seconds":
+                raise ValueError("seconds is []: give one or more numbers above 0, such as 1.0")
+            for item in items:
+                if isinstance(item, int | float) and not isinstance(item, bool):
+                    check_bounds(setting, value, item)
+            if (
+                setting.metadata.get("pair")
+                and value is not None
+                and (len(value) != 2 or value[0] > value[1])
+            ):
+                raise ValueError(
+                    f"{setting.name} is {value}: give the lowest and the highest value, such as {example(setting)}"
+                )
         if isinstance(self.seconds, list) and len(self.seconds) == 1:
             self.seconds = float(self.seconds[0])
         if self.init and self.model:
@@ -174,6 +199,56 @@ class Settings:
                 raise ValueError(
                     f"{name} changes a loaded network, and init is not set: give model.{instead} instead"
                 )
+
+        self._check_shares()
+
+    def _of_its_type(self, name: str, value: Any) -> Any:
+        """The value as its setting's type: paths as text, whole numbers where decimal ones are due, tuples as lists."""
+        kinds, setting = KINDS[name], self.__dataclass_fields__[name]
+        if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # a NumPy number
+            value = value.item()
+        if isinstance(value, tuple) and list in kinds:
+            value = list(value)
+        if isinstance(value, os.PathLike) and os.PathLike in kinds:
+            return os.fspath(value)
+        if isinstance(value, int) and not isinstance(value, bool) and float in kinds:
+            return float(value) if abs(value) < 2**1000 else math.inf
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            wanted = " or ".join("null" if k is type(None) else k.__name__ for k in kinds)
+            if setting.metadata.get("pair"):
+                wanted = "list of two numbers" + (" or null" if type(None) in kinds else "")
+            raise TypeError(f"{name} is {shown(value)}: expected {wanted}, such as {example(setting)}")
+        if isinstance(value, list):
+            numbers = name in ("seconds", "snr_db", "rt60")
+            for item in value:
+                if isinstance(item, bool) or not isinstance(item, int | float if numbers else str):
+                    what = (
+                        "one or more numbers above 0"
+                        if name == "seconds"
+                        else "numbers"
+                        if numbers
+                        else "names"
+                    )
+                    error = ValueError if numbers else TypeError
+                    raise error(f"{name} is {shown(value)}: give {what}, such as {example(setting)}")
+        return value
+
+    def _check_shares(self) -> None:
+        shares = {n: getattr(self, n) for n in ("woman_woman", "man_man", "seen_unseen")}
+        if sum(shares.values()) > 1 + 1e-6:
+            given = ", ".join(f"{n} {v:g}" for n, v in shares.items())
+            raise ValueError(f"{given}: these shares are more than 1 together; the rest are man-woman pairs")
+        for pair, weight in self.pair_weights.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
+                raise ValueError(
+                    f"pair_weights has {pair!r}: {weight!r}: give a number of 0 or more, such as 4"
+                )
+        longest = max(self.seconds) if isinstance(self.seconds, list) else self.seconds
+        if self.batch * longest > LARGEST_BATCH:
+            raise ValueError(
+                f"batch is {self.batch} and seconds {longest:g}: a step would read {self.batch * longest:g} seconds of "
+                f"mixtures; {LARGEST_BATCH} are the most, make one of them smaller"
+            )
 
     @classmethod
     def of(cls, values: dict, where: str = "the settings") -> "Settings":
@@ -197,9 +272,17 @@ class Settings:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such settings file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise ValueError(
+                f"{path} has {path.stat().st_size} bytes: settings are a few lines; give another file"
+            )
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            values = yaml.load(path.read_text(encoding="utf-8"), PlainLoader) or {}
+        except RecursionError as error:
+            raise ValueError(
+                f"{path} is nested too deeply for settings: write 'name: value', one a line"
+            ) from error
+        except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date or number that there is not
             raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
         return cls.of(values, str(path))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dprnn_lab import DPRNNTasNet, ModelConfig
+from dprnn_lab import DPRNNTasNet, ModelConfig, load_model, save_model
 
 
 def test_the_record_has_the_arguments_of_the_model():
@@ -75,3 +75,74 @@ def test_softmax_after_the_encoder_is_asteroids_over_the_batch(tiny):
     model = tiny(encoder_activation="softmax")
     assert isinstance(model.encoder_act, nn.Softmax)
     torch.testing.assert_close(model.encode(torch.randn(3, 300)).sum(0), torch.ones(5, 36))
+
+
+# Bounds: nothing is allocated before them
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_repeats": 100_000}, r"n_repeats is 100000: .* 5\.9e\+10 parameters .*GiB.*; give 1000 or less"),
+        (
+            {"n_repeats": 500, "bn_chan": 1000, "hid_size": 1000},
+            r"n_repeats is 500: .* parameters .*make it smaller",
+        ),
+        ({"n_filters": 10**9}, r"n_filters is 1000000000: .* parameters .*GiB.*500,000,000 is the most"),
+        ({"hid_size": 10**9}, r"hid_size is 1000000000: .* parameters"),
+        ({"bn_chan": 10**8}, r"bn_chan is 100000000: .* parameters"),
+        ({"num_layers": 10**6}, r"num_layers is 1000000: .* parameters .*; give 100 or less"),
+        ({"n_src": 10**6}, r"n_src is 1000000; give 100 or less"),
+        ({"chunk_size": 10**8}, r"chunk_size is 100000000; give 100000 or less"),
+        ({"chunk_size": 1000, "hop_size": 1}, r"hop_size is 1 and chunk_size 1000: .*computed 1000 times"),
+        ({"kernel_size": 10**7, "n_filters": 2}, r"kernel_size is 10000000; give"),
+        ({"hid_size": 10**5000}, r"hid_size is far too large"),
+    ],
+)
+def test_a_network_that_fits_no_memory_is_refused_before_it_is_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        DPRNNTasNet(**options)
+
+
+@pytest.mark.parametrize("rnn_type", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_layers": 3, "bidirectional": False, "n_src": 3},
+        {"use_mulcat": True, "mask_act": "prelu", "out_chan": 1, "norm_type": "bN"},
+    ],
+)
+def test_the_count_of_parameters_is_exact(tiny, rnn_type, options):
+    model = tiny(rnn_type=rnn_type, **options)
+    assert ModelConfig(**model.config).parameters() == sum(p.numel() for p in model.parameters())
+
+
+def test_a_change_of_the_configuration_reaches_no_file(tiny, tmp_path):
+    model = tiny()
+    before = model.config
+    model.config["mask_act"] = "relu"
+    model.config.update(n_src=3)
+    assert model.config == before
+    with pytest.raises(AttributeError):
+        model.config = {**before, "n_src": 3}
+    saved = load_model(save_model(model, tmp_path / "model.safetensors"))
+    assert saved.config == before
+    assert torch.equal(saved.eval()(torch.ones(300)), model(torch.ones(300)))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: DPRNNTasNet(n_repeat=3),
+            "^DPRNNTasNet has no argument 'n_repeat': did you mean 'n_repeats'",
+        ),
+        (lambda: DPRNNTasNet(zzz=3), "^DPRNNTasNet has no argument 'zzz': choose from n_src, "),
+        (lambda: DPRNNTasNet(2, n_src=2), "^DPRNNTasNet got 'n_src' twice"),
+        (lambda: DPRNNTasNet(*range(40)), "^DPRNNTasNet takes 23 arguments, and 40"),
+    ],
+)
+def test_a_wrong_call_is_told_in_the_words_of_the_model(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from dprnn_lab.files import data_folder
@@ -67,6 +68,26 @@ def test_changes_of_the_model_are_added_to_it():
         ({"stride": 8}, "init is not set: give model.stride"),
         ({"sample_rate": 16000}, "init is not set: give model.sample_rate"),
         ({"init": "a.ckpt", "model": {"n_repeats": 2}}, "a checkpoint contains its network"),
+        ({"rt60": 3}, r"rt60 is 3: expected list of two numbers or null, such as \[0.2, 0.6\]"),
+        ({"rt60": [0.5, 0.2]}, r"rt60 is \[0.5, 0.2\]: give the lowest and the highest"),
+        ({"snr_db": [float("nan"), 3]}, r"snr_db is \[nan, 3\]: give .* such as \[0.0, 20.0\]"),
+        ({"snr_db": ["a", 3]}, r"snr_db is \['a', 3\]: give numbers, such as"),
+        ({"freeze": [3]}, r"freeze is \[3\]: give names, such as \[encoder\]"),
+        ({"batch": 10**9}, "batch is 1000000000: it must be above 0 and at most 4096, such as 4"),
+        ({"batch": 4096, "seconds": 3600.0}, "batch is 4096 and seconds 3600: .* make one of them smaller"),
+        ({"workers": -1}, "workers is -1: it must be 0 or more and at most 256"),
+        ({"workers": 10**6}, "workers is 1000000"),
+        ({"epoch_size": 10**12}, "epoch_size is 1000000000000: it must be above 0 and at most 1000000"),
+        ({"devices": 10**6}, "devices is 1000000"),
+        ({"seconds": float("inf")}, "seconds is inf: it must be above 0 and at most 3600, such as 1.0"),
+        ({"steps": 10**5000}, "steps is a int too large to show: it must be"),
+        ({"lr": float("nan")}, "lr is nan: it must be above 0, such as 0.001"),
+        ({"lr": 10**400}, "lr is inf"),
+        ({"seed": -1}, "seed is -1"),
+        ({"ema": 1.5}, "ema is 1.5: it must be 0 or more and at most 1"),
+        ({"speed": -10}, "speed is -10: it must be 0 or more"),
+        ({"woman_woman": 0.8, "man_man": 0.4}, "woman_woman 0.8, man_man 0.4.* more than 1 together"),
+        ({"pair_weights": {"a+b": "x"}}, r"pair_weights has 'a\+b': 'x': give a number"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_error(values, message):
@@ -106,3 +127,36 @@ def test_the_recipe_for_libri2mix_is_the_papers_network():
     )
     assert 2.5e6 < sum(p.numel() for p in model.parameters()) < 2.7e6  # the paper says 2.6 million
     SeparationModule(model, settings.lr, optimizer=settings.optimizer, halve_after=settings.halve_after)
+
+
+def test_numbers_of_numpy_and_tuples_are_settings_too(tmp_path):
+    settings = Settings(steps=np.int64(5), lr=np.float32(0.5), rt60=(0.2, 0.5))
+    assert (type(settings.steps), settings.lr, settings.rt60) == (int, 0.5, [0.2, 0.5])
+    settings.write(tmp_path / "config.yaml")
+    assert Settings.read(tmp_path / "config.yaml") == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: &a {x: [1]}\npair_weights: *a\n", r"not YAML: .*references \(\*name\)"),
+        ("a: " + "[" * 5000, "nested too deeply|not YAML"),
+        ("noise: 2026-99-99\n", "not YAML"),
+        ("x" * 2_000_000, "has 2000000 bytes: settings are a few lines"),
+    ],
+)
+def test_a_file_that_would_fill_memory_or_the_stack_is_refused(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Settings.read(path)
+
+
+def test_nine_lines_of_yaml_do_not_become_gigabytes(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="references") as caught:
+        Settings.read(path)
+    assert len(str(caught.value)) < 500
