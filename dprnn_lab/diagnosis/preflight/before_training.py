@@ -236,12 +236,13 @@ def check_loss_at_start(trial: Trial, clock: Clock) -> PreflightFinding:
         start = trial.value(trial.estimates(trial.copy(), trial.mixtures), trial.sources)
     good, noise, mixture = losses["good"], losses["noise"], losses["mixture"]
     trial.facts["start"] = start
-    facts: dict[str, object] = {"loss": number(start)} | {
-        f"loss_of_{k}": number(losses[k]) for k in ("good", "mixture", "noise", "silence")
-    }
+    facts: dict[str, object] = {"loss": number(start)}
+    facts |= {f"loss_of_{k}": number(losses[k]) for k in ("good", "mixture", "noise", "silence")}
     worst = max(mixture, noise)
     limit = worst + MARGIN * abs(noise - good)
-    expected = f"below {limit:.3g}: a new network is about as good as noise ({noise:.3g}) or the mixture ({mixture:.3g})"
+    expected = (
+        f"below {limit:.3g}: a new network is as good as noise ({noise:.3g}) or the mixture ({mixture:.3g})"
+    )
     if not math.isfinite(start):
         return PreflightFinding(
             name, "failure", f"the loss at the start is {start:g}", facts, expected,
@@ -249,8 +250,8 @@ def check_loss_at_start(trial: Trial, clock: Clock) -> PreflightFinding:
         )  # fmt: skip
     if start > limit:
         return PreflightFinding(
-            name, "warning", f"the loss at the start is {start:.3g}, that of noise in place of the estimates {noise:.3g}", facts,
-            expected, "estimates.square().mean(-1)  # beside that of the sources: too loud, or silent?",
+            name, "warning", f"the loss at the start is {start:.3g}, that of noise in their place {noise:.3g}",
+            facts, expected, "estimates.square().mean(-1)  # beside that of the sources: too loud, or silent?",
         )  # fmt: skip
     how = ""
     if start < min(mixture, noise, losses["silence"]) - 0.02 * abs(noise - good):

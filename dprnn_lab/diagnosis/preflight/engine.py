@@ -160,7 +160,7 @@ def _run_checks(
             )  # fmt: skip
         elif name not in WITHOUT_OUTPUTS and found["outputs"].state == "failure":
             found[name] = _not_looked(name, "the model gives no usable outputs", "outputs")
-        elif left <= 0:
+        elif left <= 0 and check.share:
             found[name] = replace(_not_looked(name, "no time was left"), cut_short="everything")
         else:
             found[name] = replace(_run(functions[name], name, trial, clock), seconds=time.monotonic() - began)

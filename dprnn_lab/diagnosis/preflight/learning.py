@@ -136,7 +136,8 @@ def check_learn_by_heart(trial: Trial, clock: Clock) -> PreflightFinding:
         )
     return PreflightFinding(
         name, "failure", f"{says}: it cannot learn even two examples by heart", facts, expected,
-        "train on this one batch first: is every parameter in the optimiser, does the loss see the outputs?", cut_short=cut,
+        "train on this one batch first: is every parameter in the optimiser, does the loss see the outputs?",
+        cut_short=cut,
     )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def _like(
                 groups.append({**settings, "params": held, "lr": group["lr"] * factor})
         if not groups:
             raise ValueError("the optimiser holds no parameter of the model")
-        return type(optimizer)(groups)
+        return type(optimizer)(groups)  # type: ignore[call-arg]  # its settings are in the groups
 
     return make, highest * factor
 

@@ -9,6 +9,7 @@ Notebook: 05_training
 
 import time
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import nn
@@ -98,8 +99,8 @@ def check_activations(trial: Trial, clock: Clock) -> PreflightFinding:
     silent = [i for i, v in enumerate(level_db) if v < LEVEL_DB]
     if silent:
         return PreflightFinding(
-            name, "failure", f"output {silent[0]} is silent: {level_db[silent[0]]:.0f} dB relative to the mixture", facts,
-            f"over {LEVEL_DB:g} dB: the gradient of SI-SDR at silence is zero", remedy,
+            name, "failure", f"output {silent[0]} is silent: {level_db[silent[0]]:.0f} dB relative to the mixture",
+            facts, f"over {LEVEL_DB:g} dB: the gradient of SI-SDR at silence is zero", remedy,
         )  # fmt: skip
     if rows and rows[0][2] >= NEARLY_DEAD:
         place, kind, share = rows[0]
@@ -139,7 +140,7 @@ def check_gradients(trial: Trial, clock: Clock, frozen: Collection[str] = ()) ->
             "loss.backward()  # alone, and read the whole traceback",
         )
     trial.facts["small_step"] = time.monotonic() - start
-    layers = []
+    layers: list[dict[str, Any]] = []
     missing, zero, broken, still = [], [], [], []
     for n, p in parameters.items():
         if not p.requires_grad:

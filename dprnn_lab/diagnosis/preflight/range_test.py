@@ -19,8 +19,8 @@ __all__ = ["RangeTest", "check_learning_rate", "run_range_test"]
 
 STEPS, LEAST_STEPS = 48, 12
 SMOOTHING = 0.5  # of the loss over the steps of a sweep
-# Relative to the way from the loss of noise to that of a good estimate: the rise over the minimum that ends a sweep, and
-# the fall that makes a suggestion.
+# Relative to the way from the loss of noise to that of a good estimate: the rise over the minimum that ends a sweep,
+# and the fall that makes a suggestion.
 TURNED, FALLS = 0.1, 0.01
 # Of the weights by one step, relative to the weights at the start. Around 0.001 is usual; 0.02 is common in the first
 # steps of Adam. At the upper limit all weights are replaced within ten steps.
@@ -136,13 +136,14 @@ def check_learning_rate(trial: Trial, clock: Clock) -> PreflightFinding:
         )  # fmt: skip
     if test.highest is not None and trial.rate > 3 * test.highest:
         return PreflightFinding(
-            name, "warning", f"the loss of the range test rises from {test.highest:.1e} on, asked for is {trial.rate:g}",
+            name, "warning", f"the loss of the range test rises from {test.highest:.1e} on; asked is {trial.rate:g}",
             facts, expected, f"lr = {better:.1g}", cut_short=cut,
         )  # fmt: skip
     if test.suggestion is None:
-        return PreflightFinding(
-            name, "note", f"the loss does not fall in the range test{moves}", facts, expected, cut_short=cut
-        )
+        why = "the loss does not fall in the range test"
+        if len(test.rates) < LEAST_STEPS:
+            why = f"the range test got no further than {len(test.rates)} steps"
+        return PreflightFinding(name, "note", f"{why}{moves}", facts, expected, cut_short=cut)
     return PreflightFinding(
         name, "ok", f"the learning rate {trial.rate:g} learns{moves}{tip}", facts, expected, cut_short=cut
     )

@@ -19,7 +19,7 @@ __all__ = ["check_cost", "check_reading"]
 
 QUICK_SECONDS = 0.03  # to read a batch: less is never a finding
 WAITING = 0.8  # time to read a batch, relative to that of a step: warning
-MOSTLY_WAITING = 3.0  # failure
+MOSTLY_WAITING = 2.0  # failure
 BATCHES = 6
 
 
