@@ -20,7 +20,7 @@ MARGIN = 0.25  # over the loss of noise, relative to the distance between noise 
 EXPLAINED = 0.1  # share of a mixture's energy that its sources must explain ...
 OVER_CHANCE = 10.0  # ... or this many times what shifted sources explain (for loud noise)
 SILENT_DB = -60.0  # of a source, relative to its mixture
-PRESENT = 0.1  # of a source's gain in its mixture, relative to the other sources
+PRESENT = 0.3  # of a source's gain in its mixture, relative to the other sources
 
 
 def check_outputs(trial: Trial, clock: Clock) -> PreflightFinding:

@@ -6,6 +6,8 @@ Notebook: 05_training
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
+
 __all__ = ["CHECKS", "STATES", "Check", "PreflightFinding", "State", "number"]
 
 State = Literal["failure", "error", "warning", "note", "ok"]
@@ -30,7 +32,9 @@ CHECKS: dict[str, Check] = {
     "loss-direction": Check("A good estimate costs less than noise", 0.04, ("outputs",)),
     "activations": Check("Activations that are alive", 0.04, ("outputs",)),
     "gates": Check("Gates of the RNNs that are not saturated", 0.06, ("outputs",)),
-    "gradients": Check("A gradient for every parameter", 0.08, ("outputs", "activations", "gates")),
+    "gradients": Check(
+        "A gradient for every parameter", 0.08, ("outputs", "loss-direction", "activations", "gates")
+    ),
     "loss-at-start": Check("Loss at the start", 0.02, _BROKEN),
     "independence": Check("Examples that do not depend on each other", 0.06, ("outputs",)),
     "learn-by-heart": Check("A small batch learnt by heart", 0.24, (*_BROKEN, "learning-rate")),
@@ -74,10 +78,11 @@ class PreflightFinding:
         return self.state in ("failure", "warning", "error")
 
 
-def number(value: float) -> float:
+def number(value: float | torch.Tensor) -> float:
     """Rounded to four significant digits, for people and for JSON.
 
     >>> number(0.00123456), number(1234567.0)
     (0.001235, 1235000.0)
     """
+    value = value.detach() if isinstance(value, torch.Tensor) else value
     return float(f"{float(value):.4g}")

@@ -145,13 +145,6 @@ def check_update_size(trial: Trial, clock: Clock) -> PreflightFinding:
     """The change of the weights by a step, relative to the weights, for each part of the model."""
     name = "update-size"
     heart: Heart | None = trial.facts.get("heart")
-    if trial.facts.get("left_out"):
-        names = trial.facts["left_out"]
-        return PreflightFinding(
-            name, "failure", f"the optimiser does not hold {', '.join(names[:4])} ({len(names)} parameters)",
-            {"left_out": names}, "every trained parameter is in the optimiser",
-            "optimizer = torch.optim.Adam(model.parameters())  # after the model is complete and on its device",
-        )  # fmt: skip
     if heart is None or heart.update is None:
         raise Skipped("no step was made")
     parts: dict[str, list[float]] = defaultdict(list)
@@ -178,7 +171,7 @@ def check_inputs_matter(trial: Trial, clock: Clock) -> PreflightFinding:
     with torch.no_grad():
         start = trial.copy(training=False)
         own, other = trial.estimates(start, mixtures), trial.estimates(start, others)
-    change = float((own - other).norm() / own.norm().clamp(min=1e-20))
+        change = float((own - other).norm() / own.norm().clamp(min=1e-20))
     facts: dict[str, object] = {"change_with_other_inputs": number(change)}
     expected = (
         f"outputs that change with the input, and a loss at least {MATTERS:.0%} of the way from a good estimate to "

@@ -173,6 +173,13 @@ def check_gradients(trial: Trial, clock: Clock, frozen: Collection[str] = ()) ->
             name, "failure", f"no gradient reaches {_names(missing)} ({len(missing)} of {len(parameters)} parameters)",
             facts, expected, "look for .detach(), no_grad or a module that forward does not call",
         )  # fmt: skip
+    if trial.facts.get("left_out"):
+        names = trial.facts["left_out"]
+        return PreflightFinding(
+            name, "failure", f"the optimiser does not hold {_names(names)} ({len(names)} of {len(parameters)})",
+            facts | {"left_out": names}, "every trained parameter is in the optimiser",
+            "optimizer = torch.optim.Adam(model.parameters())  # after the model is complete and on its device",
+        )  # fmt: skip
     deaf = _outputs_without(trial)
     if deaf:
         return PreflightFinding(

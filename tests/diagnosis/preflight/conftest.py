@@ -9,7 +9,15 @@ from dprnn_lab import DPRNNTasNet
 from dprnn_lab.diagnosis import preflight as package
 from dprnn_lab.diagnosis.preflight import learning, range_test
 
-SMALL = {"n_filters": 24, "kernel_size": 32, "stride": 16, "chunk_size": 12, "n_repeats": 1, "bn_chan": 12, "hid_size": 12}
+SMALL = {
+    "n_filters": 24,
+    "kernel_size": 64,
+    "stride": 32,
+    "chunk_size": 8,
+    "n_repeats": 1,
+    "bn_chan": 12,
+    "hid_size": 12,
+}
 
 
 @pytest.fixture
@@ -40,16 +48,18 @@ def _batch(n_src: int, samples: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.fixture
 def batch():
     """Maker of batches: ``batch(n_src=3)``."""
-    return lambda n_src=2, samples=2400: tuple(part.clone() for part in _batch(n_src, samples))
+    return lambda n_src=2, samples=1600: tuple(part.clone() for part in _batch(n_src, samples))
 
 
 @pytest.fixture
 def check(monkeypatch, batch):
     """``preflight`` with fewer steps, on the short mixtures, and without a limit of time."""
-    monkeypatch.setattr(learning, "STEPS", 24)
-    monkeypatch.setattr(range_test, "STEPS", 24)
+    monkeypatch.setattr(learning, "STEPS", 20)
+    monkeypatch.setattr(range_test, "STEPS", 20)
 
     def run(model, loss=None, data=None, **options):
-        return package.preflight(model, loss, batch() if data is None else data, **{"budget_s": 600, **options})
+        return package.preflight(
+            model, loss, batch() if data is None else data, **{"budget_s": 600, **options}
+        )
 
     return run

@@ -17,7 +17,7 @@ def only(report, check, state="failure"):
     """The finding of ``check``, after seeing that nothing else is bad."""
     assert [(f.id, f.state) for f in report.findings if f.bad] == [(check, state)], report
     assert report.exit_code == (state in ("failure", "error"))
-    assert report[check].remedy and report[check].expected and report[check].says in str(report).replace("\n", " ") or True
+    assert report[check].remedy and report[check].expected
     assert report.summary().startswith(("Not ready: " if state == "failure" else "Look first: ") + check)
     return report[check]
 
@@ -72,10 +72,13 @@ def test_a_detached_part(check, net):
 
 def test_a_frozen_half(check, net):
     model = net()
-    model.separator.requires_grad_(False)
-    finding = only(check(model, lr=0.01), "gradients", "warning")
-    assert "separator.bottleneck.weight" in finding.measured["frozen"] and "% of the model" in finding.says
-    assert check(model, lr=0.01, frozen=["separator"])["gradients"].state == "ok"
+    model.separator.blocks.requires_grad_(False)
+    finding = only(check(model), "gradients", "warning")
+    assert (
+        "separator.blocks.0.intra.rnn.weight_ih_l0" in finding.measured["frozen"]
+        and "not trained" in finding.says
+    )
+    assert check(model, frozen=["separator.blocks"])["gradients"].state == "ok"
 
 
 def test_everything_frozen(check, net):
@@ -94,7 +97,7 @@ def test_masks_that_are_dead(check, net):
     assert report["gradients"].follows_from == report["loss-at-start"].follows_from == "activations"
 
 
-@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("kind", ["LSTM", pytest.param("GRU", marks=pytest.mark.slow)])
 def test_saturated_gates(check, net, kind):
     model = net(rnn_type=kind)
     with torch.no_grad():
@@ -123,12 +126,12 @@ def test_a_mean_over_the_batch(check, net):
 
 def test_outputs_that_are_short(check, net):
     finding = only(check(Around(net(), lambda y: y[..., :-16])), "outputs")
-    assert finding.measured["estimates"] == [4, 2, 2384]
+    assert finding.measured["estimates"] == [4, 2, 1584]
 
 
 def test_outputs_that_are_short_at_other_lengths(check, net):
-    finding = only(check(Around(net(), lambda y: y[..., : y.shape[-1] // 16 * 16])), "outputs")
-    assert finding.measured["other_length"] == 2363
+    finding = only(check(Around(net(), lambda y: y[..., : y.shape[-1] // 32 * 32])), "outputs")
+    assert finding.measured["other_length"] == 1563
 
 
 def test_outputs_that_are_not_finite(check, net):
@@ -143,7 +146,9 @@ def test_a_model_that_ignores_its_input(check, batch):
     class Constant(nn.Module):
         def __init__(self):
             super().__init__()
-            self.signal = nn.Parameter(0.05 * torch.randn(2, 2400, generator=torch.Generator().manual_seed(0)))
+            self.signal = nn.Parameter(
+                0.05 * torch.randn(2, 1600, generator=torch.Generator().manual_seed(0))
+            )
 
         def forward(self, x):
             return self.signal[..., : x.shape[-1]].expand(len(x), -1, -1)
@@ -199,11 +204,11 @@ def test_a_loader_that_sleeps(check, net, batch):
             return 100
 
         def __getitem__(self, index):
-            time.sleep(0.25)
+            time.sleep(0.1)
             return mixtures[index % 4], sources[index % 4]
 
-    finding = only(check(net(), data=Slow(), batch_size=2, budget_s=30), "reading")
-    assert finding.measured["seconds_per_batch"] >= 0.5
+    finding = only(check(net(), data=Slow(), batch_size=4), "reading")
+    assert finding.measured["seconds_per_batch"] >= 0.4
 
 
 # The learning rate
@@ -219,8 +224,15 @@ def test_a_rate_100_times_too_high(check, net, optimizer):
     assert float(finding.remedy.removeprefix("lr = ")) < lr / 10
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
-@pytest.mark.parametrize("loss", [None, nn.MSELoss()], ids=["pit", "mse"])
+@pytest.mark.parametrize(
+    ("optimizer", "loss"),
+    [
+        ("adam", None),
+        ("muon", None),
+        ("adam", nn.MSELoss()),
+        pytest.param("muon", nn.MSELoss(), marks=pytest.mark.slow),
+    ],
+)
 def test_a_rate_100_times_too_low(check, net, optimizer, loss):
     finding = only(check(net(), loss, optimizer=optimizer, lr=1e-5), "learning-rate")
     assert "too low" in finding.says
@@ -231,5 +243,5 @@ def test_an_optimiser_of_another_model(check, net):
     model = net()
     other = copy.deepcopy(model)
     optimizer = torch.optim.Adam([*model.encoder.parameters(), *other.separator.parameters()], lr=1e-3)
-    finding = only(check(model, optimizer=optimizer), "update-size")
+    finding = only(check(model, optimizer=optimizer), "gradients")
     assert "separator.bottleneck.weight" in finding.measured["left_out"]

@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from dprnn_lab import PITLossWrapper, load_model
+from dprnn_lab import DPRNNTasNet, PITLossWrapper, load_model
+from dprnn_lab.diagnosis.preflight import preflight
 from dprnn_lab.files import data_folder
 from dprnn_lab.loss import pairwise_mse, pairwise_neg_snr
+from dprnn_lab.training.settings import SMALL
 
 CLASS = {"kernel_size": 64, "stride": 32, "chunk_size": 32, "n_repeats": 2, "bn_chan": 32, "hid_size": 64}
 
@@ -21,9 +23,9 @@ def bad(report):
         {},
         {"rnn_type": "GRU"},
         {"norm_type": "bN"},
-        {"mask_act": "relu", "encoder_activation": "relu"},
-        {"num_layers": 2, "dropout": 0.2, "hid_size": 8},
-        {"sample_rate": 16000, "kernel_size": 64, "stride": 32},
+        pytest.param({"mask_act": "relu", "encoder_activation": "relu"}, marks=pytest.mark.slow),
+        pytest.param({"num_layers": 2, "dropout": 0.2, "hid_size": 8}, marks=pytest.mark.slow),
+        {"sample_rate": 16000, "kernel_size": 128, "stride": 64},
     ],
     ids=lambda options: "-".join(map(str, options.values())) or "plain",
 )
@@ -34,7 +36,7 @@ def test_networks(check, net, options):
     assert [f.id for f in report.findings if f.state == "note"] == ["reading"]  # one batch was given
 
 
-@pytest.mark.parametrize("n_src", [1, 3, 4])
+@pytest.mark.parametrize("n_src", [1, 3, pytest.param(4, marks=pytest.mark.slow)])
 def test_numbers_of_sources(check, net, batch, n_src):
     mixtures, sources = batch(n_src)
     if n_src == 1:
@@ -44,16 +46,19 @@ def test_numbers_of_sources(check, net, batch, n_src):
 
 @pytest.mark.parametrize(
     "loss",
-    [PITLossWrapper(pairwise_mse), PITLossWrapper(pairwise_neg_snr), nn.MSELoss(), nn.L1Loss()],
-    ids=["pit-mse", "pit-snr", "mse", "l1"],
+    [
+        PITLossWrapper(pairwise_mse),
+        nn.MSELoss(),
+        pytest.param(PITLossWrapper(pairwise_neg_snr), marks=pytest.mark.slow),
+        pytest.param(nn.L1Loss(), marks=pytest.mark.slow),
+    ],
+    ids=["pit-mse", "mse", "pit-snr", "l1"],
 )
 def test_losses(check, net, loss):
-    assert bad(check(net(), loss)) == []
-
-
-def test_a_fixed_order_of_the_sources_is_a_note(check, net):
-    finding = check(net(), nn.MSELoss())["loss-direction"]
-    assert finding.state == "note" and "fixed order" in finding.says
+    report = check(net(), loss)
+    assert bad(report) == []
+    if not isinstance(loss, PITLossWrapper):
+        assert report["loss-direction"].state == "note" and "fixed order" in report["loss-direction"].says
 
 
 class Convolutions(nn.Module):
@@ -68,7 +73,7 @@ class Convolutions(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"optimizer": "adamw"}, {"optimizer": torch.optim.RMSprop}, {"loss": nn.MSELoss()}]
+    "options", [{}, {"optimizer": torch.optim.AdamW}, {"loss": nn.MSELoss(), "optimizer": "adamw"}]
 )
 def test_a_convolutional_network_of_the_users(check, options):
     torch.manual_seed(0)
@@ -84,7 +89,10 @@ def test_double_precision(check, net):
 
 def test_an_optimiser_of_the_users_with_two_groups(check, net):
     model = net()
-    groups = [{"params": model.encoder.parameters(), "lr": 1e-4}, {"params": [*model.separator.parameters(), *model.decoder.parameters()]}]
+    groups = [
+        {"params": model.encoder.parameters(), "lr": 1e-4},
+        {"params": [*model.separator.parameters(), *model.decoder.parameters()]},
+    ]
     optimizer = torch.optim.Adam(groups, lr=1e-3)
     report = check(model, optimizer=optimizer)
     assert bad(report) == [] and report["learning-rate"].measured["asked"] == 1e-3
@@ -97,19 +105,16 @@ def test_noisy_mixtures(check, net, batch):
     assert bad(check(net(), data=(mixtures + 0.07 * noise, sources))) == []
 
 
-def test_a_trained_model_goes_on_at_a_low_rate(check):
+@pytest.mark.slow
+def test_a_trained_model_goes_on_at_a_low_rate():
     model = load_model(data_folder() / "model" / "small.safetensors")
-    report = check(model, data=None, optimizer="muon", lr=1e-4)
-    assert [f for f in report.findings if f.state in ("failure", "error")] == []
+    report = preflight(model, optimizer="muon", lr=1e-4)
+    assert bad(report) == [] and "trained already" in report["loss-at-start"].says
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [CLASS, {}], ids=["class", "small"])
 def test_on_bundled_voices(options):
-    from dprnn_lab import DPRNNTasNet
-    from dprnn_lab.diagnosis.preflight import preflight
-    from dprnn_lab.training.settings import SMALL
-
     torch.manual_seed(0)
     report = preflight(DPRNNTasNet(**(options or SMALL)), optimizer="muon", lr=2.5e-3 if options else 1e-3)
     assert bad(report) == [] and report.seconds < 75  # the last step may end after the budget
