@@ -154,7 +154,8 @@ class PreflightReport:
         return table
 
     def __str__(self) -> str:
-        console = Console(width=110, force_terminal=False, color_system=None)
+        # Without force_jupyter, rich would add an empty output to the cell in which a report is shown.
+        console = Console(width=110, force_terminal=False, force_jupyter=False, color_system=None)
         with console.capture() as capture:
             console.print(self)
         return capture.get()

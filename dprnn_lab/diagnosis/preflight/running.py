@@ -98,13 +98,11 @@ def _states(optimizer: torch.optim.Optimizer) -> list[dict]:
 
 def _duration(seconds: float) -> str:
     """
-    >>> _duration(40), _duration(600), _duration(40_000)
-    ('40 s', '10 min', '11 h')
+    >>> _duration(40), _duration(6140), _duration(400_000)
+    ('40 s', '100 min', '110 h')
     """
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{seconds:.2g} s"
+    size, unit = next((pair for pair in ((3600, "h"), (60, "min")) if seconds >= 2 * pair[0]), (1, "s"))
+    return f"{float(f'{seconds / size:.2g}'):g} {unit}"
 
 
 def _free_memory(device: torch.device) -> int | None:

@@ -34,6 +34,7 @@ def test_a_detached_loss(check, net):
     assert "no gradient" in only(check(net(), lambda e, t: PIT(e.detach(), t)), "gradients").says
 
 
+@pytest.mark.slow
 def test_a_loss_of_one_output(check, net):
     def loss(estimates, targets):
         return PIT(torch.stack((estimates[:, 0], estimates[:, 1].detach()), 1), targets)
@@ -178,12 +179,14 @@ def test_targets_shuffled_within_the_batch(check, net, batch):
     assert "belong to mixture 3" in only(check(net(), data=(mixtures, sources.roll(1, 0))), "targets").says
 
 
+@pytest.mark.slow
 def test_one_wrong_source(check, net, batch):
     mixtures, sources = batch()
     sources[1, 0] = sources[2, 0]
     assert "source 0 of example 1" in only(check(net(), data=(mixtures, sources)), "targets").says
 
 
+@pytest.mark.slow
 def test_late_targets(check, net, batch):
     mixtures, sources = batch()
     assert "late (80 samples)" in only(check(net(), data=(mixtures, sources.roll(80, -1))), "targets").says
@@ -214,7 +217,7 @@ def test_a_loader_that_sleeps(check, net, batch):
 # The learning rate
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("muon", marks=pytest.mark.slow)])
 def test_a_rate_100_times_too_high(check, net, optimizer):
     lr = {"adam": 0.2, "muon": 0.5}[optimizer]
     report = check(net(), optimizer=optimizer, lr=lr)
@@ -228,7 +231,7 @@ def test_a_rate_100_times_too_high(check, net, optimizer):
     ("optimizer", "loss"),
     [
         ("adam", None),
-        ("muon", None),
+        pytest.param("muon", None, marks=pytest.mark.slow),
         ("adam", nn.MSELoss()),
         pytest.param("muon", nn.MSELoss(), marks=pytest.mark.slow),
     ],
