@@ -87,7 +87,10 @@ def check_outputs(trial: Trial, clock: Clock) -> PreflightFinding:
 def check_targets(trial: Trial, clock: Clock) -> PreflightFinding:
     """Whether the sources of each example are in its mixture, by least squares at lag zero."""
     name = "targets"
-    mixtures, sources = trial.mixtures.double(), trial.sources.double()
+    mixtures, sources = (
+        trial.mixtures.cpu().double(),
+        trial.sources.cpu().double(),
+    )  # not every device has float64
     broken = [n for n, t in (("mixtures", mixtures), ("sources", sources)) if not t.isfinite().all()]
     if broken:
         return PreflightFinding(
