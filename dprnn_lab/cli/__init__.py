@@ -1,10 +1,13 @@
-"""The command line: ``dprnn-lab train | evaluate | sweep | separate | info | convert | export | diagnose | checklist``.
+"""The command line, ``dprnn-lab``, in the order of its help.
+
+``train | preflight | evaluate | sweep | separate | info | convert | export | diagnose | checklist``
 
 Each command imports what it needs when it runs, so that ``--help`` stays quick.
 """
 
 # In the order of the help.
 from .train import train  # isort: skip
+from .preflight import preflight  # isort: skip
 from .evaluate import evaluate  # isort: skip
 from .sweep import sweep  # isort: skip
 from .separate import separate  # isort: skip
@@ -20,6 +23,7 @@ __all__ = [
     "evaluate",
     "export",
     "info",
+    "preflight",
     "separate",
     "sweep",
     "train",

@@ -1,6 +1,6 @@
 """The settings of a run: one dataclass, one YAML file, and the options of ``dprnn-lab train``.
 
-Each field carries its help text; ``cli/train.py`` makes an option of it.
+Each field carries its help text; ``cli/setting_options.py`` makes an option of it.
 
 Notebook: 05_training
 """
