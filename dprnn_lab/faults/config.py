@@ -8,6 +8,7 @@ import random
 import torch
 from torch.nn import functional as F
 
+from ..audio import resample
 from ..checkpoint import save_asteroid
 from ..checkpoint.asteroid import to_asteroid
 from ..datasets.corpus import SpeechCorpus
@@ -137,6 +138,22 @@ def crowd(case: Case, rng: random.Random, strength: float) -> Case:
     return _add(case, noise, -2 - 4 * strength)
 
 
+def _strange(*ratios: float):
+    """Both voices at other speeds, so that pitch and formants are of people that nobody was trained on."""
+
+    def fault(case: Case, rng: random.Random) -> Case:
+        sources = []
+        for source, ratio in zip(case.truth, ratios, strict=True):
+            moved = resample(source, 1000, round(1000 / ratio))
+            sources.append(moved.repeat(-(-len(source) // len(moved)))[: len(source)])
+        voices = torch.stack(sources)
+        return case.change(
+            mixture=voices.sum(0), references=None if rng.random() < 0.5 else voices, truth=voices
+        ).with_own_estimates()
+
+    return fault
+
+
 FAULTS = {
     "config-shape": {
         "bottleneck-given": _wrong_argument("bn_chan", 128, given=True),
@@ -166,5 +183,10 @@ FAULTS = {
         "hall": hall,
         "radio": radio,
         "crowd": crowd,
+    },
+    "unseen-speakers": {
+        "high": _strange(1.5, 1.45),
+        "low": _strange(0.65, 0.68),
+        "very-low": _strange(0.55, 0.58),
     },
 }

@@ -20,9 +20,9 @@ LENGTH_SHARE = 0.95  # a network loses less than a stride; more is missing, or a
 SAME_LENGTH = 0.02  # between two lengths that differ by a rate
 RATES = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25, 6.0, 1 / 6, 44.1 / 8, 8 / 44.1, 44.1 / 16, 16 / 44.1, 22.05 / 8, 8 / 22.05, 11.025 / 8, 8 / 11.025)
 MOST_SECONDS = 2.0  # of a lag
-ANOTHER_CORRELATION = 0.12  # own estimates of unknown voices: 0.3 and more; of another mixture: up to 0.1
+ANOTHER_CORRELATION = 0.15  # own estimates of unknown voices: 0.69 and more, in place; of another mixture: up to 0.11
 CLEAR_CORRELATION = 0.2  # at the lag, for it to count
-LAG_GAIN = 0.01  # of correlation, by the lag
+LAG_GAIN = 0.01  # of correlation, by the lag; one sample: 0.03 to 0.35
 BRING = "your estimates and the mixture"
 CUT = "estimates = separate(model, mixture, sample_rate)  # as long as the mixture, at the model's rate"
 # Where one of these was found, estimates and mixture need not have anything in common.
@@ -148,7 +148,8 @@ def _late(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding:
         f"a lag counts from one sample on, if the correlation with the mixture is over {CLEAR_CORRELATION:g} there and "
         f"{LAG_GAIN:g} higher than without it; under {ANOTHER_CORRELATION:g} at every lag, an estimate is not of this mixture"
     )
-    strange = [i for i, (_, best, _) in enumerate(found) if best < ANOTHER_CORRELATION and loud[i]]
+    # A faint voice correlates little too, but in place.
+    strange = [i for i, (lag, best, _) in enumerate(found) if lag and best < ANOTHER_CORRELATION and loud[i]]
     if strange:
         which = "the estimates have" if len(strange) == len(found) else f"estimate {strange[0] + 1} has"
         return fail(

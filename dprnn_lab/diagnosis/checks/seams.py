@@ -18,7 +18,7 @@ from ...audio import correlation
 from ...loss import si_sdr
 from ..evidence import Evidence, best_order
 from ..finding import Finding
-from .clicks import CLICK_RATIO, GAP_SAMPLES, GAP_SECONDS, MIXTURE_RATIO, clicks, gaps, grid
+from .clicks import CLICK_RATIO, GAP_SAMPLES, GAP_SECONDS, MIN_CLICKS, MIXTURE_RATIO, clicks, gaps, grid
 from .outputs import CAUSES, CLOSE_CORRELATION
 from .verdict import check, fail, fine, number, undecided, warn
 
@@ -108,7 +108,7 @@ def seam_artefact(e: Evidence) -> Finding:
 def _in_themselves(estimates: torch.Tensor, mixture: torch.Tensor, rate: float) -> Finding | None:
     """Gaps on a grid, or clicks: visible without the model."""
     zeros = gaps(estimates, mixture, rate)
-    on_grid = grid([end for _, end in zeros], rate) or grid([begin for begin, _ in zeros], rate)
+    on_grid = grid([end for _, end in zeros], rate, len(mixture))
     if on_grid is not None:
         period, places = on_grid
         return fail(
@@ -117,13 +117,12 @@ def _in_themselves(estimates: torch.Tensor, mixture: torch.Tensor, rate: float) 
             f"two stretches of {GAP_SAMPLES} samples to {GAP_SECONDS * 1000:g} ms on one grid, where the mixture is not zero",
             REMEDY,
         )
-    places = clicks(estimates, mixture)
-    if len(places) < 2:
+    places, on_grid = clicks(estimates, mixture, rate)
+    if len(places) < 2 or (on_grid is None and len(places) < MIN_CLICKS):
         return None
-    on_grid = grid(places, rate)
     facts = {"clicks": len(places), "times_s": _seconds(places, rate)}
     why = (
-        f"two clicks: a third difference {CLICK_RATIO:g} times that around it and {MIXTURE_RATIO:g} times that of the "
+        f"two clicks on a grid, {MIN_CLICKS} elsewhere: a third difference {CLICK_RATIO:g} times that around it and {MIXTURE_RATIO:g} times that of the "
         "mixture there"
     )
     if on_grid is None:

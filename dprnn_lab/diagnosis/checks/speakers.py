@@ -18,6 +18,7 @@ __all__ = ["one_speaker"]
 
 NOISE_OUTPUT_SHARE = 0.5  # of the frequencies of an output are steady noise
 SAME_SOURCE_DB = 6.0  # by which each output is closer to one reference than to the other, more than the mixture is
+LOST_REST_DB = -8.0  # of the mixture, that is in no output: a voice is lost
 BRING = "the mixture, and estimates or the model"
 REMEDY = "speakers = 1  # play the outputs; where one person speaks, take the mixture"
 
@@ -43,9 +44,10 @@ def one_speaker(e: Evidence) -> Finding:
     total = scale_to_mixture(outputs, mixture).sum(0)
     noisy = [noisy_share(x, rate) for x in outputs]
     levels = 10 * torch.log10(outputs.square().mean(-1) + 1e-12)
-    facts = {
+    facts: dict = {
         "one_voice_score_of_the_mixture": number(one_voice_score(mixture, rate), 1),
         "one_voice_score_of_the_sum": number(one_voice_score(total, rate), 1),
+        "rest_db": number(10 * torch.log10((mixture - total).square().sum() / mixture.square().sum() + 1e-12), 1),
         "noisy_share": [number(x) for x in noisy],
         "levels_db": [number(x, 1) for x in levels],
     }
@@ -74,7 +76,7 @@ def one_speaker(e: Evidence) -> Finding:
             REMEDY,
             explained_by=follows,
         )
-    if facts["one_voice_score_of_the_sum"] > ONE_VOICE_SCORE:
+    if facts["one_voice_score_of_the_sum"] > ONE_VOICE_SCORE and facts["rest_db"] > LOST_REST_DB:
         return warn(
             "the outputs together have one pitch at a time: they seem to be parts of one voice of the mixture",
             facts,
