@@ -1,8 +1,9 @@
 """What a recording says about itself, without any model: noise, reverberation, and how many people speak at once.
 
 The limits were set with ``tests/diagnosis/unknown_voices.py --half tune`` on 4 s of real voices that no network was
-trained on: 30 to 120 mixtures of two people, 30 recordings of one, each also with white or pink noise 0 to 10 dB under the
-louder voice, and in simulated rooms with a reverberation time of 0.3 to 0.8 s; and on 75 mixtures of the test list.
+trained on: 30 to 120 mixtures of two people and 30 recordings of one, each also with white or pink noise 0 to 10 dB
+under the louder voice, and in simulated rooms with a reverberation time of 0.3 to 0.8 s; and on 75 mixtures of the test
+list.
 
 Notebook: 06_failures_at_inference
 """
@@ -55,7 +56,7 @@ def noisy_share(samples: torch.Tensor, rate: float) -> float:
 
 
 def decay_db_per_s(samples: torch.Tensor, rate: float) -> float:
-    """How fast the level falls after loud sounds of ``[T]``, dB per second: the mean over six bands of the steepest falls.
+    """How fast the level falls after loud sounds of ``[T]``, dB per second: the steepest falls, mean over six bands.
 
     Over 80 ms, 1 % quantile. In a room the level can't fall faster than by 60 dB in the reverberation time.
     """

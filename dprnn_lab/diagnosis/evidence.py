@@ -105,7 +105,12 @@ class Evidence:
             return None
         signals = given if isinstance(given, Signals) else read_signals(given, name)
         wanted = self.rate
-        if wanted is None or signals.rate is None or self.recording is None or signals.rate != self.recording.rate:
+        if (
+            wanted is None
+            or signals.rate is None
+            or self.recording is None
+            or signals.rate != self.recording.rate
+        ):
             return signals.samples
         return resample(signals.samples, signals.rate, wanted)
 

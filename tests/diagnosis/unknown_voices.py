@@ -152,7 +152,9 @@ def one_voice(x: Example) -> dict:
 
 def noisy(x: Example) -> dict:
     """White or pink noise, 0 to 10 dB under the louder voice."""
-    noise = Noise(x.rng.choice(["white", "pink"])).draw(SAMPLES, np.random.default_rng(x.rng.randrange(2**31)))
+    noise = Noise(x.rng.choice(["white", "pink"])).draw(
+        SAMPLES, np.random.default_rng(x.rng.randrange(2**31))
+    )
     level = x.sources.square().mean(-1).max().sqrt() / noise.square().mean().sqrt()
     return x.on(x.mixture + noise * level * 10 ** (-x.rng.uniform(0, 10) / 20))
 
@@ -294,14 +296,17 @@ def table(found: list[Answer]) -> str:
             instead = Counter(a.named[0] for a in mine if a.named)
         others = ", ".join(f"{name} {n}" for name, n in instead.most_common()) or "–"
         lines.append(
-            f"| {kind} | {model} | {len(mine)} | {sum(a.found for a in mine)} | {sum(a.first for a in mine)} | {others} |"
+            f"| {kind} | {model} | {len(mine)} | {sum(a.found for a in mine)} | "
+            f"{sum(a.first for a in mine)} | {others} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
     """Print the answers and the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--voices", type=Path, required=True)
     parser.add_argument("--half", choices=["tune", "report"], default="tune")
     parser.add_argument("--model", nargs="+", default=["small"], help="what load_model opens")

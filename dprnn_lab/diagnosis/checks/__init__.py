@@ -23,7 +23,8 @@ from . import (
 __all__ = ["CHECKS"]
 
 _MODULES = (
-    weights, config, recording, audio, what_if, alignment, speakers, outputs, seams, losses, data, model_in_training, curves, plateau,
+    weights, config, recording, audio, what_if, alignment, speakers, outputs, seams, losses, data, model_in_training,
+    curves, plateau,
 )  # fmt: skip
 CHECKS = {
     function.failure: function

@@ -14,13 +14,32 @@ from ..evidence import Evidence
 from ..finding import Finding
 from .verdict import check, fail, fine, number, undecided
 
-__all__ = ["ANOTHER_CORRELATION", "late_estimates", "lag_to"]
+__all__ = ["lag_to", "late_estimates"]
 
 LENGTH_SHARE = 0.95  # a network loses less than a stride; more is missing, or another rate
 SAME_LENGTH = 0.02  # between two lengths that differ by a rate
-RATES = (2.0, 0.5, 3.0, 1 / 3, 4.0, 0.25, 6.0, 1 / 6, 44.1 / 8, 8 / 44.1, 44.1 / 16, 16 / 44.1, 22.05 / 8, 8 / 22.05, 11.025 / 8, 8 / 11.025)
+RATES = (
+    2.0,
+    0.5,
+    3.0,
+    1 / 3,
+    4.0,
+    0.25,
+    6.0,
+    1 / 6,
+    44.1 / 8,
+    8 / 44.1,
+    44.1 / 16,
+    16 / 44.1,
+    22.05 / 8,
+    8 / 22.05,
+    11.025 / 8,
+    8 / 11.025,
+)
 MOST_SECONDS = 2.0  # of a lag
-ANOTHER_CORRELATION = 0.15  # own estimates of unknown voices: 0.69 and more, in place; of another mixture: up to 0.11
+ANOTHER_CORRELATION = (
+    0.15  # own estimates of unknown voices: 0.69 and more, in place; of another mixture: up to 0.11
+)
 CLEAR_CORRELATION = 0.2  # at the lag, for it to count
 LAG_GAIN = 0.01  # of correlation, by the lag; one sample: 0.03 to 0.35
 BRING = "your estimates and the mixture"
@@ -68,7 +87,9 @@ def late_estimates(e: Evidence) -> Finding:
         return undecided("the estimates are silent or not finite", "estimates that can be compared")
     cause = e.cause(*BEFORE)
     if cause:
-        return undecided(f"equal in length and rate; {cause} hides a delay", f"estimates made after {cause} is fixed")
+        return undecided(
+            f"equal in length and rate; {cause} hides a delay", f"estimates made after {cause} is fixed"
+        )
     return _late(e, mixture, rate)
 
 
@@ -103,7 +124,9 @@ def _other_rate(e: Evidence, rate: float) -> Finding | None:
 def _other_length(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding | None:
     """Estimates far shorter or longer than the mixture: at another rate, if they fit it then; else cut or padded."""
     assert e.given_estimates is not None and e.estimates is not None
-    lengths = [round(n * e.estimates.shape[-1] / min(e.given_estimates.lengths)) for n in e.given_estimates.lengths]
+    lengths = [
+        round(n * e.estimates.shape[-1] / min(e.given_estimates.lengths)) for n in e.given_estimates.lengths
+    ]
     shortest, longest = min(lengths), max(lengths)
     facts = _facts(e, mixture)
     fits = LENGTH_SHARE * len(mixture) <= shortest and longest <= len(mixture) / LENGTH_SHARE
@@ -113,13 +136,11 @@ def _other_length(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding | 
     for ratio in RATES:
         if abs(shortest / (ratio * len(mixture)) - 1) < SAME_LENGTH and longest == shortest:
             true = round(ratio * rate)
-            best = max(
-                lag_to(resample(x, true, int(rate)), mixture, int(0.01 * rate))[1] for x in finite
-            )
+            best = max(lag_to(resample(x, true, int(rate)), mixture, int(0.01 * rate))[1] for x in finite)
             if best > CLEAR_CORRELATION:
                 return fail(
-                    f"the estimates have {shortest} samples, the mixture has {len(mixture)}: they fit it at {true:g} Hz, "
-                    f"not at {rate:g} Hz",
+                    f"the estimates have {shortest} samples, the mixture has {len(mixture)}: they fit it at "
+                    f"{true:g} Hz, not at {rate:g} Hz",
                     facts | {"fits_at_hz": true, "correlation": number(best)},
                     "equal: scores, sums and gains compare sample by sample",
                     f"estimates = resample(estimates, {true:g}, {rate:g})",
@@ -146,21 +167,20 @@ def _late(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding:
     }
     why = (
         f"a lag counts from one sample on, if the correlation with the mixture is over {CLEAR_CORRELATION:g} there and "
-        f"{LAG_GAIN:g} higher than without it; under {ANOTHER_CORRELATION:g} at every lag, an estimate is not of this mixture"
+        f"{LAG_GAIN:g} higher than without it; under that at every lag, an estimate is not of this mixture"
     )
     # A faint voice correlates little too, but in place.
-    strange = [i for i, (lag, best, _) in enumerate(found) if lag and best < ANOTHER_CORRELATION and loud[i]]
+    strange = [i for i, (lag, best, _) in enumerate(found) if lag and best < CLEAR_CORRELATION and loud[i]]
     if strange:
         which = "the estimates have" if len(strange) == len(found) else f"estimate {strange[0] + 1} has"
         return fail(
-            f"{which} nothing in common with this mixture (correlation {found[strange[0]][1]:.2f} at the best lag): of another one",
+            f"{which} nothing in common with this mixture (correlation {found[strange[0]][1]:.2f} at the best lag): "
+            "of another one",
             facts,
             why,
             "estimates = separate(model, mixture, sample_rate)  # of this mixture",
         )
-    late = [
-        lag if best > CLEAR_CORRELATION and best - here > LAG_GAIN else 0 for lag, best, here in found
-    ]
+    late = [lag if best > CLEAR_CORRELATION and best - here > LAG_GAIN else 0 for lag, best, here in found]
     if not any(late):
         return fine("length, rate and position agree with the mixture", facts, why)
     if len(set(late)) == 1:

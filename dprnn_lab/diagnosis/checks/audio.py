@@ -128,7 +128,8 @@ def _silent_estimates(e: Evidence) -> Finding | None:
         f"{says} (peak {float(peaks[silent[0]]):.1e})",
         {"peaks": [number(p, 6) for p in peaks]},
         f"a peak of {SILENT_PEAK:g}, below the last bit of 16: a network gives no exact zeros for a mixture with sound",
-        'estimates = separate(model, mixture, sample_rate, mono="left")' if opposite
+        'estimates = separate(model, mixture, sample_rate, mono="left")'
+        if opposite
         else "estimates = separate(model, mixture, sample_rate)  # the model's own, to compare",
         explained_by="channels" if opposite else e.broken_weights,
     )

@@ -88,7 +88,7 @@ def _faint_grid(places: list[int], rate: float, length: int) -> Grid | None:
 
 
 def _sharpness(signals: torch.Tensor) -> torch.Tensor:
-    """The third difference of ``[S, T]`` over its mean within 20 ms around, without the 2 ms nearest: ``[S, T - 3]``."""
+    """The third difference of ``[S, T]`` over its mean within 20 ms, without the 2 ms nearest: ``[S, T - 3]``."""
     step = (signals[:, 3:] - 3 * signals[:, 2:-1] + 3 * signals[:, 1:-2] - signals[:, :-3]).abs()
     wide = F.avg_pool1d(step[:, None], 321, 1, 160, count_include_pad=False)[:, 0] * 321
     near = F.avg_pool1d(step[:, None], 17, 1, 8, count_include_pad=False)[:, 0] * 17

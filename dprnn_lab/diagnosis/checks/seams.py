@@ -18,7 +18,17 @@ from ...audio import correlation
 from ...loss import si_sdr
 from ..evidence import Evidence, best_order
 from ..finding import Finding
-from .clicks import CLICK_RATIO, GAP_SAMPLES, GAP_SECONDS, MIN_CLICKS, MIXTURE_RATIO, clicks, gaps, grid
+from .clicks import (
+    CLICK_RATIO,
+    FAINT_RATIO,
+    GAP_SAMPLES,
+    GAP_SECONDS,
+    MIN_CLICKS,
+    MIXTURE_RATIO,
+    clicks,
+    gaps,
+    grid,
+)
 from .outputs import CAUSES, CLOSE_CORRELATION
 from .verdict import check, fail, fine, number, undecided, warn
 
@@ -49,7 +59,9 @@ def seam_artefact(e: Evidence) -> Finding:
     if found is not None:
         return found
     if e.cause("late-estimates"):
-        return undecided("no gaps or clicks; the estimates do not line up with the mixture", "estimates that do")
+        return undecided(
+            "no gaps or clicks; the estimates do not line up with the mixture", "estimates that do"
+        )
     if e.suspected("one-speaker"):
         return undecided("no gaps or clicks; both outputs are of one voice", "a mixture of several people")
     if e.cause("permutation-flip"):
@@ -114,7 +126,8 @@ def _in_themselves(estimates: torch.Tensor, mixture: torch.Tensor, rate: float) 
         return fail(
             f"the estimates are exactly zero in {len(zeros)} short stretches, every {period / rate:.2f} s",
             {"gaps": len(zeros), "grid_s": number(period / rate, 3), "times_s": _seconds(places, rate)},
-            f"two stretches of {GAP_SAMPLES} samples to {GAP_SECONDS * 1000:g} ms on one grid, where the mixture is not zero",
+            f"two stretches of {GAP_SAMPLES} samples to {GAP_SECONDS * 1000:g} ms on one grid, where the mixture is "
+            "not zero",
             REMEDY,
         )
     places, on_grid = clicks(estimates, mixture, rate)
@@ -122,12 +135,13 @@ def _in_themselves(estimates: torch.Tensor, mixture: torch.Tensor, rate: float) 
         return None
     facts = {"clicks": len(places), "times_s": _seconds(places, rate)}
     why = (
-        f"two clicks on a grid, {MIN_CLICKS} elsewhere: a third difference {CLICK_RATIO:g} times that around it and {MIXTURE_RATIO:g} times that of the "
-        "mixture there"
+        f"two clicks on a grid, {MIN_CLICKS} elsewhere: a third difference {CLICK_RATIO:g} times that around it "
+        f"({FAINT_RATIO:g} on a grid of three and more) and {MIXTURE_RATIO:g} times that of the mixture there"
     )
     if on_grid is None:
         return warn(
-            f"the estimates click in {len(places)} places where the mixture does not, first at {places[0] / rate:.2f} s",
+            f"the estimates click in {len(places)} places where the mixture does not, first at "
+            f"{places[0] / rate:.2f} s",
             facts,
             why,
             REMEDY,

@@ -17,7 +17,9 @@ from .verdict import check, fine, number, undecided, warn
 __all__ = ["one_speaker"]
 
 NOISE_OUTPUT_SHARE = 0.5  # of the frequencies of an output are steady noise
-SAME_SOURCE_DB = 6.0  # by which each output is closer to one reference than to the other, more than the mixture is
+SAME_SOURCE_DB = (
+    6.0  # by which each output is closer to one reference than to the other, more than the mixture is
+)
 LOST_REST_DB = -8.0  # of the mixture, that is in no output: a voice is lost
 BRING = "the mixture, and estimates or the model"
 REMEDY = "speakers = 1  # play the outputs; where one person speaks, take the mixture"
@@ -33,7 +35,9 @@ def one_speaker(e: Evidence) -> Finding:
         "not-finite", "silence", "rate-mismatch", "config-silent", "length", "late-estimates", "dead-output"
     )
     if cause or not outputs.isfinite().all():
-        return undecided(f"{cause or 'an output that is not finite'} comes first", "outputs made after it is fixed")
+        return undecided(
+            f"{cause or 'an output that is not finite'} comes first", "outputs made after it is fixed"
+        )
     rate = e.rate or (e.recording.rate if e.recording is not None else 8000)
     length = min(outputs.shape[-1], len(mixture))
     outputs, mixture = outputs[:, :length], mixture[:length]
@@ -47,13 +51,15 @@ def one_speaker(e: Evidence) -> Finding:
     facts: dict = {
         "one_voice_score_of_the_mixture": number(one_voice_score(mixture, rate), 1),
         "one_voice_score_of_the_sum": number(one_voice_score(total, rate), 1),
-        "rest_db": number(10 * torch.log10((mixture - total).square().sum() / mixture.square().sum() + 1e-12), 1),
+        "rest_db": number(
+            10 * torch.log10((mixture - total).square().sum() / mixture.square().sum() + 1e-12), 1
+        ),
         "noisy_share": [number(x) for x in noisy],
         "levels_db": [number(x, 1) for x in levels],
     }
     why = (
-        f"a score over {ONE_VOICE_SCORE:g}: deep pauses and one pitch at a time, in 9 of 10 recordings of one person and "
-        f"1 of 40 of two; steady noise at over {NOISE_OUTPUT_SHARE:.0%} of an output's frequencies"
+        f"a score over {ONE_VOICE_SCORE:g}: deep pauses and one pitch at a time, in 9 of 10 recordings of one person "
+        f"and 1 of 40 of two; steady noise at over {NOISE_OUTPUT_SHARE:.0%} of an output's frequencies"
     )
     follows = "sources-count" if e.suspected("sources-count") else None
     if e.people is not None and e.people > 1:
@@ -93,7 +99,9 @@ def _of_known_people(e: Evidence, outputs: torch.Tensor, facts: dict, why: str) 
     if references is None or len(references) < 2 or not references.isfinite().all():
         return fine(f"there are {e.people} people in the recording", facts, why)
     length = min(outputs.shape[-1], references.shape[-1])
-    table = torch.stack([si_sdr(outputs[:, :length], r[None, :length].expand(len(outputs), -1)) for r in references], 1)
+    table = torch.stack(
+        [si_sdr(outputs[:, :length], r[None, :length].expand(len(outputs), -1)) for r in references], 1
+    )
     facts = facts | {"si_sdr_db": [[number(v, 1) for v in row] for row in table]}
     nearest = table.argmax(1)
     margin = float((table.topk(2, dim=1).values @ torch.tensor([1.0, -1.0])).min())
@@ -102,9 +110,10 @@ def _of_known_people(e: Evidence, outputs: torch.Tensor, facts: dict, why: str) 
     of_mixture = 2 * float(10 * torch.log10(mixed[0] / mixed[1].clamp(min=1e-12)))
     if len(set(nearest.tolist())) == 1 and margin > SAME_SOURCE_DB + of_mixture:
         return warn(
-            f"every output is of voice {int(nearest[0]) + 1} (by {margin:.0f} dB): it is split over them, and the others are lost",
+            f"every output is of voice {int(nearest[0]) + 1} (by {margin:.0f} dB): it is split over them, and the "
+            "others are lost",
             facts,
-            f"{SAME_SOURCE_DB:g} dB of SI-SDR between the references, and the mixture's own difference, for every output",
+            f"{SAME_SOURCE_DB:g} dB of SI-SDR between the references over the mixture's own, for every output",
             "estimates = separate(model, mixture, sample_rate)  # compare with the model's own outputs",
         )
     return fine("the outputs are nearest to different voices", facts, why)
