@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..audio import resample
 from ..checkpoint import CheckpointError, load_model
 from ..checkpoint.settings import DEFAULTS
 from ..datasets.mixing import FixedMixtures
@@ -21,7 +22,7 @@ from .checkpoint_file import CheckpointFile, examine
 from .finding import Finding
 from .initial_weights import Layer, layers
 from .inputs import Inputs
-from .mixture import SILENT_PEAK, Recording, as_signals, read_recording
+from .mixture import SILENT_PEAK, Recording, Signals, read_recording, read_signals
 from .remix_consistency import RemixConsistency, remix_consistency
 from .score_table import last_validation, read_scores
 from .training_evidence import read_batch, read_data, read_run
@@ -68,7 +69,8 @@ class Evidence:
     """The inputs of :func:`dprnn_lab.diagnose`, read and checked.
 
     Attributes, None where the input is missing: ``file``, ``network``, ``recording``, ``references`` and
-    ``estimates`` (``[S, T]``), ``batch`` (mixtures ``[B, T]``, sources ``[B, S, T]``), ``loss``, ``run``, ``data``,
+    ``estimates`` (``[S, T]``), ``given_estimates`` (with lengths and rates), ``batch`` (mixtures ``[B, T]``, sources
+    ``[B, S, T]``), ``loss``, ``run``, ``data``,
     ``scores``, ``reported``, ``speakers``.
     """
 
@@ -88,13 +90,29 @@ class Evidence:
         self.recording: Recording | None = None
         if given.mixture is not None:
             self.recording = read_recording(given.mixture, given.sample_rate, self.rate)
-        self.references = None if given.references is None else as_signals(given.references, "references")
-        self.estimates = None if given.estimates is None else as_signals(given.estimates, "estimates")
+        self.references = self._signals(given.references, "references")
+        self.given_estimates = None if given.estimates is None else read_signals(given.estimates, "estimates")
+        self.estimates = self._signals(self.given_estimates, "estimates")
         self.run = None if given.run is None else read_run(given.run)
         self.batch = None if given.batch is None else read_batch(given.batch)
         self.data = None if given.data is None else read_data(given.data)
         scores = last_validation(given.run) if given.scores is None else given.scores
         self.scores = None if scores is None else read_scores(scores)
+
+    def _signals(self, given: Any, name: str) -> torch.Tensor | None:
+        """References or estimates ``[S, T]``; files at the recording's rate are brought to the model's, as it is."""
+        if given is None:
+            return None
+        signals = given if isinstance(given, Signals) else read_signals(given, name)
+        wanted = self.rate
+        if (
+            wanted is None
+            or signals.rate is None
+            or self.recording is None
+            or signals.rate != self.recording.rate
+        ):
+            return signals.samples
+        return resample(signals.samples, signals.rate, wanted)
 
     def _load(self) -> nn.Module | None:
         if self.file is None or not self.file.loads:

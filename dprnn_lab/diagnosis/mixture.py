@@ -7,13 +7,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..audio import AudioError, as_samples, read_audio, resample
 
-__all__ = ["Recording", "as_signals", "as_tensor", "read_recording"]
+__all__ = ["Recording", "Signals", "as_signals", "as_tensor", "read_recording", "read_signals"]
 
 MAX_CHANNELS = 8
 SILENT_PEAK = 1e-5  # -100 dBFS: below the last bit of 16
@@ -95,10 +96,27 @@ def read_recording(
     return Recording(samples.contiguous(), assumed_rate, "given" if sample_rate else "assumed", transposed)
 
 
-def as_signals(value, name: str) -> torch.Tensor:
-    """References or estimates, ``[S, T]`` float32, from a tensor, an array, or a list of paths or arrays.
+@dataclass(frozen=True)
+class Signals:
+    """References or estimates: ``[S, T]`` float32, cut to the shortest, and what they were before."""
 
-    Signals of different lengths are cut to the shortest.
+    samples: torch.Tensor
+    lengths: tuple[int, ...]  # samples of each, uncut
+    rates: tuple[float | None, ...]  # Hz, of the files; None for arrays
+
+    @property
+    def rate(self) -> float | None:
+        """Of all files, Hz; None for arrays, or when the files differ."""
+        return self.rates[0] if len(set(self.rates)) == 1 else None
+
+
+def as_signals(value: Any, name: str) -> torch.Tensor:
+    """References or estimates, ``[S, T]`` float32: the samples of :func:`read_signals`."""
+    return read_signals(value, name).samples
+
+
+def read_signals(value: Any, name: str) -> Signals:
+    """References or estimates from a tensor, an array, or a list of paths or arrays.
 
     Raises:
         AudioError, TypeError: a value that can't be converted.
@@ -106,16 +124,18 @@ def as_signals(value, name: str) -> torch.Tensor:
     if isinstance(value, (str, os.PathLike)):
         raise AudioError(f"{name} is one path ({value}): give a list with one file per source")
     if isinstance(value, (list, tuple)):
-        parts = [
-            read_audio(v)[0][0] if isinstance(v, (str, os.PathLike)) else as_tensor(v, name).squeeze()
-            for v in value
-        ]
+        parts: list[torch.Tensor] = []
+        rates: list[float | None] = []
+        for v in value:
+            samples, rate = read_audio(v) if isinstance(v, (str, os.PathLike)) else (as_tensor(v, name), None)
+            parts.append(samples.squeeze() if rate is None else samples[0])
+            rates.append(rate)
         if not parts or any(p.dim() != 1 or not len(p) for p in parts):
             raise AudioError(
                 f"{name} are {[list(p.shape) for p in parts]}: give one signal [T] per source, with samples in it"
             )
-        shortest = min(map(len, parts))
-        return torch.stack([p[:shortest] for p in parts])
+        lengths = tuple(map(len, parts))
+        return Signals(torch.stack([p[: min(lengths)] for p in parts]), lengths, tuple(rates))
     signals = as_tensor(value, name)
     if signals.dim() == 3 and signals.shape[0] == 1:
         signals = signals[0]
@@ -125,7 +145,7 @@ def as_signals(value, name: str) -> torch.Tensor:
         raise AudioError(
             f"{name} has shape {list(signals.shape)}: give [S, T], one row of samples per source"
         )
-    return signals
+    return Signals(signals, (signals.shape[1],) * len(signals), (None,) * len(signals))
 
 
 def as_tensor(value, name: str) -> torch.Tensor:

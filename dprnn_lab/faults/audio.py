@@ -145,6 +145,11 @@ def _empty_reference(gain: float):
     return fault
 
 
+def silent_estimates(case: Case, rng: random.Random) -> Case:
+    """Outputs of zeros, as of a mixture whose channels cancelled."""
+    return case.change(estimates=torch.zeros_like(case.estimates))
+
+
 def _cut(seconds: float):
     def fault(case: Case, rng: random.Random) -> Case:
         samples = int(8000 * seconds)
@@ -247,6 +252,7 @@ FAULTS = {
         "constant": constant,
         "empty-reference": _empty_reference(0.0),
         "faint-reference": _empty_reference(1e-4),
+        "silent-estimates": silent_estimates,
     },
     "length": {
         "50-ms": _cut(0.05),

@@ -41,7 +41,7 @@ TRAINING = (
 # Remix consistency hardly distinguishes a weak model from a broken one: these use the bundled model.
 BUNDLED_MODEL = (
     "config-silent", "domain-mismatch", "polarity", "train-serve-skew", "rate-mismatch", "permutation-flip",
-    "seam-artefact", "eval-mode", "dead-output",
+    "seam-artefact", "eval-mode", "dead-output", "unseen-speakers", "late-estimates", "one-speaker",
 )  # fmt: skip
 PAIRS = [
     (("weights-unmatched", "no-file"), ("channels", "twice")),

@@ -8,6 +8,7 @@ import random
 import torch
 from torch.nn import functional as F
 
+from ..audio import resample
 from ..checkpoint import save_asteroid
 from ..checkpoint.asteroid import to_asteroid
 from ..datasets.corpus import SpeechCorpus
@@ -137,6 +138,32 @@ def crowd(case: Case, rng: random.Random, strength: float) -> Case:
     return _add(case, noise, -2 - 4 * strength)
 
 
+def _strange(*changes: tuple[float, float]):
+    """Both voices at another speed, and all frequencies moved by some Hz: people whom nobody was trained on.
+
+    The two changes together can't be undone by another sample rate.
+    """
+
+    def fault(case: Case, rng: random.Random) -> Case:
+        voices = torch.stack([_moved(x, *change) for x, change in zip(case.truth, changes, strict=True)])
+        voices *= 0.4 / voices.abs().max()
+        references = None if rng.random() < 0.5 else voices
+        changed = case.change(mixture=voices.sum(0), references=references, truth=voices)
+        return changed.with_own_estimates()
+
+    return fault
+
+
+def _moved(voice: torch.Tensor, speed: float, hertz: float) -> torch.Tensor:
+    """A voice ``[T]`` that is faster by a factor, repeated to its length, with every frequency higher by ``hertz``."""
+    fast = resample(voice, 1000, round(1000 / speed)) if speed != 1 else voice
+    fast = fast.repeat(-(-len(voice) // len(fast)))[: len(voice)]
+    spectrum = torch.fft.fft(fast)
+    spectrum[len(fast) // 2 :] = 0  # positive frequencies only
+    turn = torch.exp(2j * torch.pi * hertz / 8000 * torch.arange(len(fast), dtype=torch.float64))
+    return (2 * torch.fft.ifft(spectrum) * turn).real.float()
+
+
 FAULTS = {
     "config-shape": {
         "bottleneck-given": _wrong_argument("bn_chan", 128, given=True),
@@ -166,5 +193,10 @@ FAULTS = {
         "hall": hall,
         "radio": radio,
         "crowd": crowd,
+    },
+    "unseen-speakers": {
+        "high": _strange((1.3, 150), (1.25, 150)),
+        "low": _strange((0.7, 120), (0.75, 120)),
+        "dull": _strange((1.0, -90), (1.0, -60)),
     },
 }

@@ -7,6 +7,8 @@ import random
 
 import torch
 
+from ..audio import resample, write_audio
+from ..datasets.mixing import FixedMixtures
 from ..diagnosis.evidence import best_order
 from ..loss import si_sdr
 from ..separation.in_memory import scale_to_mixture
@@ -143,7 +145,115 @@ def nearly_twice(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(estimates=(case.estimates + share * case.mixture) / (1 + share))
 
 
+def _clicks(seconds: float):
+    def fault(case: Case, rng: random.Random, strength: float) -> Case:
+        estimates = case.estimates.clone()
+        every = int(8000 * seconds)
+        size = (0.5 + 0.5 * strength) * estimates.abs().amax(-1)
+        for at in range(rng.randrange(every // 4, every), estimates.shape[-1], every):
+            estimates[:, at] += size
+        return case.change(estimates=estimates)
+
+    return fault
+
+
+def _moved(estimate: torch.Tensor, lag: int) -> torch.Tensor:
+    """``[..., T]`` later by ``lag`` samples, earlier for a negative one."""
+    pad = torch.nn.functional.pad(estimate, (max(lag, 0), max(-lag, 0)))
+    return pad[..., : estimate.shape[-1]] if lag >= 0 else pad[..., -lag:]
+
+
+def _late(*lags: int):
+    def fault(case: Case, rng: random.Random) -> Case:
+        wanted = lags * 2 if len(lags) == 1 else lags
+        moved = [_moved(x, lag) for x, lag in zip(case.estimates, wanted, strict=True)]
+        return case.change(estimates=torch.stack(moved))
+
+    return fault
+
+
+def half_length(case: Case, rng: random.Random) -> Case:
+    """The second half is missing."""
+    return case.change(estimates=case.estimates[:, : case.estimates.shape[-1] // 2])
+
+
+def _other_rate(rate: int, as_files: bool):
+    def fault(case: Case, rng: random.Random) -> Case:
+        estimates = resample(case.estimates, 8000, rate)
+        if not as_files:
+            return case.change(estimates=estimates)
+        estimates = estimates * min(1.0, 0.9 / float(estimates.abs().max()))
+        return case.change(
+            estimates=[write_audio(case.file(f"estimate_{i}.wav"), x, rate) for i, x in enumerate(estimates)]
+        )
+
+    return fault
+
+
+def other_mixture(case: Case, rng: random.Random) -> Case:
+    """One estimate, or both, of another mixture of the test list."""
+    mixtures = FixedMixtures("test", kind="woman-woman")
+    _, sources, _ = mixtures[rng.randrange(len(mixtures))]
+    estimates = sources[:, : case.estimates.shape[-1]].clone()
+    if rng.random() < 0.5:
+        estimates[0] = case.estimates[0]
+    return case.change(estimates=estimates)
+
+
+def person_alone(case: Case, rng: random.Random) -> Case:
+    """A recording of one person through the model; nobody says that it is one."""
+    voice = case.truth[rng.randrange(2)].clone()
+    return case.change(mixture=voice, references=None).with_own_estimates()
+
+
+def _in_parts(voice: torch.Tensor, rng: random.Random, bands: int) -> torch.Tensor:
+    """A voice ``[T]`` in two parts ``[2, T]`` that sum to it: bands of frequency by turns."""
+    spectrum = torch.fft.rfft(voice)
+    edges = torch.arange(len(spectrum)) * bands // len(spectrum)
+    first = torch.fft.irfft(spectrum * (edges % 2 == rng.randrange(2)), len(voice))
+    return torch.stack((first, voice - first))
+
+
+def split_voice(case: Case, rng: random.Random) -> Case:
+    """One person's recording and its two outputs, without the model: bands of the voice by turns."""
+    voice = case.truth[rng.randrange(2)].clone()
+    parts = _in_parts(voice, rng, 8)
+    return case.change(model=None, checkpoint=None, mixture=voice, references=None, estimates=parts)
+
+
+def one_of_two(case: Case, rng: random.Random) -> Case:
+    """Both outputs are parts of one of the two voices; the other is lost."""
+    return case.change(estimates=_in_parts(case.truth[rng.randrange(2)], rng, 6))
+
+
+def noise_output(case: Case, rng: random.Random) -> Case:
+    """The mixture's louder voice in one output, and hiss in the other; without the model."""
+    loudest = int(case.truth.square().sum(-1).argmax())
+    generator = torch.Generator().manual_seed(rng.randrange(2**31))
+    noise = torch.randn(case.truth.shape[-1], generator=generator) * 0.1 * case.truth[loudest].std()
+    estimates = torch.stack((case.truth[loudest], noise + 0.02 * case.mixture))
+    return case.change(model=None, checkpoint=None, references=None, estimates=estimates)
+
+
 FAULTS = {
+    "late-estimates": {
+        "50-ms": _late(400),
+        "3-ms": _late(24),
+        "one-sample": _late(1),
+        "early": _late(-160),
+        "each-its-own": _late(0, 56),
+        "half-length": half_length,
+        "16-khz": _other_rate(16000, as_files=False),
+        "16-khz-files": _other_rate(16000, as_files=True),
+        "4-khz": _other_rate(4000, as_files=False),
+        "other-mixture": other_mixture,
+    },
+    "one-speaker": {
+        "split": split_voice,
+        "one-of-two": one_of_two,
+        "noise": noise_output,
+        "alone": person_alone,
+    },
     "permutation-flip": {
         "once": swapped_once,
         "every-second": _swapped(1.0),
@@ -155,6 +265,8 @@ FAULTS = {
         "joined-0.25-s": _joined(0.25, normalised=False),
         "normalised-0.5-s": _joined(0.5, normalised=True),
         "gaps-1-s": _gaps(1.0),
+        "clicks-1-s": _clicks(1.0),
+        "clicks-0.5-s": _clicks(0.5),
     },
     "relative-level-lost": {"peaks": peaks, "loudness": loudness},
     "scale-free": {

@@ -40,6 +40,10 @@ REPAIRED = [
     ("train-serve-skew", "not-standardised"),
     ("permutation-flip", "once"),
     ("seam-artefact", "gaps-0.5-s"),
+    ("late-estimates", "3-ms"),
+    ("late-estimates", "each-its-own"),
+    ("late-estimates", "half-length"),
+    ("late-estimates", "16-khz"),
     ("relative-level-lost", "peaks"),
     ("scale-free", "one-faint"),
     ("scale-free", "clipped"),
@@ -61,6 +65,8 @@ BEYOND_CODE = {
     "length": "a longer recording, or one that is not there",
     "sources-count": "another model",
     "domain-mismatch": "another model, or training",
+    "unseen-speakers": "another model, or training",
+    "one-speaker": "there is nothing to separate",
 }
 
 

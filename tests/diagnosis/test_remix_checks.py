@@ -34,7 +34,7 @@ def test_a_model_at_another_rate_has_no_bundled_mixtures_to_compare_with(talk):
     report = diagnose(other, noise, 16000)
     assert report.evidence.control is None
     assert report["domain-mismatch"].state in ("warn", "ok", "undecided")
-    assert report.evidence.score_on_mixture.score < recording.LOW_WITH_SIGN_DB
+    assert report.evidence.score_on_mixture.score < recording.LOW_DB
 
 
 def as_if_weak(monkeypatch, **candidates):

@@ -4,6 +4,7 @@ Notebooks: 06_failures_at_inference, 07_failures_in_training
 """
 
 from . import (
+    alignment,
     audio,
     config,
     curves,
@@ -14,6 +15,7 @@ from . import (
     plateau,
     recording,
     seams,
+    speakers,
     weights,
     what_if,
 )
@@ -21,7 +23,8 @@ from . import (
 __all__ = ["CHECKS"]
 
 _MODULES = (
-    weights, config, recording, audio, what_if, outputs, seams, losses, data, model_in_training, curves, plateau,
+    weights, config, recording, audio, what_if, alignment, speakers, outputs, seams, losses, data, model_in_training,
+    curves, plateau,
 )  # fmt: skip
 CHECKS = {
     function.failure: function

@@ -81,7 +81,7 @@ def channels(e: Evidence) -> Finding:
 
 @check("silence")
 def silence(e: Evidence) -> Finding:
-    """Peak of the mixture, energy of the references."""
+    """Peak of the mixture and the estimates, energy of the references."""
     if e.recording is None and e.references is None:
         return undecided("there is no audio", BRING)
     if e.recording is not None:
@@ -105,7 +105,40 @@ def silence(e: Evidence) -> Finding:
                 "50 dB under the loudest reference",
                 "references = references[references.square().mean(-1) > 1e-5 * references.square().mean(-1).max()]",
             )
-    return fine("mixture and references are not silent")
+    return _silent_estimates(e) or fine("mixture, references and estimates are not silent")
+
+
+def _silent_estimates(e: Evidence) -> Finding | None:
+    """Estimates of zeros, although the mixture has sound: its channels cancelled, or a network gave nothing."""
+    if e.estimates is None or not e.estimates.isfinite().all():
+        return None
+    peaks = e.estimates.abs().amax(-1)
+    silent = [i for i, value in enumerate(peaks.tolist()) if value < SILENT_PEAK]
+    if not silent:
+        return None
+    opposite = len(silent) == len(peaks) and e.recording is not None and _opposite(e.recording.samples)
+    says = (
+        "all estimates are silent"
+        if len(silent) == len(peaks)
+        else f"estimate {silent[0] + 1} of {len(peaks)} is silent"
+    )
+    if opposite:
+        says += ": the mixture's channels are in opposite phase, and their mean is zero"
+    return fail(
+        f"{says} (peak {float(peaks[silent[0]]):.1e})",
+        {"peaks": [number(p, 6) for p in peaks]},
+        f"a peak of {SILENT_PEAK:g}, below the last bit of 16: a network gives no exact zeros for a mixture with sound",
+        'estimates = separate(model, mixture, sample_rate, mono="left")'
+        if opposite
+        else "estimates = separate(model, mixture, sample_rate)  # the model's own, to compare",
+        explained_by="channels" if opposite else e.broken_weights,
+    )
+
+
+def _opposite(samples: torch.Tensor) -> bool:
+    """Whether the mean of the channels ``[channels, T]`` is nearly silent while they are not."""
+    samples = samples.nan_to_num(0.0, 0.0, 0.0)
+    return len(samples) > 1 and float(samples.mean(0).abs().max()) < 1e-3 * float(samples.abs().max())
 
 
 @check("level")

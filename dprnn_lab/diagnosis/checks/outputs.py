@@ -65,8 +65,10 @@ def permutation_flip(e: Evidence) -> Finding:
     voices, source = (
         (e.own, "the model's own outputs") if e.own is not None else (e.references, "the references")
     )
-    if e.cause(*CAUSES):
+    if e.cause(*CAUSES, "late-estimates"):
         return undecided("another failure comes first", "estimates made after it is fixed")
+    if e.suspected("one-speaker"):
+        return undecided("both outputs are of one voice", "a mixture of several people")
     if voices is None or len(voices) != 2 or not voices.isfinite().all():
         return undecided("no voices to compare with", "the model, or the references")
     estimates = pair[0]
@@ -110,6 +112,8 @@ def relative_level_lost(e: Evidence) -> Finding:
     pair = _pair(e)
     if pair is None or len(pair[0]) < 2:
         return undecided("no two estimates", BRING)
+    if e.cause("late-estimates", "silence"):
+        return undecided("the estimates do not line up with the mixture", "estimates that do")
     if e.suspected("seam-artefact"):
         return undecided(
             "the level changes within the estimates", "estimates that were not normalised in windows"
@@ -118,8 +122,6 @@ def relative_level_lost(e: Evidence) -> Finding:
     between, _ = _correlations(estimates, mixture)
     if between > CLOSE_CORRELATION:
         return undecided("outputs this similar fit the mixture with many gains", "estimates that differ")
-    if e.rate is not None and e.clean is not None and estimates.shape[-1] < 0.5 * len(e.clean):
-        return undecided("the estimates are much shorter than the mixture", BRING)
     peaks = estimates.abs().amax(-1)
     loud = estimates.square().mean(-1).sqrt()
     gains = _gains_db(estimates, mixture)
@@ -162,8 +164,9 @@ def scale_free(e: Evidence) -> Finding:
     facts = {"peaks": [number(p, 4) for p in peaks], "clipped_share": number(clipped, 4)}
     line = "estimates = scale_to_mixture(estimates, mixture)"
     cause = e.cause(
-        "level", "weights-corrupt", "weights-unmatched", "weights-partial", "config-silent", "not-finite"
-    )
+        "level", "weights-corrupt", "weights-unmatched", "weights-partial", "config-silent", "not-finite",
+        "seam-artefact",
+    )  # fmt: skip
     mixture_clips = e.cause("level") is not None
     loud = (
         e.recording is not None and float(e.recording.samples.abs().max()) > 1
@@ -189,7 +192,7 @@ def scale_free(e: Evidence) -> Finding:
         return undecided("the right level is not known without the mixture", "the mixture", facts)
     estimates, mixture = pair
     between, _ = _correlations(estimates, mixture)
-    if peaks.min() == 0 or between > CLOSE_CORRELATION or e.cause(*CAUSES):
+    if peaks.min() == 0 or between > CLOSE_CORRELATION or e.cause(*CAUSES, "late-estimates"):
         return undecided("these outputs do not fit the mixture with any gain", "estimates that differ", facts)
     if e.suspected("relative-level-lost") or e.suspected("seam-artefact"):
         return undecided(
@@ -216,6 +219,8 @@ def order_arbitrary(e: Evidence) -> Finding:
     references, estimates = e.references[:, :length], e.estimates[:, :length]
     if not (references.isfinite().all() and estimates.isfinite().all()) or e.cause("silence"):
         return undecided("a signal is not finite, or silent", "signals that can be scored")
+    if e.cause("late-estimates"):
+        return undecided("the estimates do not line up with the mixture", "estimates that do")
     ordered = best_order(estimates, references)
     fixed, best = float(si_sdr(estimates, references).mean()), float(si_sdr(ordered, references).mean())
     signs = (ordered * references).sum(-1).sign()

@@ -18,6 +18,17 @@ from ...audio import correlation
 from ...loss import si_sdr
 from ..evidence import Evidence, best_order
 from ..finding import Finding
+from .clicks import (
+    CLICK_RATIO,
+    FAINT_RATIO,
+    GAP_SAMPLES,
+    GAP_SECONDS,
+    MIN_CLICKS,
+    MIXTURE_RATIO,
+    clicks,
+    gaps,
+    grid,
+)
 from .outputs import CAUSES, CLOSE_CORRELATION
 from .verdict import check, fail, fine, number, undecided, warn
 
@@ -30,7 +41,6 @@ ROUND_SECONDS = 0.25  # usual windows last quarters, halves and whole seconds
 ROUND_SIGMAS = 3.2  # over chance, for such windows
 ANY_SIGMAS = 4.6  # for other windows
 HINT_SIGMAS = 2.6  # for a warning, if the level changes too
-GAP_SAMPLES = 8  # of exact zero
 REMEDY = "estimates = separate(model, mixture, sample_rate)  # the whole recording: its windows overlap and cross-fade"
 BRING = "your estimates, the mixture, and the model"
 
@@ -45,14 +55,15 @@ def seam_artefact(e: Evidence) -> Finding:
     rate = e.rate or 8000
     if length < rate:
         return undecided("too short for a seam", "a second or more")
-    gaps = _gaps(estimates[:, :length], mixture[:length])
-    if len(gaps) >= 2:
-        return fail(
-            f"the estimates are exactly zero in {len(gaps)} short stretches, first at {gaps[0] / rate:.2f} s",
-            {"gaps": len(gaps), "times_s": [number(g / rate, 3) for g in gaps[:10]]},
-            f"two stretches of {GAP_SAMPLES} samples, where the mixture is not zero",
-            REMEDY,
+    found = _in_themselves(estimates[:, :length], mixture[:length], rate)
+    if found is not None:
+        return found
+    if e.cause("late-estimates"):
+        return undecided(
+            "no gaps or clicks; the estimates do not line up with the mixture", "estimates that do"
         )
+    if e.suspected("one-speaker"):
+        return undecided("no gaps or clicks; both outputs are of one voice", "a mixture of several people")
     if e.cause("permutation-flip"):
         return undecided("the voices swap", "estimates in a constant order")
     own = e.own
@@ -106,12 +117,45 @@ def seam_artefact(e: Evidence) -> Finding:
     )
 
 
-def _gaps(estimates: torch.Tensor, mixture: torch.Tensor) -> list[int]:
-    """Where short stretches of exact zeros begin, while the mixture is not zero."""
-    zero = (estimates == 0).all(0).float()
-    run = F.avg_pool1d(zero[None, None], GAP_SAMPLES, 1)[0, 0] == 1
-    starts = (run[1:] & ~run[:-1]).nonzero().flatten() + 1
-    return [int(s) for s in starts if bool((mixture[s : s + GAP_SAMPLES] != 0).any())]
+def _in_themselves(estimates: torch.Tensor, mixture: torch.Tensor, rate: float) -> Finding | None:
+    """Gaps on a grid, or clicks: visible without the model."""
+    zeros = gaps(estimates, mixture, rate)
+    on_grid = grid([end for _, end in zeros], rate, len(mixture))
+    if on_grid is not None:
+        period, places = on_grid
+        return fail(
+            f"the estimates are exactly zero in {len(zeros)} short stretches, every {period / rate:.2f} s",
+            {"gaps": len(zeros), "grid_s": number(period / rate, 3), "times_s": _seconds(places, rate)},
+            f"two stretches of {GAP_SAMPLES} samples to {GAP_SECONDS * 1000:g} ms on one grid, where the mixture is "
+            "not zero",
+            REMEDY,
+        )
+    places, on_grid = clicks(estimates, mixture, rate)
+    if len(places) < 2 or (on_grid is None and len(places) < MIN_CLICKS):
+        return None
+    facts = {"clicks": len(places), "times_s": _seconds(places, rate)}
+    why = (
+        f"two clicks on a grid, {MIN_CLICKS} elsewhere: a third difference {CLICK_RATIO:g} times that around it "
+        f"({FAINT_RATIO:g} on a grid of three and more) and {MIXTURE_RATIO:g} times that of the mixture there"
+    )
+    if on_grid is None:
+        return warn(
+            f"the estimates click in {len(places)} places where the mixture does not, first at "
+            f"{places[0] / rate:.2f} s",
+            facts,
+            why,
+            REMEDY,
+        )
+    return fail(
+        f"the estimates click every {on_grid[0] / rate:.2f} s, {len(places)} times, where the mixture does not",
+        facts | {"grid_s": number(on_grid[0] / rate, 3)},
+        why,
+        REMEDY,
+    )
+
+
+def _seconds(places: list[int], rate: float) -> list[float]:
+    return [number(place / rate, 3) for place in places[:10]]
 
 
 def _jumps(estimates: torch.Tensor, own: torch.Tensor) -> dict[int, float]:
@@ -121,6 +165,9 @@ def _jumps(estimates: torch.Tensor, own: torch.Tensor) -> dict[int, float]:
     step = (x[:, 3:] - 3 * x[:, 2:-1] + 3 * x[:, 1:-2] - x[:, :-3]).abs()  # third difference
     around = F.avg_pool1d(step[:, None], 321, 1, 160, count_include_pad=False)[:, 0]
     jump = (step / (around + 0.05 * step.mean(-1, keepdim=True) + 1e-12)).amax(0)
+    # Where a gate opens or closes, the jump is its own.
+    zero = F.max_pool1d((estimates == 0).any(0).float()[None, None], 33, 1, 16)[0, 0][: len(jump)] > 0
+    jump = torch.where(zero, jump.median(), jump)
     wide = F.max_pool1d(jump[None, None], 7, 1, 3)[0, 0].clamp(min=1e-3).log()
     wide = (wide - wide.mean()) / wide.std().clamp(min=1e-6)
     strengths = {}
