@@ -114,6 +114,9 @@ class Settings:
     noise_share: float = _data(0.5, "Share of the mixtures that get noise, if NOISE is given.")
     rt60: list[float] | None = _data(None, "Lowest and highest reverberation time, in seconds.", pair=True)
     room_share: float = _data(0.5, "Share of the mixtures that get reverberation, if RT60 is given.")
+    skip_bad: bool = _data(
+        False, "Leave out files that can't be used; every file is read once for that, before the training."
+    )
     workers: int = _data(0, "Processes that read ahead.")
 
     batch: int = _learning(4, "Mixtures per step and process.")
