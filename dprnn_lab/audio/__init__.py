@@ -31,10 +31,11 @@ from .folders import (
 )
 from .opening import AudioInfo, audio_info, opened
 from .rates import SAMPLE_RATE, input_part, rate_ratio, resample, resampler
-from .reading import read_audio, read_frames, read_mono, read_mono_cached, read_mono_part
+from .reading import LONG_BYTES, read_audio, read_frames, read_mono, read_mono_cached, read_mono_part
 
 __all__ = [
     "AUDIO_ENDINGS",
+    "LONG_BYTES",
     "LOSSLESS_ENDINGS",
     "SAMPLE_RATE",
     "AudioError",

@@ -97,15 +97,17 @@ def missing_error(path: Path, expected: str) -> FileNotFoundError:
     return FileNotFoundError(f"{shown} is not a folder, there is nothing of that name{meant}: {expected}")
 
 
-def audio_by_speaker(root: Path, chosen: Sequence[str] | None = None) -> dict[str, list[Path]]:
-    """Speaker to audio files, sorted.
+def audio_by_speaker(
+    root: Path, chosen: Sequence[str] | None = None
+) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Speaker to audio files, sorted; and audio files of other kinds, such as .m4a, which are not read.
 
     Args:
         chosen: names of speakers, which say that these folders are speakers and not regions.
 
     Raises:
         FileNotFoundError: another layout; says what was found, and which folders near it fit.
-        AudioError: audio files that are not read, such as .m4a, or a folder that can't be listed.
+        AudioError: a folder that can't be listed.
     """
     if not root.is_dir():
         raise missing_error(root, SPEAKERS_EXPECTED)
@@ -114,7 +116,6 @@ def audio_by_speaker(root: Path, chosen: Sequence[str] | None = None) -> dict[st
     _refuse_mixtures(root, folders)
     contents = {folder: folder_content(folder, recursive=True) for folder in folders}
     with_audio = [folder for folder in folders if contents[folder].audio]
-    _refuse_parts(root, with_audio)
     deep = next(
         (f for folder in with_audio for f in contents[folder].audio if len(f.relative_to(root).parts) > 3),
         None,
@@ -124,6 +125,7 @@ def audio_by_speaker(root: Path, chosen: Sequence[str] | None = None) -> dict[st
             root,
             f"has audio {len(deep.relative_to(root).parts) - 1} folders deep ({printable(deep.relative_to(root))})",
         )
+    _refuse_parts(root, with_audio)
     _refuse_groups(root, with_audio, contents, chosen or ())
     unread = [file for content in contents.values() for file in content.unread]
     if len(with_audio) < 2:
@@ -134,9 +136,7 @@ def audio_by_speaker(root: Path, chosen: Sequence[str] | None = None) -> dict[st
             root,
             f"holds {inside}, {len(with_audio)} of them with audio, and {loose} audio files beside them{also}",
         )
-    if unread:
-        raise AudioError(f"{root}: {unread_text(unread)}")
-    return {printable(folder.name): contents[folder].audio for folder in with_audio}
+    return {printable(folder.name): contents[folder].audio for folder in with_audio}, unread
 
 
 def layout_error(root: Path, found: str) -> FileNotFoundError:
@@ -240,7 +240,7 @@ def _speaker_roots(root: Path) -> list[Path]:
     """Folders below ``root`` with two or more folders that have audio in them, or in folders of theirs."""
     found: list[Path] = []
     for folder in _below(root, DEPTH):
-        inside = [f for f in _folders(folder) if not PART.fullmatch(f.name)]
+        inside = [f for f in _folders(folder) if not (PART.fullmatch(f.name) or GROUP.fullmatch(f.name))]
         held = sum(bool(_audio(f)) or any(_audio(g) for g in _folders(f)) for f in inside[:3])
         if held > 1 and not any(other in folder.parents for other in found):
             found.append(folder)

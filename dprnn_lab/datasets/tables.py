@@ -135,7 +135,7 @@ def read_table(path: str | os.PathLike, needed: Sequence[str] = (), what: str = 
     missing = [name for name in needed if name not in columns]
     if missing:
         raise ValueError(
-            f"{printable(path)} has the columns {', '.join(columns) or '(none)'}: expected {', '.join(needed)}; "
+            f"{printable(path)} has the columns {columns}: expected {', '.join(needed)}; "
             f"{', '.join(missing)} is missing"
         )
     if not rows:

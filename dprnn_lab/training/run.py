@@ -21,7 +21,7 @@ from ..files import write_whole
 from ..model import DPRNNTasNet
 from ..model.growing import at_sample_rate, deepen, refine, widen
 from .callbacks import EpochCallback, print_line
-from .data_sources import make_data
+from .data_sources import describe, make_data
 from .fitting import train
 from .module import freeze
 from .settings import SMALL, Settings
@@ -69,7 +69,9 @@ def train_run(
     model = load_model(last) if resume else make_model(settings)
     if settings.freeze:
         freeze(model, settings.freeze)
-    data = make_data(settings, model.sample_rate)
+    data = make_data(settings, model.sample_rate, model.n_src)
+    if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0:  # one of several processes prints
+        print(*describe(data), sep="\n", flush=True)
     settings.write(run / "config.yaml")
     write_whole(run / "environment.json", json.dumps(_environment(), indent=2).encode())
     model = train(

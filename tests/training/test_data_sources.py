@@ -13,10 +13,17 @@ from dprnn_lab.training.data_sources import make_data
 RATE = 8000
 
 
-def write(path, seconds, seed, rate=RATE):
+def noise(seconds, seed, rate=RATE):
+    return torch.randn(int(seconds * rate), generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+def save(path, samples, rate=RATE):
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = torch.randn(int(seconds * rate), generator=torch.Generator().manual_seed(seed)) * 0.1
-    soundfile.write(path, noise.numpy(), rate)
+    soundfile.write(path, samples.numpy(), rate)
+
+
+def write(path, seconds, seed, rate=RATE):
+    save(path, noise(seconds, seed, rate), rate)
 
 
 @pytest.fixture
@@ -31,8 +38,9 @@ def speakers(tmp_path):
 def mixtures(tmp_path):
     for split in ("train", "dev"):
         for i in range(4):
-            for j, name in enumerate(("mix_clean", "s1", "s2")):
-                write(tmp_path / "Libri" / split / name / f"{i}.wav", 4.5, 10 * i + j)
+            made = {f"s{j}": noise(4.5, 10 * i + j) for j in (1, 2)}
+            for name, samples in (made | {"mix_clean": sum(made.values())}).items():
+                save(tmp_path / "Libri" / split / name / f"{i}.wav", samples)
     return tmp_path / "Libri"
 
 
