@@ -127,8 +127,9 @@ def subfolders(folder: str | os.PathLike) -> list[Path]:
 def unread_text(files: list[Path]) -> str:
     """A sentence on audio files that are not read: how many, of which kinds, and the first name."""
     kinds = sorted({file.suffix.lower() for file in files})
+    count = f"{len(files)} files are" if len(files) > 1 else "1 file is"
     return (
-        f"{len(files)} files are {', '.join(kinds)} and are not read ({printable(files[0])}): only .wav and .flac are; "
+        f"{count} {', '.join(kinds)} and not read ({printable(files[0])}): only .wav and .flac are; "
         "convert them with ffmpeg, or take them out"
     )
 

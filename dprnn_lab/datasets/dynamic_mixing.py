@@ -121,8 +121,8 @@ class DynamicMixing(Dataset):
                 f"the voices {odd} have samples that are NaN, infinite or huge: mend them (torch.nan_to_num), or leave "
                 "these voices out"
             )
-        self._floor = {n: level / 4 for n, level in levels.items()}  # -12 dB
-        self._block = max(1, min(self.lengths.choices) // 4)
+        self._floor: dict[str, torch.Tensor] = {n: level / 4 for n, level in levels.items()}  # -12 dB
+        self._block: int = max(1, min(self.lengths.choices) // 4)
         self._places: dict[str, np.ndarray] = {}
         for n, level in levels.items():
             if level < 2 * SILENT_RMS:  # there may be sound in utterances that its level was not measured on

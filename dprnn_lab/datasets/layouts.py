@@ -135,16 +135,17 @@ def audio_by_speaker(
         raise layout_error(
             root,
             f"holds {inside}, {len(with_audio)} of them with audio, and {loose} audio files beside them{also}",
+            near_mixtures(root),
         )
     return {printable(folder.name): contents[folder].audio for folder in with_audio}, unread
 
 
-def layout_error(root: Path, found: str) -> FileNotFoundError:
+def layout_error(root: Path, found: str, mixtures: str = "") -> FileNotFoundError:
     """The error for a folder that is none of speakers, with those near it that fit."""
     near = [str(f) for f in _speaker_roots(root)]
     meant = f". Near it folders of speakers are in {_some(near)}" if near else ". Give a deeper folder"
     return FileNotFoundError(
-        f"{printable(root)} {found}: {SPEAKERS_EXPECTED}{meant if near or 'deep' in found else ''}"
+        f"{printable(root)} {found}: {SPEAKERS_EXPECTED}{meant if near or 'deep' in found else ''}{mixtures}"
     )
 
 

@@ -149,7 +149,7 @@ class SpeakerFolders:
     def _for_validation(self, lengths: dict[Path, int], share: float, seed: int) -> set[Path]:
         def order(file: Path) -> str:  # a hash, independent of the folder's path and of other files
             name = file.relative_to(self.path).as_posix()
-            return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+            return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).hexdigest()
 
         chosen, time, wanted = set(), 0, share * sum(lengths.values())
         for file in sorted(lengths, key=order)[:-1]:  # the last one stays for training

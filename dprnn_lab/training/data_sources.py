@@ -71,14 +71,18 @@ def make_data(settings: Settings, sample_rate: float, n_src: int | None = None) 
             sources = 2
     if n_src is not None and n_src != sources:
         raise ValueError(_count_message(printable(data), sources, n_src))
-    made = MixingData(train, valid, settings.batch, settings.workers)
-    made.description = [printable(line) for line in lines]
+    made = _DescribedData(train, valid, settings.batch, settings.workers)
+    made.description = tuple(printable(line) for line in lines)
     return made
+
+
+class _DescribedData(MixingData):
+    description: tuple[str, ...] = ()
 
 
 def describe(data: MixingData) -> list[str]:
     """What the mixtures of :func:`make_data` are made of, a line each: speakers, counts, and what was left out."""
-    return list(data.description)
+    return list(getattr(data, "description", ()))
 
 
 def _count_message(where: str, sources: int, n_src: int) -> str:
@@ -184,7 +188,7 @@ def _folder_lines(folders: SpeakerFolders, names: Sequence[str]) -> list[str]:
         f"{minutes['valid']:.1f} min held out"
     ]
     if folders.copies:
-        lines.append(f"{folders.path}: {len(folders.copies)} files are copies of others and left out")
+        lines.append(f"{folders.path}: copies of other files, left out: {len(folders.copies)}")
     if folders.left_out:
         total = len(folders.left_out) + len(folders.utterances) + len(folders.copies)
         lines.append(f"{folders.path}: {left_out_text(folders.left_out, total)}")

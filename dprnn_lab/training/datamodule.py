@@ -42,7 +42,6 @@ class MixingData(L.LightningDataModule):
         self.train: Any = train
         self.valid, self.batch_size, self.workers = valid, batch_size, workers
         self.started = False
-        self.description: list[str] = []  # lines for the log: who speaks, what was left out
 
     def _sampler(self, dataset: Dataset, drop_last: bool) -> _Share:
         # No shuffling: training mixtures are random already. If the ranks do not divide the number of items, training
