@@ -119,15 +119,15 @@ def read_mono_part(
         rate = file.samplerate
         check_format(path, file.channels, rate, sample_rate, resample)
         if rate == sample_rate:
-            samples = _read(file, path, start, stop)[0]
+            samples = _read(file, path, start, stop)
             check_samples(samples, str(path), rate, start)
-            return samples
+            return samples[0]
         ratio = rate_ratio(rate, sample_rate)
         first, last, skipped = input_part(start, stop, *ratio)
         inside = max(first, 0), min(last, file.frames)
-        samples = _read(file, path, *inside)[0]
+        samples = _read(file, path, *inside)
         check_samples(samples, str(path), rate, inside[0])
-    padded = torch.nn.functional.pad(samples, (inside[0] - first, last - inside[1]))
+    padded = torch.nn.functional.pad(samples[0], (inside[0] - first, last - inside[1]))
     return resampler(*ratio)(padded)[skipped:][: stop - start]
 
 
