@@ -125,10 +125,20 @@ def as_samples(value: Any, name: str) -> torch.Tensor:
     Raises:
         AudioError: numbers of another kind.
     """
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "fiubc":
+        raise AudioError(
+            f"{name} has dtype {value.dtype}, which are no samples: give an array of numbers [T] or [channels, T], all "
+            "channels equally long"
+        )
     if isinstance(value, np.ndarray):
         # A copy: torch takes neither negative strides nor a foreign byte order.
         value = np.array(value, dtype=value.dtype.newbyteorder("="), order="C")
-    samples = torch.as_tensor(value).detach().cpu()
+    try:
+        samples = torch.as_tensor(value).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AudioError(
+            f"{name} is {type(value).__name__} and no samples ({error}): give an array or tensor of numbers"
+        ) from error
     scale = {torch.int16: 2**15, torch.int32: 2**31}.get(samples.dtype)
     if scale is None and not samples.is_floating_point():
         kind = str(samples.dtype).removeprefix("torch.")

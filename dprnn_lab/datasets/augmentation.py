@@ -10,6 +10,7 @@ Notebook: 04_data
 
 import os
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -322,13 +323,14 @@ def check_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
         ValueError: not two numbers in ascending order.
     """
     ends = tuple(values) if isinstance(values, (tuple, list)) else (values,)
-    if len(ends) != 2 or not all(np.isfinite(ends)) or ends[0] > ends[1]:
+    numbers = all(isinstance(end, Real) and np.isfinite(end) for end in ends)
+    if len(ends) != 2 or not numbers or ends[0] > ends[1]:
         raise ValueError(f"{name} is {values!r}: give the lowest and the highest value, as (low, high)")
     return float(ends[0]), float(ends[1])
 
 
 def check_share(share: float) -> float:
     """The share; ValueError if it is not from 0 to 1."""
-    if not 0 <= share <= 1:
+    if not isinstance(share, Real) or not 0 <= share <= 1:
         raise ValueError(f"share is {share!r}: give a share from 0 to 1")
     return float(share)

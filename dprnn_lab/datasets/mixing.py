@@ -89,7 +89,8 @@ def mix(
     """
     if first.shape != second.shape or first.dim() != 1 or not len(first):
         raise ValueError(
-            f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]"
+            f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]: "
+            "give two signals of one channel, cut to one length"
         )
     sources = torch.stack((first, second))
     levels = rms(sources)

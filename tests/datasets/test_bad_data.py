@@ -9,7 +9,7 @@ import soundfile
 import torch
 from torch.utils.data import DataLoader
 
-from dprnn_lab.audio import AudioError
+from dprnn_lab.audio import AudioError, as_samples
 from dprnn_lab.datasets.augmentation import Noise
 from dprnn_lab.datasets.disk_mixtures import DiskMixtures, FixedSegments, RandomSegments, active_segment
 from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
@@ -239,3 +239,17 @@ def test_speeds_that_have_no_effect_are_refused():
         DynamicMixing(voices, None, samples=800, speed_percent=5.0)
     with pytest.raises(ValueError, match="level_db is nan"):
         DynamicMixing(voices, None, samples=800, level_db=float("nan"))
+
+
+@pytest.mark.parametrize("snr_db", [("a", "b"), (None, 3), (5, 1), 7, (0.0, float("nan"))])
+def test_a_range_that_is_none_is_shown(snr_db):
+    with pytest.raises(ValueError, match=r"snr_db is .*: give the lowest and the highest value"):
+        Noise("white", snr_db)
+    with pytest.raises(ValueError, match="share is 'x': give a share from 0 to 1"):
+        Noise("white", share="x")
+
+
+@pytest.mark.parametrize("value", [np.array(["a"]), np.array([[1, 2], [3]], dtype=object), [1, "a"]], ids=str)
+def test_what_are_no_samples_is_named(value):
+    with pytest.raises(AudioError, match=r"^wav (has dtype|is list)"):
+        as_samples(value, "wav")
