@@ -249,7 +249,7 @@ def test_endings_of_lossless_files_are_among_all():
 def test_a_folders_audio_files_are_sorted_and_those_of_its_subfolders_are_included_on_request(tmp_path):
     for name in ("b.wav", "a.FLAC", "c.mp3", "notes.txt", "deep/d.wav", "folder.wav/e.flac"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+        (tmp_path / name).write_bytes(b"something")
     assert [f.name for f in audio_files(tmp_path)] == ["a.FLAC", "b.wav"]
     assert [f.name for f in audio_files(tmp_path, recursive=True)] == ["a.FLAC", "b.wav", "d.wav", "e.flac"]
 

@@ -10,6 +10,7 @@ Notebook: 04_data
 
 import os
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,24 @@ from ..audio import (
     PEAK,
     SAMPLE_RATE,
     AudioError,
-    audio_files,
+    audio_info,
     check_format,
-    opened,
+    folder_content,
     peak,
-    read_mono_cached,
+    printable,
+    rate_ratio,
     rms,
+    unread_text,
 )
+from .folder_voice import FolderUtterance, FolderVoice
+from .notes import SKIP_BAD, note
+from .sound_places import Sliced, places_with_sound, start_at
 
 __all__ = ["GENERATED", "Noise", "Rooms", "add_noise", "reverberate"]
 
 GENERATED = ("white", "pink", "babble")
+NOISE_BLOCK = 800  # samples, of which one must have sound
+AUDIBLE = 1e-9  # RMS of a block with sound: noise is scaled to its level, so it may be recorded at any
 TALKERS = 8  # segments of speech in babble: too many to be intelligible
 
 
@@ -44,11 +52,16 @@ class Noise:
         share: of the mixtures that get noise, 0 to 1.
         sample_rate: Hz, that noise files must have.
         resample: convert noise files at another rate.
+        skip_bad: leave out noise files that can't be used. Every file is read once for that, at the start.
+
+    Attributes:
+        left_out: (file, reason) of the files that ``skip_bad`` left out.
+        notes: remarks, which are warnings too: files that are not read.
 
     Raises:
         ValueError: an unknown source, an invalid range or share.
         FileNotFoundError: a folder without audio files.
-        AudioError: a noise file that can't be used.
+        AudioError: a noise file that can't be used, or is silent.
     """
 
     def __init__(
@@ -59,23 +72,59 @@ class Noise:
         sample_rate: float = SAMPLE_RATE,
         *,
         resample: bool = False,
+        skip_bad: bool = False,
     ) -> None:
         self.source, self.snr_db, self.share = source, check_range("snr_db", snr_db), check_share(share)
         self.sample_rate, self.resample = sample_rate, resample
         self.files: list[Path] = []
+        self.lengths: list[int] = []  # samples at sample_rate
+        self.left_out: list[tuple[Path, str]] = []
+        self.notes: list[str] = []
+        self._places: dict[Path, np.ndarray] = {}
         if source in GENERATED:
             return
         folder = Path(source)
         if not folder.is_dir():
             raise ValueError(
-                f"noise is {str(source)!r}: choose {', '.join(GENERATED)}, or give a folder of noise files that exists"
+                f"noise is {printable(str(source))!r}: choose {', '.join(GENERATED)}, or give a folder of noise files "
+                "that exists"
             )
-        self.files = audio_files(folder, recursive=True)
+        content = folder_content(folder, recursive=True)
+        if content.unread:
+            note(self.notes, f"{folder}: {unread_text(content.unread)}")
+        if not content.audio:
+            also = f"; {unread_text(content.unread)}" if content.unread else ""
+            raise FileNotFoundError(
+                f"{printable(folder)} holds no .wav or .flac file: give a folder with noise in it{also}"
+            )
+        for file in content.audio:
+            try:
+                length = self._checked_length(file, skip_bad)
+                self.files.append(file)
+                self.lengths.append(length)
+            except AudioError as error:
+                if not skip_bad:
+                    raise AudioError(f"{error}{SKIP_BAD}") from error
+                self.left_out.append((file, str(error).removesuffix(SKIP_BAD)))
         if not self.files:
-            raise FileNotFoundError(f"{folder} holds no .wav or .flac file: give a folder with noise in it")
-        for file in self.files:
-            with opened(file) as audio:
-                check_format(file, audio.channels, audio.samplerate, sample_rate, resample)
+            raise ValueError(
+                f"{printable(folder)}: none of its {len(self.left_out)} files can be used, the first because: "
+                f"{self.left_out[0][1]}"
+            )
+
+    def _checked_length(self, file: Path, whole: bool) -> int:
+        """Samples of a file that has sound and suits; ``whole``: and can be read to its end."""
+        frames, rate, channels, _ = audio_info(file)
+        check_format(file, channels, rate, self.sample_rate, self.resample)
+        old, new = rate_ratio(rate, self.sample_rate)
+        voice = self._recording(file, -(-frames * new // old))
+        if not frames or not len(places_with_sound(voice, NOISE_BLOCK, first_only=not whole, least=AUDIBLE)):
+            raise AudioError(f"{file}: it is silent from beginning to end; take it out of the noise")
+        return len(voice)
+
+    def _recording(self, file: Path, length: int) -> FolderVoice:
+        """A file as a signal of which parts are read."""
+        return FolderVoice([FolderUtterance(file, "", "", length)], self.sample_rate, self.resample)
 
     def draw(
         self, samples: int, rng: np.random.Generator, voices: Mapping[str, torch.Tensor] | None = None
@@ -96,16 +145,19 @@ class Noise:
             return torch.from_numpy(np.fft.irfft(spectrum, samples).astype(np.float32))
         if self.source == "babble":
             return _babble(samples, rng, voices)
-        file = self.files[rng.integers(len(self.files))]
-        noise = read_mono_cached(file, self.sample_rate, self.resample)
-        noise = noise.repeat(-(-samples // len(noise)))  # a short recording is looped
+        index = int(rng.integers(len(self.files)))
+        file, length = self.files[index], self.lengths[index]
+        noise: Sliced = self._recording(file, length)
+        if length < samples:
+            noise = noise[0:length].repeat(-(-samples // length))  # a short recording is looped
         for _ in range(10):
             start = int(rng.integers(len(noise) - samples + 1))
-            if noise[start : start + samples].any():
-                return noise[start : start + samples]
-        raise AudioError(
-            f"{file}: ten places of {samples} samples in it are silent; take it out of the noise"
-        )
+            part = noise[start : start + samples]
+            if part.any():
+                return part
+        if file not in self._places:  # ten places in digital silence: read where there is sound
+            self._places[file] = places_with_sound(noise, min(NOISE_BLOCK, samples), least=AUDIBLE)
+        return _with_sound(noise, samples, rng, self._places[file])
 
 
 def _babble(
@@ -122,7 +174,19 @@ def _babble(
         start = int(rng.integers(len(voice) - samples + 1))
         talker = voice[start : start + samples]
         total += talker / rms(talker).clamp(min=1e-4)
+    if not total.any():  # all eight in digital silence
+        voice = voices[names[rng.integers(len(names))]]
+        total = _with_sound(voice, samples, rng, places_with_sound(voice, max(1, samples // 4)))
     return total
+
+
+def _with_sound(
+    recording: Sliced, samples: int, rng: np.random.Generator, places: np.ndarray
+) -> torch.Tensor:
+    """A random segment of a recording that holds one of the places with sound."""
+    place = int(places[rng.integers(len(places))])
+    start = start_at(place, min(NOISE_BLOCK, samples), samples, len(recording), rng)
+    return recording[start : start + samples]
 
 
 def add_noise(sources: torch.Tensor, noise: torch.Tensor, snr_db: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -259,13 +323,14 @@ def check_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
         ValueError: not two numbers in ascending order.
     """
     ends = tuple(values) if isinstance(values, (tuple, list)) else (values,)
-    if len(ends) != 2 or not all(np.isfinite(ends)) or ends[0] > ends[1]:
+    numbers = all(isinstance(end, Real) and np.isfinite(end) for end in ends)
+    if len(ends) != 2 or not numbers or ends[0] > ends[1]:
         raise ValueError(f"{name} is {values!r}: give the lowest and the highest value, as (low, high)")
     return float(ends[0]), float(ends[1])
 
 
 def check_share(share: float) -> float:
     """The share; ValueError if it is not from 0 to 1."""
-    if not 0 <= share <= 1:
+    if not isinstance(share, Real) or not 0 <= share <= 1:
         raise ValueError(f"share is {share!r}: give a share from 0 to 1")
     return float(share)

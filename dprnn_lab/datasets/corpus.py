@@ -7,7 +7,6 @@ course's unseen speaker.
 Notebook: 04_data
 """
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from ..audio import SAMPLE_RATE, read_audio
+from ..audio import SAMPLE_RATE, check_samples, read_audio
 from ..files import data_folder
+from .tables import read_table
 
 __all__ = ["SAMPLE_RATE", "UNSEEN_SPEAKER", "Utterance", "SpeechCorpus", "data_folder", "read_metadata"]
 
@@ -40,12 +40,24 @@ class Utterance:
 
 @lru_cache
 def read_metadata(folder: str | os.PathLike) -> tuple[Utterance, ...]:
-    """All rows of ``folder/metadata.csv`` in file order."""
-    with open(Path(folder) / "metadata.csv", newline="", encoding="utf-8") as file:
-        return tuple(
-            Utterance(r["file"], r["speaker"], r["sex"], r["language"], float(r["seconds"]), r["split"])
-            for r in csv.DictReader(file)
+    """All rows of ``folder/metadata.csv`` in file order.
+
+    Raises:
+        FileNotFoundError, ValueError: no such table, or a row that can't be read; the message has row and column.
+    """
+    columns = ("file", "speaker", "sex", "language", "seconds", "split")
+    rows = read_table(Path(folder) / "metadata.csv", columns, "utterances")
+    return tuple(
+        Utterance(
+            row.required("file").replace("\\", "/"),
+            row.required("speaker"),
+            row.required("sex"),
+            row.get("language"),
+            row.number("seconds"),
+            row.required("split"),
         )
+        for row in rows
+    )
 
 
 class SpeechCorpus(Dataset):
@@ -108,7 +120,9 @@ class SpeechCorpus(Dataset):
 
     def load(self, utterance: Utterance) -> torch.Tensor:
         """The waveform ``[T]`` of one utterance."""
-        return read_audio(self.folder / utterance.file)[0][0]
+        samples, rate = read_audio(self.folder / utterance.file)
+        check_samples(samples, str(self.folder / utterance.file), rate)
+        return samples[0]
 
     def voices(self) -> dict[str, torch.Tensor]:
         """Each speaker's utterances concatenated, float32 ``[T]``, as dynamic mixing takes them."""

@@ -7,7 +7,8 @@ All of these have one folder of mixtures and one per source, with the same file 
     wav8k/min/tt/s2/447o030v_0.1232_050c0109_-0.1232.wav
 
 Asteroid's recipes describe the same files with a CSV of the columns ``mixture_ID, mixture_path, source_1_path,
-source_2_path, ...``. Both are read here; files are opened one at a time, on access.
+source_2_path, ...``. Both are read here; files are opened one at a time, on access. A list may come from any program
+and system (:mod:`dprnn_lab.datasets.tables`).
 
 ``torchaudio.datasets.LibriMix`` reads the same tree, from one folder further up (a test compares the files). From
 torchaudio 2.9 on it needs TorchCodec and FFmpeg; here soundfile reads them.
@@ -18,7 +19,6 @@ For training, :class:`RandomSegments` cuts another segment from each mixture in 
 Notebook: 04_data
 """
 
-import csv
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,16 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..audio import SAMPLE_RATE, AudioError, audio_files, opened, read_audio
+from ..audio import (
+    SAMPLE_RATE,
+    AudioError,
+    audio_info,
+    check_samples,
+    printable,
+    read_audio,
+)
+from .mixture_files import MixtureFiles, find_mixtures
+from .notes import SKIP_BAD, note
 from .segment_lengths import SegmentLengths
 
 __all__ = ["DiskMixture", "DiskMixtures", "RandomSegments", "FixedSegments"]
@@ -54,26 +63,40 @@ class DiskMixtures(Dataset):
         path: the folder that holds the mixtures' folder and ``s1, s2, ...``; or a CSV in Asteroid's style.
         sample_rate: Hz that the files must have; None for the first file's.
         mix: name of the mixtures' folder; needed only where there are several.
+        skip_bad: leave out mixtures with a file that can't be used. Every file is read once for that, at the start.
+
+    Attributes:
+        left_out: (file, reason) of the mixtures that ``skip_bad`` left out.
+        notes: remarks on the folder, which are warnings too: files that are not read.
 
     Raises:
-        FileNotFoundError: nothing at the path, or another layout; the message names both.
-        ValueError: several folders of mixtures and no ``mix``, or files without counterparts.
+        FileNotFoundError: nothing at the path, or another layout; the message names both, and folders that fit.
+        ValueError: several folders of mixtures and no ``mix``, files without counterparts, a list with a row that
+            can't be read, or nothing left.
+        AudioError: for an item, a file that can't be used: the message names it, and the sample if one is not finite.
     """
 
     def __init__(
-        self, path: str | os.PathLike, sample_rate: float | None = None, mix: str | None = None
+        self,
+        path: str | os.PathLike,
+        sample_rate: float | None = None,
+        mix: str | None = None,
+        skip_bad: bool = False,
     ) -> None:
         path = Path(path)
-        if path.suffix == ".csv" and path.is_file():
-            rows = _rows_of_csv(path)
-        elif path.is_dir():
-            rows = _rows_of_folders(path, mix)
-        else:
-            raise FileNotFoundError(f"{path}: neither a folder nor a CSV file; give one of them")
+        self.path, self.skip_bad = path, skip_bad
+        found = find_mixtures(path, mix, skip_bad)
+        rows, self.left_out, self.notes = found.rows, found.left_out, found.notes
         if sample_rate is None:
-            sample_rate = read_audio(rows[0][2])[1]
-        self.path, self.sample_rate = path, sample_rate
-        self.specs = [DiskMixture(*row, sample_rate) for row in rows]
+            sample_rate = self._first_rate(rows)
+        self.sample_rate = sample_rate
+        specs = [DiskMixture(*row, sample_rate) for row in rows]
+        self.specs = [spec for spec in specs if self._usable(spec)] if skip_bad else specs
+        if not self.specs:
+            raise ValueError(
+                f"{printable(path)}: none of its {len(self.left_out)} mixtures can be used, the first because: "
+                f"{self.left_out[0][1]}"
+            )
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, DiskMixture]]:
         return (self[index] for index in range(len(self)))
@@ -83,6 +106,16 @@ class DiskMixtures(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, DiskMixture]:
         spec = self.specs[index]
+        try:
+            signals = self._signals(spec)
+        except AudioError as error:
+            if self.skip_bad:
+                raise
+            raise AudioError(f"{error}{SKIP_BAD}") from error
+        return signals[0], torch.stack(signals[1:]), spec
+
+    def _signals(self, spec: DiskMixture) -> list[torch.Tensor]:
+        """The mixture and its sources, each ``[T]``."""
         signals = [self._read(file) for file in (spec.mixture, *spec.sources)]
         lengths = {len(s) for s in signals}
         if len(lengths) > 1:
@@ -90,7 +123,7 @@ class DiskMixtures(Dataset):
                 f"{spec.id}: the mixture and its sources have {sorted(lengths)} samples: they must be equally long "
                 "(the 'min' version of LibriMix and WHAM!, or 'max' with padded sources)"
             )
-        return signals[0], torch.stack(signals[1:]), spec
+        return signals
 
     def _read(self, file: Path) -> torch.Tensor:
         samples, rate = read_audio(file)
@@ -101,7 +134,33 @@ class DiskMixtures(Dataset):
             )
         if len(samples) > 1:
             raise AudioError(f"{file} has {len(samples)} channels, expected one: mix it down first")
+        check_samples(samples, str(file), rate)
         return samples[0]
+
+    def _usable(self, spec: DiskMixture) -> bool:
+        """Whether all files of a mixture can be used; one that can't goes to ``left_out``."""
+        for file in (spec.mixture, *spec.sources):
+            try:
+                self._read(file)
+            except AudioError as error:
+                self.left_out.append((file, str(error)))
+                return False
+        try:
+            self._signals(spec)
+        except AudioError as error:
+            self.left_out.append((spec.mixture, str(error)))
+            return False
+        return True
+
+    def _first_rate(self, rows: list[MixtureFiles]) -> float:
+        """Hz, of the first mixture; with ``skip_bad`` of the first that can be opened."""
+        for row in rows:
+            try:
+                return audio_info(row[2]).rate
+            except AudioError as error:
+                if not self.skip_bad:
+                    raise AudioError(f"{error}{SKIP_BAD}") from error
+        return SAMPLE_RATE
 
 
 class _Segments(Dataset):
@@ -110,14 +169,27 @@ class _Segments(Dataset):
     def __init__(self, mixtures: DiskMixtures, segments: SegmentLengths) -> None:
         self.mixtures, self.segments = mixtures, segments
         samples = segments.longest
-        lengths = [_length(spec.mixture) for spec in mixtures.specs]
+        lengths = [self._length(spec.mixture) for spec in mixtures.specs]
         self.kept = [i for i, length in enumerate(lengths) if length >= samples]
         self.skipped = len(lengths) - len(self.kept)
+        self.notes: list[str] = []
         if not self.kept:
             raise ValueError(
-                f"{mixtures.path}: none of its {len(lengths)} mixtures has {samples} samples, the longest has "
-                f"{max(lengths)}: choose shorter segments"
+                f"{printable(mixtures.path)}: none of its {len(lengths)} mixtures has {samples} samples, the longest "
+                f"has {max(lengths)}: choose shorter segments (seconds, --seconds; validation takes 4 s)"
             )
+        if self.skipped:
+            note(
+                self.notes,
+                f"{mixtures.path}: {self.skipped} of {len(lengths)} mixtures are shorter than "
+                f"{samples / mixtures.sample_rate:g} s and left out",
+            )
+
+    def _length(self, file: Path) -> int:
+        try:
+            return audio_info(file).frames
+        except AudioError as error:
+            raise AudioError(f"{error}{SKIP_BAD}") from error
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -144,9 +216,10 @@ class RandomSegments(_Segments):
             shorter than the longest are skipped and counted in ``skipped``: padding would train silence.
         seed: of the segments and their order.
         per_step: segments in a row of equal length, if there are several lengths.
+        size: segments per epoch, each of another mixture; None for all mixtures.
 
     Raises:
-        ValueError: no mixture is long enough.
+        ValueError: no mixture is long enough, or fewer are than ``size``.
     """
 
     def __init__(
@@ -155,15 +228,24 @@ class RandomSegments(_Segments):
         samples: int | Sequence[int] = SAMPLE_RATE,
         seed: int = 0,
         per_step: int = 1,
+        size: int | None = None,
     ) -> None:
         super().__init__(mixtures, SegmentLengths(samples, per_step, seed))
-        self.seed = seed
+        if size is not None and not 1 <= size <= len(self.kept):
+            raise ValueError(
+                f"size is {size} (epoch_size, --epoch-size), and {len(self.kept)} mixtures can be used: an epoch takes "
+                "each at most once; leave it out for all of them"
+            )
+        self.seed, self.size = seed, size
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
         """Select the epoch of the items."""
         self.epoch = epoch
         self.order = np.random.default_rng((self.seed, epoch)).permutation(self.kept)
+
+    def __len__(self) -> int:
+        return len(self.kept) if self.size is None else self.size
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         if not 0 <= index < len(self):
@@ -212,63 +294,16 @@ def active_segment(sources: torch.Tensor, samples: int, rng: np.random.Generator
             best, weakest = int(start), share
         if share >= 10**-1.2:
             break
-    return best
+    return best if weakest > 0 else _start_in_common(sources, samples, best)
 
 
-def _length(file: Path) -> int:
-    with opened(file) as audio:
-        return audio.frames
+def _start_in_common(sources: torch.Tensor, samples: int, otherwise: int) -> int:
+    """Start of the segment in which the weakest source of ``[S, T]`` has most energy; ``otherwise`` if there is none.
 
-
-def _audio_files(folder: Path) -> dict[str, Path]:
-    return {f.stem: f for f in audio_files(folder)}
-
-
-def _rows_of_folders(root: Path, mix: str | None) -> list[tuple[str, str, Path, tuple[Path, ...]]]:
-    inside = sorted(f.name for f in root.iterdir() if f.is_dir())
-    mixes = [n for n in inside if n == "mix" or n.startswith("mix_")]
-    sources = [f"s{i}" for i in range(1, 10) if f"s{i}" in inside]
-    if not mixes or not sources or (mix is not None and mix not in inside):
-        wanted = mix or "mix, mix_clean or mix_both"
-        raise FileNotFoundError(
-            f"{root} holds the folders {', '.join(inside) or '(none)'}: expected {wanted}, and s1, s2, ... beside it "
-            "(wav8k/min/tt of WHAM! and wsj0-2mix, wav8k/min/test of LibriMix)"
-        )
-    if mix is None and len(mixes) > 1:
-        raise ValueError(f"{root} holds {', '.join(mixes)}: choose one with mix=... (--mix)")
-    mix = mix or mixes[0]
-    files = {name: _audio_files(root / name) for name in (mix, *sources)}
-    if not files[mix]:
-        raise FileNotFoundError(f"{root / mix} holds no .wav or .flac file")
-    for name in sources:
-        odd = sorted(files[mix].keys() ^ files[name].keys())
-        if odd:
-            raise ValueError(
-                f"{len(odd)} files are in only one of {mix} and {name} ({odd[0]}, ...): every mixture needs a file of "
-                "its name in each source's folder"
-            )
-    return [(stem, mix, file, tuple(files[s][stem] for s in sources)) for stem, file in files[mix].items()]
-
-
-def _rows_of_csv(path: Path) -> list[tuple[str, str, Path, tuple[Path, ...]]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        columns: Sequence[str] = table.fieldnames or []
-        sources = [f"source_{i}_path" for i in range(1, 10) if f"source_{i}_path" in columns]
-        if "mixture_path" not in columns or not sources:
-            raise ValueError(
-                f"{path} has the columns {', '.join(columns) or '(none)'}: expected mixture_path, source_1_path, "
-                "source_2_path, ... and, for the names, mixture_ID"
-            )
-        rows = [
-            (
-                row.get("mixture_ID") or Path(row["mixture_path"]).stem,
-                path.stem,
-                path.parent / row["mixture_path"],  # an absolute path stays absolute
-                tuple(path.parent / row[s] for s in sources),
-            )
-            for row in table
-        ]
-    if not rows:
-        raise ValueError(f"{path} has no rows: it must list at least one mixture")
-    return rows
+    For long digital silence, which ten places can all lie in.
+    """
+    total = torch.nn.functional.pad(sources.double().square().cumsum(-1), (1, 0))
+    starts = torch.arange(0, sources.shape[-1] - samples + 1, max(1, samples // 8))
+    energy = total[:, starts + samples] - total[:, starts]
+    weakest = (energy / total[:, -1:].clamp(min=1e-12)).amin(0)
+    return int(starts[weakest.argmax()]) if weakest.max() > 1e-9 else otherwise

@@ -7,6 +7,7 @@ import copy
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,13 @@ from .augmentation import Noise, Rooms, add_noise, reverberate
 from .corpus import UNSEEN_SPEAKER, SpeechCorpus
 from .mixing import mix, pairs_by_kind
 from .segment_lengths import SegmentLengths
+from .sound_places import SILENT_RMS, is_silent, places_with_sound, start_at
 
 __all__ = ["DynamicMixing", "FrozenMixture", "FrozenMixtures", "change_speed", "segment_length"]
+
+SPEED_STEP = 5  # per cent
+LARGEST_SPEED = 50  # per cent: half and one and a half times the speed
+LARGEST_LEVEL_DB = 60.0
 
 
 class DynamicMixing(Dataset):
@@ -40,7 +46,7 @@ class DynamicMixing(Dataset):
             sex is not known, every pair equally often.
         pair_weights: ``{("ivrvoice", "june"): 4.0}`` draws that pair four times as often as the others of its kind.
         level_db: the level of the first source over the second is uniform from -level_db to +level_db.
-        speed_percent: speeds are drawn from 100 - speed_percent to 100 + speed_percent in steps of 5 %.
+        speed_percent: speeds are drawn from 100 - speed_percent to 100 + speed_percent in steps of 5 %; 0 or 5 to 50.
         flip: invert the polarity of each source with probability 0.5. It is inaudible, and a network trained with it
             also separates recordings with inverted polarity.
         unseen: speakers whose pairs with the others are of the kind "seen-unseen", for the weights of fine-tuning.
@@ -98,13 +104,36 @@ class DynamicMixing(Dataset):
                 f"there are {sorted(self.pairs)}"
             )
         self._pair_shares = self._shares(pair_weights or {})
+        check_speed(speed_percent)
+        if not (isinstance(level_db, Real) and 0 <= level_db <= LARGEST_LEVEL_DB):
+            raise ValueError(
+                f"level_db is {level_db!r} (--level-db): give the largest difference of the levels, 0 to "
+                f"{LARGEST_LEVEL_DB:g} dB"
+            )
         longest = segment_length(self.lengths.longest, speed_percent)
         short = [n for n in names if len(voices[n]) < longest]
         if short:
             raise ValueError(f"voices {short} are shorter than one segment of {longest} samples")
-        self._floor = {  # -12 dB
-            n: (rms(v) if isinstance(v, torch.Tensor) else v.rms()) / 4 for n, v in voices.items()
-        }
+        levels = {n: rms(v) if isinstance(v, torch.Tensor) else v.rms() for n, v in voices.items()}
+        odd = [n for n, level in levels.items() if not level.isfinite()]
+        if odd:
+            raise ValueError(
+                f"the voices {odd} have samples that are NaN, infinite or huge: mend them (torch.nan_to_num), or leave "
+                "these voices out"
+            )
+        self._floor: dict[str, torch.Tensor] = {n: level / 4 for n, level in levels.items()}  # -12 dB
+        self._block: int = max(1, min(self.lengths.choices) // 4)
+        self._places: dict[str, np.ndarray] = {}
+        for n, level in levels.items():
+            if level < 2 * SILENT_RMS:  # there may be sound in utterances that its level was not measured on
+                self._floor[n] = torch.tensor(SILENT_RMS)
+                self._find_sound(n)
+        silent = [n for n, places in self._places.items() if not len(places)]
+        if silent:
+            raise ValueError(
+                f"the voices {silent} are silent: there is no speech in their recordings; leave them out (speakers, "
+                "--speakers), or record them again"
+            )
 
     @classmethod
     def from_corpus(
@@ -199,8 +228,8 @@ class DynamicMixing(Dataset):
     def _segment(self, speaker: str, samples: int, rng: np.random.Generator) -> torch.Tensor:
         """A segment with speech: at most 12 dB under the voice's level, or the loudest of ten."""
         voice = self.voices[speaker]
-        steps = self.speed_percent // 5
-        speed = 100 + 5 * int(rng.integers(-steps, steps + 1))
+        steps = self.speed_percent // SPEED_STEP
+        speed = 100 + SPEED_STEP * int(rng.integers(-steps, steps + 1))
         length = samples * speed // 100 + 1
         tried = []
         for _ in range(10):
@@ -209,7 +238,30 @@ class DynamicMixing(Dataset):
             if rms(tried[-1]) >= self._floor[speaker]:
                 break
         segment = max(tried, key=lambda s: s.square().mean())
+        if is_silent(segment):  # ten places in digital silence
+            places = self._find_sound(speaker)
+            place = int(places[rng.integers(len(places))])
+            start = start_at(place, self._block, length, len(voice), rng)
+            segment = voice[start : start + length]
         return change_speed(segment, speed)[:samples]
+
+    def _find_sound(self, speaker: str) -> np.ndarray:
+        """The places of a voice with speech, found when first asked for: the whole voice is read."""
+        if speaker not in self._places:
+            level = float(self._floor[speaker])
+            self._places[speaker] = places_with_sound(self.voices[speaker], self._block, level)
+        return self._places[speaker]
+
+
+def check_speed(percent: int) -> None:
+    """Raise ValueError for a speed perturbation that has no effect or is none."""
+    if isinstance(percent, bool) or not isinstance(percent, Integral):
+        raise TypeError(f"speed_percent is {percent!r} (speed, --speed): give a whole number")
+    if percent and not SPEED_STEP <= percent <= LARGEST_SPEED:
+        raise ValueError(
+            f"speed_percent is {percent} (speed, --speed): speeds are drawn in steps of {SPEED_STEP} %, so give 0 "
+            f"(none) or {SPEED_STEP} to {LARGEST_SPEED}"
+        )
 
 
 def change_speed(samples: torch.Tensor, percent: int) -> torch.Tensor:

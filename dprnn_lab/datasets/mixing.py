@@ -5,7 +5,6 @@ The sources sum exactly to the mixture: levels are set first, the sum is taken l
 Notebook: 04_data
 """
 
-import csv
 import itertools
 import os
 from collections.abc import Collection, Iterator, Mapping
@@ -15,8 +14,9 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from ..audio import PEAK, SAMPLE_RATE, read_mono_cached, resample, rms
+from ..audio import PEAK, SAMPLE_RATE, AudioError, printable, read_mono_cached, resample, rms
 from ..files import data_folder
+from .tables import Row, read_table, table_columns
 
 __all__ = [
     "FixedMixtures",
@@ -89,7 +89,8 @@ def mix(
     """
     if first.shape != second.shape or first.dim() != 1 or not len(first):
         raise ValueError(
-            f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]"
+            f"sources have shapes {list(first.shape)} and {list(second.shape)}, expected two equal [T]: "
+            "give two signals of one channel, cut to one length"
         )
     sources = torch.stack((first, second))
     levels = rms(sources)
@@ -147,9 +148,21 @@ class FixedMixtures(Dataset):
     ) -> None:
         path = Path(name) if Path(name).suffix else data_folder() / "mixtures" / f"{name}.csv"
         if not path.is_file():
-            raise FileNotFoundError(f"no mixture list {path}: use 'test', 'valid' or the path of a CSV file")
-        with path.open(newline="", encoding="utf-8") as file:
-            specs = [replace(_parse_spec(row), sample_rate=sample_rate) for row in csv.DictReader(file)]
+            raise FileNotFoundError(
+                f"no mixture list {printable(path)}: use 'test', 'valid' or the path of a CSV file"
+            )
+        columns, expected = (
+            table_columns(path),
+            [n for n in MixtureSpec.__dataclass_fields__ if n != "sample_rate"],
+        )
+        if sorted(columns) != sorted(expected):
+            raise ValueError(
+                f"a mixture list has the columns {', '.join(columns)}, expected {', '.join(expected)} "
+                f"({printable(path)})"
+            )
+        specs = [
+            replace(_parse_spec(row), sample_rate=sample_rate) for row in read_table(path, what="mixtures")
+        ]
         kinds = list(dict.fromkeys(s.kind for s in specs))
         if kind is not None and kind not in kinds:
             raise ValueError(f"kind is {kind!r}: {path.name} has {', '.join(kinds)}")
@@ -169,6 +182,12 @@ class FixedMixtures(Dataset):
             read_mono_cached(self.folder / file, SAMPLE_RATE)[offset:][: spec.samples]
             for file, offset in ((spec.first, spec.first_offset), (spec.second, spec.second_offset))
         )
+        for file, segment in ((spec.first, first), (spec.second, second)):
+            if len(segment) < spec.samples:
+                raise AudioError(
+                    f"{spec.id}: {self.folder / file} ends before the {spec.samples} samples that the list asks for; "
+                    "correct the offset or the samples in its row"
+                )
         mixture, sources = mix(first, second, spec.level_db)
         if spec.sample_rate != SAMPLE_RATE:
             sources = resample(sources, SAMPLE_RATE, spec.sample_rate)
@@ -176,9 +195,17 @@ class FixedMixtures(Dataset):
         return mixture, sources, spec
 
 
-def _parse_spec(row: dict) -> MixtureSpec:
-    columns = [name for name in MixtureSpec.__dataclass_fields__ if name != "sample_rate"]
-    if sorted(row) != sorted(columns):
-        raise ValueError(f"a mixture list has the columns {', '.join(row)}, expected {', '.join(columns)}")
-    integers = {k: int(row[k]) for k in ("first_offset", "second_offset", "samples")}
-    return MixtureSpec(**{**row, **integers, "level_db": float(row["level_db"])})
+def _parse_spec(row: Row) -> MixtureSpec:
+    first_offset, second_offset, samples = (
+        int(row.number(name, int)) for name in ("first_offset", "second_offset", "samples")
+    )
+    if min(first_offset, second_offset) < 0 or samples < 1:
+        raise ValueError(
+            f"{row.where()}: the offsets are {first_offset} and {second_offset} and samples {samples}; offsets "
+            "must be 0 or more, and samples above 0"
+        )
+    first, second = (row.required(name).replace("\\", "/") for name in ("first", "second"))
+    return MixtureSpec(
+        row.required("id"), row.required("kind"), first, first_offset, second, second_offset, row.number("level_db"),
+        samples,
+    )  # fmt: skip

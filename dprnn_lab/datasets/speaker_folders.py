@@ -6,85 +6,40 @@
     LibriSpeech/train-clean-100/19/198/19-198-0001.flac  # speaker/chapter/*.flac
 
 Every speaker's utterances are divided between training and validation. Files are read when a segment of them is
-drawn, and the 128 used last stay in memory: a corpus can be larger than memory, as long as 128 of its files fit.
+drawn: the short ones used last stay in memory, 128 MB of them, and of the others only the segment is decoded. A corpus
+can be larger than memory, and a recording can last for hours.
 
 Notebook: 04_data
 """
 
-import csv
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import torch
 
 from ..audio import (
     SAMPLE_RATE,
     AudioError,
-    audio_files,
+    audio_info,
     check_format,
-    opened,
+    printable,
     rate_ratio,
-    read_audio,
-    read_mono_cached,
-    rms,
+    read_frames,
+    unread_text,
 )
 from .dynamic_mixing import DynamicMixing, FrozenMixtures, segment_length
+from .folder_voice import PART, FolderUtterance, FolderVoice
+from .layouts import audio_by_speaker
 from .mixing import pairs_by_kind
+from .notes import SKIP_BAD, note
 from .segment_lengths import SegmentLengths
+from .tables import read_table, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["FolderUtterance", "FolderVoice", "SpeakerFolders", "read_sexes"]
-
-EXPECTED = (
-    "expected a folder for each speaker with .wav or .flac files in it (speaker/*.wav, or speaker/chapter/*.flac as in "
-    "LibriSpeech/train-clean-100), at least two speakers"
-)
-
-
-@dataclass(frozen=True)
-class FolderUtterance:
-    """One audio file of one speaker."""
-
-    file: Path
-    speaker: str
-    split: str  # "train" or "valid"
-    samples: int  # at the corpus' sample rate
-
-
-class FolderVoice:
-    """One speaker's utterances concatenated: has a length and slices like a tensor ``[T]``, read from disk."""
-
-    def __init__(self, utterances: Sequence[FolderUtterance], sample_rate: float, resample: bool) -> None:
-        self.files = [u.file for u in utterances]
-        self.ends = np.cumsum([u.samples for u in utterances])
-        self.sample_rate, self.resample = sample_rate, resample
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def __getitem__(self, part: slice) -> torch.Tensor:
-        start, stop, step = part.indices(len(self))
-        if step != 1 or stop <= start:
-            raise IndexError(f"the part is {part}: give [start:stop] with at least one sample")
-        first, last = np.searchsorted(self.ends, (start, stop - 1), side="right")
-        begin = self.ends[first - 1] if first else 0
-        pieces = [self._read(file) for file in self.files[first : last + 1]]
-        return torch.cat(pieces)[start - begin : stop - begin]
-
-    def rms(self) -> torch.Tensor:
-        """Root mean square of about ten of its utterances."""
-        some = self.files[:: -(-len(self.files) // 10)]
-        return rms(torch.cat([self._read(file) for file in some]))
-
-    def _read(self, file: Path) -> torch.Tensor:
-        return read_mono_cached(file, self.sample_rate, self.resample)
 
 
 class SpeakerFolders:
@@ -98,14 +53,18 @@ class SpeakerFolders:
         speakers: only these; None for all.
         valid_share: of each speaker's time that goes to validation; at least one utterance, if there are two.
         seed: of the choice of these utterances. Adding a speaker does not change it for the others.
+        skip_bad: leave out files that can't be used. Every file is read once for that, at the start.
 
     Attributes:
         utterances: all of them, in order.
         copies: files left out, with the same samples as another file of the speaker.
         sexes: speaker to "f", "m" or None, in sorted order.
+        left_out: (file, reason) of the files that ``skip_bad`` left out.
+        notes: remarks, which are warnings too: files that are not read, speakers that are left out.
 
     Raises:
-        FileNotFoundError: another layout; the message names it and the expected one.
+        FileNotFoundError: another layout, such as parts of a corpus or mixtures; the message names it, the expected
+            one, and folders near it that fit.
         AudioError: a file that can't be read, at another rate, or with several channels.
         ValueError: an unknown speaker, an invalid share.
     """
@@ -120,44 +79,67 @@ class SpeakerFolders:
         speakers: Sequence[str] | None = None,
         valid_share: float = 0.1,
         seed: int = 0,
+        skip_bad: bool = False,
     ) -> None:
         if not 0 <= valid_share < 1:
             raise ValueError(f"valid_share is {valid_share}: give a share from 0 to below 1")
         self.path, self.sample_rate, self.resample = Path(path), sample_rate, resample
-        files = _files_by_speaker(self.path)
+        self.skip_bad = skip_bad
+        self.left_out: list[tuple[Path, str]] = []
+        self.notes: list[str] = []
+        files, unread = audio_by_speaker(self.path, speakers)
+        if unread:
+            note(self.notes, f"{path}: {unread_text(unread)}")
         unknown = sorted(set(speakers or ()) - files.keys())
         if unknown:
-            raise ValueError(f"unknown speakers {unknown}: {path} has {', '.join(files)}")
+            raise ValueError(f"unknown speakers {unknown}: {printable(self.path)} has {', '.join(files)}")
         known = read_sexes(sexes) if isinstance(sexes, (str, os.PathLike)) else sexes or {}
         self.sexes = {name: known.get(name) for name in files if speakers is None or name in speakers}
         self.utterances: list[FolderUtterance] = []
         self.copies: list[Path] = []
         for speaker in self.sexes:
-            lengths = self._without_copies(files[speaker])
+            lengths = self._without_copies(self._lengths(files[speaker]))
             valid = self._for_validation(lengths, valid_share, seed)
             self.utterances += [
                 FolderUtterance(file, speaker, "valid" if file in valid else "train", length)
                 for file, length in lengths.items()
             ]
 
-    def _without_copies(self, files: list[Path]) -> dict[Path, int]:
-        """Files to lengths in samples; of files with the same samples, only the first."""
-        lengths: dict[Path, int] = {}
-        frames_of: dict[int, list[Path]] = {}
-        seen: set[bytes] = set()
+    def _lengths(self, files: list[Path]) -> dict[Path, tuple[int, int]]:
+        """Files to lengths in samples, at their own rate and at the corpus'."""
+        lengths = {}
         for file in files:
-            with opened(file) as audio:
-                frames, rate = audio.frames, audio.samplerate
-                check_format(file, audio.channels, rate, self.sample_rate, self.resample)
-            if not frames:
-                raise AudioError(f"{file}: the file holds no samples; take it out of the folder")
-            old, new = rate_ratio(rate, self.sample_rate)
-            lengths[file] = -(-frames * new // old)
+            try:
+                frames, rate, channels, _ = audio_info(file)
+                check_format(file, channels, rate, self.sample_rate, self.resample)
+                if not frames:
+                    raise AudioError(f"{file}: the file holds no samples; take it out of the folder")
+                old, new = rate_ratio(rate, self.sample_rate)
+                length = -(-frames * new // old)
+                if self.skip_bad:
+                    utterance = FolderUtterance(file, "", "", length)
+                    FolderVoice([utterance], self.sample_rate, self.resample).check()
+                lengths[file] = frames, length
+            except AudioError as error:
+                if not self.skip_bad:
+                    raise AudioError(f"{error}{SKIP_BAD}") from error
+                self.left_out.append((file, str(error).removesuffix(SKIP_BAD)))
+        return lengths
+
+    def _without_copies(self, files: dict[Path, tuple[int, int]]) -> dict[Path, int]:
+        """Files to lengths in samples; of files with the same samples, only the first."""
+        lengths = {file: length for file, (_, length) in files.items()}
+        frames_of: dict[int, list[Path]] = {}
+        for file, (frames, _) in files.items():
             frames_of.setdefault(frames, []).append(file)
+        seen: set[bytes] = set()
         # Only files of equal length can be copies; hashing all of a large corpus would take an hour.
-        for same_length in (group for group in frames_of.values() if len(group) > 1):
-            for file in same_length:
-                digest = hashlib.sha256(read_audio(file)[0].numpy().tobytes()).digest()
+        for frames, same_length in frames_of.items():
+            for file in same_length if len(same_length) > 1 else ():
+                try:
+                    digest = _digest(file, frames)
+                except AudioError as error:
+                    raise AudioError(f"{error}{SKIP_BAD}") from error
                 if digest in seen:
                     self.copies.append(file)
                     del lengths[file]
@@ -167,7 +149,7 @@ class SpeakerFolders:
     def _for_validation(self, lengths: dict[Path, int], share: float, seed: int) -> set[Path]:
         def order(file: Path) -> str:  # a hash, independent of the folder's path and of other files
             name = file.relative_to(self.path).as_posix()
-            return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+            return hashlib.sha256(f"{seed}/{name}".encode(errors="surrogateescape")).hexdigest()
 
         chosen, time, wanted = set(), 0, share * sum(lengths.values())
         for file in sorted(lengths, key=order)[:-1]:  # the last one stays for training
@@ -199,10 +181,19 @@ class SpeakerFolders:
         needed = segment_length(longest, options.get("speed_percent", 0))
         all_voices = self.voices(split)
         voices = {name: voice for name, voice in all_voices.items() if len(voice) >= needed}
+        short = [name for name in self.sexes if name not in voices]
+        if short and len(voices) > 1:
+            what = "recordings" if split is None else "training" if split == "train" else "validation"
+            note(
+                self.notes,
+                f"{self.path}: {len(short)} of {len(self.sexes)} speakers have less than "
+                f"{needed / self.sample_rate:.1f} s of {what} and are left out ({', '.join(short[:5])})",
+            )
         if len(voices) < 2:
             raise ValueError(
-                f"{self.path}: {len(voices)} of {len(all_voices)} speakers have {needed / self.sample_rate:.1f} s or "
-                f"more for split {split!r}, two are needed: take shorter mixtures, more recordings, or another "
+                f"{printable(self.path)}: {len(voices)} of {len(all_voices)} speakers have "
+                f"{needed / self.sample_rate:.1f} s or more for split {split!r}, two are needed: take "
+                "shorter mixtures (seconds, --seconds; validation takes 4 s), more recordings, or another "
                 "valid_share"
             )
         sexes = {name: self.sexes[name] for name in voices}
@@ -242,57 +233,37 @@ def read_sexes(file: str | os.PathLike) -> dict[str, str]:
     file = Path(file)
     if not file.is_file():
         raise FileNotFoundError(
-            f"{file}: no such file; give a CSV of speaker, sex or LibriSpeech's SPEAKERS.TXT"
+            f"{printable(file)}: no such file; give a CSV of speaker, sex or LibriSpeech's SPEAKERS.TXT"
         )
-    text = file.read_text(encoding="utf-8")
-    if file.suffix.lower() == ".csv":
-        table = csv.DictReader(text.splitlines())
-        if not {"speaker", "sex"} <= set(table.fieldnames or []):
-            raise ValueError(f"{file} has the columns {table.fieldnames}: expected speaker, sex")
-        rows = [(row["speaker"], row["sex"]) for row in table]
+    if file.suffix.lower() in (".csv", ".tsv"):
+        rows = [
+            (row.required("speaker"), row.get("sex"))
+            for row in read_table(file, ("speaker", "sex"), "speakers")
+        ]
     else:
-        lines = [line.split("|") for line in text.splitlines() if line.strip() and not line.startswith(";")]
+        lines = [
+            line.split("|")
+            for line in text_of(file).splitlines()
+            if line.strip() and not line.startswith(";")
+        ]
         if not lines or min(map(len, lines)) < 2:
-            raise ValueError(f"{file}: expected lines such as '14 | F | train-clean-360 | 25.03 | a name'")
+            raise ValueError(
+                f"{printable(file)}: expected lines such as '14 | F | train-clean-360 | 25.03 | a name'"
+            )
         rows = [(line[0], line[1]) for line in lines]
-    sexes = {speaker.strip(): sex.strip().lower() for speaker, sex in rows}
+    sexes = {printable(speaker.strip()): sex.strip().lower() for speaker, sex in rows}
     odd = {speaker: sex for speaker, sex in sexes.items() if sex not in ("f", "m")}
     if odd:
         speaker, sex = next(iter(odd.items()))
         raise ValueError(
-            f"{file}: speaker {speaker} has sex {sex!r}, expected f or m; leave out speakers with neither"
+            f"{printable(file)}: speaker {speaker} has sex {sex!r}, expected f or m; leave out speakers with neither"
         )
     return sexes
 
 
-def _files_by_speaker(root: Path) -> dict[str, list[Path]]:
-    """Speaker to audio files, sorted."""
-    if not root.is_dir():
-        raise FileNotFoundError(f"{root} is not a folder: {EXPECTED}")
-    folders = sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith("."))
-    loose = len(audio_files(root))
-    names = {f.name for f in folders}
-    if "s1" in names and any(n == "mix" or n.startswith("mix_") for n in names):
-        raise FileNotFoundError(
-            f"{root} holds the folders {_some(sorted(names))}, which are ready mixtures and their sources: read them "
-            f"with DiskMixtures. Here: {EXPECTED}"
-        )
-    found = {folder.name: audio_files(folder, recursive=True) for folder in folders}
-    speakers = {name: files for name, files in found.items() if files}
-    deep = next((f for files in speakers.values() for f in files if len(f.relative_to(root).parts) > 3), None)
-    if deep is not None:
-        raise FileNotFoundError(
-            f"{root} has audio {len(deep.relative_to(root).parts) - 1} folders deep ({deep.relative_to(root)}): "
-            f"{EXPECTED}. Give a deeper folder"
-        )
-    if len(speakers) < 2:
-        inside = f"the folders {_some(sorted(names))}" if names else "no folders"
-        raise FileNotFoundError(
-            f"{root} holds {inside}, {len(speakers)} of them with audio, and {loose} audio files beside them: "
-            f"{EXPECTED}"
-        )
-    return speakers
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def _digest(file: Path, frames: int) -> bytes:
+    """A hash of a file's samples, a million at a time."""
+    digest = hashlib.sha256()
+    for start in range(0, frames, PART):
+        digest.update(read_frames(file, start, min(start + PART, frames)).numpy().tobytes())
+    return digest.digest()

@@ -110,8 +110,12 @@ def _histogram(table: pd.DataFrame) -> list[str]:
     from matplotlib.figure import Figure
 
     from ..plots import COLOURS
+    from ..plots.basics import finite_rows
 
-    first = table[table["system"] == table["system"].iloc[0]]
+    try:
+        first = finite_rows(table[table["system"] == table["system"].iloc[0]], "si_sdri")
+    except ValueError as error:
+        return [html.paragraph(f"There is no histogram: {error}.")]
     kinds = list(first["kind"].unique())
     figure = Figure(figsize=(3 * len(kinds) + 0.5, 2.4), layout="constrained")
     panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]

@@ -81,11 +81,27 @@ def _numbers(values: ArrayLike, confidence: float) -> np.ndarray:
     """The values without NaNs, at least one; the confidence is checked, too."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}: it must be between 0 and 1, such as 0.95")
-    numbers = np.asarray(values, dtype=float)
+    numbers = _as_numbers(values, "value")
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
-        raise ValueError("no values: a mean needs at least one")
+        raise ValueError("no values: a mean needs at least one that is a number and not NaN")
     return numbers
+
+
+def _as_numbers(values: ArrayLike, name: str, rows: ArrayLike | None = None) -> np.ndarray:
+    """Values as float64 ``[n]``; ``rows`` are the names of their rows, otherwise they are counted from 0."""
+    values = np.asarray(values)
+    try:
+        return values.astype(float)
+    except (TypeError, ValueError):
+        for row, value in zip(range(len(values)) if rows is None else np.asarray(rows), values, strict=True):
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{name} of the row {row} is {value!r}, expected a number: correct it, or leave the row out"
+                ) from None
+        raise
 
 
 def compare(
@@ -116,6 +132,9 @@ def compare(
             )
         if table["id"].duplicated().any():
             raise ValueError(f"the {name} table has a mixture twice: give the rows of one system")
+    first, second = (
+        table.assign(**{metric: _as_numbers(table[metric], metric, table["id"])}) for table in (first, second)
+    )
     if set(first["id"]) != set(second["id"]):
         only = sorted(set(first["id"]) ^ set(second["id"]))
         raise ValueError(
@@ -141,4 +160,7 @@ def compare(
 
 def worst(table: pd.DataFrame, count: int = 3, metric: str = "si_sdri") -> pd.DataFrame:
     """The rows with the lowest scores, worst first: the ones to listen to."""
-    return table.nsmallest(count, metric)
+    if metric not in table:
+        raise ValueError(f"the table has no {metric!r}: its columns are {', '.join(table.columns)}")
+    rows = table.get("id")
+    return table.assign(**{metric: _as_numbers(table[metric], metric, rows)}).nsmallest(count, metric)

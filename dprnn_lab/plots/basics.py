@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import PIL.Image
 import torch
 from IPython.display import HTML, Audio, Image, display
@@ -21,6 +22,7 @@ __all__ = [
     "spectrogram_db",
     "draw_spectrogram",
     "draw_waveform",
+    "finite_rows",
     "player",
     "player_html",
     "listen",
@@ -31,6 +33,34 @@ __all__ = [
 # Mixture, then sources or estimates in order: grey, then blue, orange and green of the Okabe-Ito palette, which is
 # safe for all kinds of colour vision.
 COLOURS = ("#444444", "#0072B2", "#E69F00", "#009E73")
+
+
+def finite_rows(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows of a table of scores in which a column is a finite number, as float: others can not be drawn.
+
+    Raises:
+        ValueError: no such column, a row with text in it, or no row with a finite number.
+    """
+    if column not in table:
+        raise ValueError(f"the table has no column {column!r}, it has {', '.join(map(str, table.columns))}")
+    numbers = pd.to_numeric(table[column], errors="coerce")
+    names = table["id"] if "id" in table else table.index.to_series()
+    text = numbers.isna() & table[column].notna()
+    if text.any():
+        row = text.to_numpy().argmax()
+        raise ValueError(
+            f"{column} of the row {names.iloc[row]} is {table[column].iloc[row]!r}, expected a number: correct it, or "
+            "leave the row out"
+        )
+    finite = np.isfinite(numbers)
+    if not finite.any():
+        raise ValueError(
+            f"{column} is not a finite number in any of the {len(table)} rows (the first is {names.iloc[0]}): the "
+            "estimates or their references may be silent or not finite"
+            if len(table)
+            else f"the table has no rows, so there is no {column} to show"
+        )
+    return table.assign(**{column: numbers})[finite]
 
 
 def spectrogram_db(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .basics import COLOURS
+from .basics import COLOURS, finite_rows
 
 __all__ = [
     "line_chart",
@@ -159,6 +159,7 @@ def loss_histograms(scores: pd.DataFrame, kinds: Sequence[str]) -> Figure:
     Notebook: 07_failures_in_training
     """
     figure, panels = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained", sharex=True)
+    scores = finite_rows(scores, "si_sdr")
     parts = [scores.loc[scores["kind"] == kind, "si_sdr"] for kind in kinds]
     edges = np.linspace(scores["si_sdr"].min(), scores["si_sdr"].max() + 1e-6, 21)
     panels[0].hist(scores["si_sdr"], bins=edges, color=GREY)

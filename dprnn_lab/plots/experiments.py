@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .basics import COLOURS
+from .basics import COLOURS, finite_rows
 
 __all__ = ["search_bars", "change_bars", "draw_budgets", "kind_histograms"]
 
@@ -77,11 +77,12 @@ def kind_histograms(scores: pd.DataFrame, kinds: Sequence[str], trained_on: str)
 
     Notebook: experiments/one_run
     """
+    finite = finite_rows(scores, "si_sdri")
     figure, panels = plt.subplots(
         1, len(kinds), figsize=(9, 2.4), layout="constrained", sharex=True, sharey=True, squeeze=False
     )
     for axes, kind in zip(panels[0], kinds, strict=True):
-        gains = scores.loc[scores["kind"] == kind, "si_sdri"]
+        gains = finite.loc[finite["kind"] == kind, "si_sdri"]
         axes.hist(gains, bins=12, color=BLUE)
         axes.axvline(gains.mean(), color=ORANGE, linewidth=2)
         axes.set(title=f"{kind}{' (trained on)' * (kind == trained_on)}", xlabel="SI-SDRi (dB)")

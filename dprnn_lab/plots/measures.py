@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from .basics import COLOURS
+from .basics import COLOURS, finite_rows
 
 __all__ = [
     "sdr_and_si_sdr",
@@ -81,6 +81,7 @@ def histograms_by_kind(scores: pd.DataFrame, summary: pd.DataFrame, kinds: Seque
     Notebook: 08_evaluation
     """
     figure, panels = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained", sharex=True, sharey=True)
+    scores = finite_rows(scores, "si_sdri")
     edges = np.linspace(scores["si_sdri"].min(), scores["si_sdri"].max() + 1e-6, 16)
     for axes, kind in zip(panels, kinds, strict=True):
         row = summary.loc[kind]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .basics import COLOURS
+from .basics import COLOURS, finite_rows
 
 __all__ = ["score_histograms", "score_strip"]
 
@@ -53,6 +53,7 @@ def score_histograms(table: pd.DataFrame, kinds: Sequence[str]) -> Figure:
     """
     figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained", sharey=True)
     for axes, column, title in zip(panels, ("si_sdr", "si_sdri"), ("SI-SDR", "SI-SDRi"), strict=True):
+        table = finite_rows(table, column)
         edges = np.arange(math.floor(table[column].min()), table[column].max() + 1, 1.0)
         groups = [table.loc[table["kind"] == kind, column] for kind in kinds]
         axes.hist(groups, bins=edges, stacked=True, color=COLOURS[1 : len(kinds) + 1], label=kinds)

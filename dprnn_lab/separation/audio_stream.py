@@ -3,13 +3,21 @@
 Notebook: 09_long_audio
 """
 
-import math
 import os
 
 import torch
 
 from .. import audio
-from ..audio import AudioError, check_finite, check_suits, opened, rate_ratio, to_mono
+from ..audio import (
+    AudioError,
+    audio_info,
+    check_finite,
+    check_suits,
+    input_part,
+    rate_ratio,
+    read_frames,
+    to_mono,
+)
 
 __all__ = ["AudioStream"]
 
@@ -38,9 +46,7 @@ class AudioStream:
         self, path: str | os.PathLike, sample_rate: float, *, mono: str | None = None, resample: bool = False
     ) -> None:
         self.path, self.mono = path, mono
-        with opened(path) as file:
-            self.frames, self.rate, channels = file.frames, file.samplerate, file.channels
-            seekable = file.seekable()
+        self.frames, self.rate, channels, seekable = audio_info(path)
         if not self.frames:
             raise AudioError(f"{path}: the file holds no samples; record or export it again")
         if not seekable:
@@ -58,25 +64,17 @@ class AudioStream:
         """Samples ``start`` to ``stop`` as float32 ``[stop - start]``."""
         if self.step == self.made:
             return self._source(start, stop)
-        # torchaudio's filter has six zero crossings on each side. Whole steps keep its phases in place.
-        reach = 1 + math.ceil((7 * self.step / min(self.step, self.made) + self.step) / self.step)
-        first = start // self.made - reach
-        last = -(-stop // self.made) + reach
-        inside = self._source(max(first * self.step, 0), min(last * self.step, self.frames))
-        before = max(-first * self.step, 0)
-        after = max(last * self.step - self.frames, 0)
-        padded = torch.nn.functional.pad(inside, (before, after))
-        return audio.resample(padded, self.step, self.made)[start - first * self.made :][: stop - start]
+        first, last, skipped = input_part(start, stop, self.step, self.made)
+        inside = self._source(max(first, 0), min(last, self.frames))
+        padded = torch.nn.functional.pad(inside, (max(-first, 0), max(last - self.frames, 0)))
+        return audio.resample(padded, self.step, self.made)[skipped:][: stop - start]
+
+    def check_end(self) -> None:
+        """Raise AudioError for a file that was cut off, before its samples are used; reading says so only there."""
+        read_frames(self.path, self.frames - 1, self.frames)
 
     def _source(self, start: int, stop: int) -> torch.Tensor:
         """Part of the file at its own rate, mono."""
-        with opened(self.path) as file:
-            file.seek(start)
-            samples = torch.from_numpy(file.read(stop - start, dtype="float32", always_2d=True).T)
-        if samples.shape[1] < stop - start:
-            raise AudioError(
-                f"{self.path}: ends after {start + samples.shape[1]} of {self.frames} samples: it was cut off; "
-                "copy or record it again"
-            )
-        check_finite(samples, str(self.path))
+        samples = read_frames(self.path, start, stop)
+        check_finite(samples, str(self.path), self.rate, start)
         return samples[0] if len(samples) == 1 else to_mono(samples, self.mono)

@@ -126,8 +126,7 @@ def _separate(
     plan = windows_for(model, len(samples), window)
     if len(plan) == 1:
         estimates = run_model(model, samples)
-        if scale != "none":  # which shows the network's output as it is
-            check_finite(estimates, f"the model's output for {name}")
+        check_finite(estimates, f"the model's output for {name}")
         report(1, 1)
     else:
         parts = []
@@ -148,7 +147,7 @@ def _mono_at_rate(
         raise AudioError(
             f"{name} is at {rate} Hz and sample_rate says {sample_rate} Hz: leave sample_rate out"
         )
-    check_finite(samples, name)
+    check_finite(samples, name, rate)
     check_suits(name, len(samples), rate, model_rate, mono, resample)
     samples = to_mono(samples, mono) if len(samples) > 1 else samples[0]
     return audio.resample(samples, rate, model_rate), name

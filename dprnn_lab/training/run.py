@@ -21,7 +21,7 @@ from ..model import DPRNNTasNet
 from ..model.growing import at_sample_rate, deepen, refine, widen
 from .callbacks import EpochCallback, print_line
 from .checkpoints import Resumed, checkpoints, find_checkpoint
-from .data_sources import make_data
+from .data_sources import describe, make_data
 from .fitting import fit
 from .machine import check_machine, is_first_process
 from .module import freeze
@@ -72,7 +72,9 @@ def train_run(
         model = make_model(settings) if resumed is None else load_model(resumed.path)
         if settings.freeze:
             freeze(model, settings.freeze)
-        data = make_data(settings, model.sample_rate)
+        data = make_data(settings, model.sample_rate, model.n_src)
+        if is_first_process():
+            print(*describe(data), sep="\n", flush=True)
 
         def write_settings() -> None:
             settings.write(run / "config.yaml")

@@ -136,6 +136,9 @@ class Settings:
     room_share: float = _data(
         0.5, "Share of the mixtures that get reverberation, if RT60 is given.", low=0, high=1
     )
+    skip_bad: bool = _data(
+        False, "Leave out files that can't be used; every file is read once for that, before the training."
+    )
     workers: int = _data(0, "Processes that read ahead.", low=0, high=256)
 
     batch: int = _learning(4, "Mixtures per step and process.", low=1, high=4096)

@@ -92,9 +92,8 @@ def test_noise_files_that_can_not_be_used_are_named(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing holds no \.wav or \.flac"):
         Noise(tmp_path / "nothing")
     soundfile.write(folder / "street" / "zero.wav", np.zeros(900), 8000)
-    with pytest.raises(AudioError, match=r"zero\.wav: ten places of 500 samples in it are silent"):
-        for i in range(20):
-            Noise(folder / "street").draw(500, rng(i))
+    with pytest.raises(AudioError, match=r"zero\.wav: it is silent from beginning to end.*--skip-bad"):
+        Noise(folder / "street")
     soundfile.write(folder / "street" / "zero.wav", np.ones(900), 16000)
     with pytest.raises(AudioError, match=r"zero\.wav is at 16000 Hz, expected 8000 Hz: pass resample=True"):
         Noise(folder)

@@ -7,6 +7,10 @@ import pandas as pd
 import pytest
 
 from dprnn_lab.evaluation import bootstrap_mean, compare, worst
+from dprnn_lab.evaluation.report import _histogram
+from dprnn_lab.evaluation.statistics import student_mean
+from dprnn_lab.plots.basics import finite_rows
+from dprnn_lab.plots.experiments import kind_histograms
 
 
 def table(scores, kind="man-woman", ids=None):
@@ -105,3 +109,36 @@ def test_tables_that_can_not_be_compared(first, second, reason):
 
 def test_the_worst_come_first():
     assert worst(table([3.0, -1.0, 2.0]), 2)["id"].tolist() == ["m1", "m2"]
+
+
+def test_a_cell_that_is_no_number_is_named_by_its_row():
+    ids = [f"m{i}" for i in range(4)]
+    good = pd.DataFrame({"id": ids, "kind": "any", "si_sdri": [1.0, 2.0, 3.0, 4.0]})
+    bad = good.assign(si_sdri=["1", "2", "oops", "4"])
+    for call in (
+        lambda: compare(good, bad),
+        lambda: worst(bad),
+        lambda: finite_rows(bad, "si_sdri"),
+        lambda: kind_histograms(bad, ["any"], "any"),
+    ):
+        with pytest.raises(
+            ValueError, match="si_sdri of the row m2 is 'oops', expected a number: correct it"
+        ):
+            call()
+    for mean in (bootstrap_mean, student_mean):
+        with pytest.raises(ValueError, match="value of the row 2 is 'oops', expected a number"):
+            mean(bad["si_sdri"])
+
+
+def test_a_picture_shows_the_finite_scores_and_says_where_there_are_none():
+    table = pd.DataFrame(
+        {"system": "a", "id": ["x", "y", "z"], "kind": "any", "si_sdri": [1.0, math.inf, math.nan]}
+    )
+    assert finite_rows(table, "si_sdri")["id"].tolist() == ["x"]
+    table["si_sdri"] = math.nan
+    with pytest.raises(
+        ValueError, match=r"si_sdri is not a finite number in any of the 3 rows \(the first is x\)"
+    ):
+        finite_rows(table, "si_sdri")
+    (paragraph,) = _histogram(table)
+    assert "There is no histogram: si_sdri is not a finite number" in paragraph

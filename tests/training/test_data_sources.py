@@ -8,15 +8,22 @@ from dprnn_lab.datasets.disk_mixtures import FixedSegments, RandomSegments
 from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
 from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.training import train_run
-from dprnn_lab.training.data_sources import make_data
+from dprnn_lab.training.data_sources import describe, make_data
 
 RATE = 8000
 
 
-def write(path, seconds, seed, rate=RATE):
+def noise(seconds, seed, rate=RATE):
+    return torch.randn(int(seconds * rate), generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+def save(path, samples, rate=RATE):
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = torch.randn(int(seconds * rate), generator=torch.Generator().manual_seed(seed)) * 0.1
-    soundfile.write(path, noise.numpy(), rate)
+    soundfile.write(path, samples.numpy(), rate)
+
+
+def write(path, seconds, seed, rate=RATE):
+    save(path, noise(seconds, seed, rate), rate)
 
 
 @pytest.fixture
@@ -31,8 +38,9 @@ def speakers(tmp_path):
 def mixtures(tmp_path):
     for split in ("train", "dev"):
         for i in range(4):
-            for j, name in enumerate(("mix_clean", "s1", "s2")):
-                write(tmp_path / "Libri" / split / name / f"{i}.wav", 4.5, 10 * i + j)
+            made = {f"s{j}": noise(4.5, 10 * i + j) for j in (1, 2)}
+            for name, samples in (made | {"mix_clean": sum(made.values())}).items():
+                save(tmp_path / "Libri" / split / name / f"{i}.wav", samples)
     return tmp_path / "Libri"
 
 
@@ -138,3 +146,85 @@ def test_settings_that_ready_mixtures_do_not_allow_are_refused(mixtures, change,
 def test_an_unknown_layout_is_refused(tmp_path, quick):
     with pytest.raises(FileNotFoundError, match="expected a folder for each speaker"):
         make_data(quick(data=str(tmp_path)), RATE)
+
+
+def test_who_speaks_is_said_before_the_training(speakers, mixtures, tmp_path, quick, capsys):
+    write(speakers / "dora" / "short.wav", 0.05, 99)
+    (speakers / "ada" / "._0.wav").write_bytes(b"of macOS")
+    train_run(quick(data=str(speakers)), tmp_path / "run")
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert f"{speakers}: 3 speakers (ada, bea, carl), 0.5 min for training and 0.2 min held out" in first
+    assert any(
+        "1 of 4 speakers have less than 0.1 s of training and are left out (dora)" in line for line in rest
+    )
+    data = make_data(quick(data=str(mixtures / "train"), valid_data=str(mixtures / "dev")), RATE)
+    assert [line.partition(": ")[2] for line in describe(data)] == [
+        "4 mixtures of mix_clean with 2 sources for training",
+        "4 mixtures of mix_clean with 2 sources for validation",
+    ]
+    assert describe(make_data(quick(), RATE))[0].startswith("the bundled voices: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("voices", {"mix": "mix_clean"}, r"mix \(--mix\) has no effect on a folder for each speaker"),
+        ("voices", {"woman_woman": 0.1}, r"woman_woman \(--woman-woman\) has no effect"),
+        (
+            "voices",
+            {"noise_share": 1.0},
+            r"noise_share \(--noise-share\) has no effect without noise \(--noise\)",
+        ),
+        ("voices", {"room_share": 1.0}, r"has no effect without rt60 \(--rt60\)"),
+        ("corpus", {"mix": "x", "valid_data": "y"}, r"mix, valid_data \(--mix, --valid-data\) has no effect"),
+        ("corpus", {"skip_bad": True}, r"skip_bad \(--skip-bad\) has no effect"),
+        ("Libri/train", {"speakers": ["ada"]}, r"speakers \(--speakers\) has no effect on ready mixtures"),
+        ("Libri/train", {"level_db": 5.0}, r"level_db would change them \(--level-db\)"),
+    ],
+)
+def test_options_without_effect_are_refused(speakers, mixtures, tmp_path, quick, kind, change, message):
+    data = kind if kind == "corpus" else str(tmp_path / kind)
+    valid = {"valid_data": str(mixtures / "dev")} if kind.startswith("Libri") else {}
+    with pytest.raises(ValueError, match=message):
+        make_data(quick(data=data, **valid, **change), RATE)
+
+
+def test_a_model_of_another_number_of_outputs_is_refused_at_the_start(speakers, mixtures, quick):
+    for settings in (
+        quick(),
+        quick(data=str(speakers)),
+        quick(data=str(mixtures / "train"), valid_data=str(mixtures / "dev")),
+    ):
+        with pytest.raises(
+            ValueError, match=r"its mixtures have 2 sources, and the model has n_src=3 outputs"
+        ):
+            make_data(settings, RATE, n_src=3)
+
+
+def test_a_folder_too_high_and_a_source_that_is_missing_are_refused(mixtures, quick):
+    with pytest.raises(FileNotFoundError, match=r"ready mixtures with their sources.*Libri/dev.*Libri/train"):
+        make_data(quick(data=str(mixtures), mix="mix_clean"), RATE)
+    for i in range(4):
+        save(mixtures / "train" / "mix_single" / f"{i}.wav", noise(4.5, 10 * i + 1))
+    (mixtures / "dev" / "mix_clean").rename(mixtures / "dev" / "mix_single")
+    settings = quick(data=str(mixtures / "train"), valid_data=str(mixtures / "dev"), mix="mix_single")
+    with pytest.raises(ValueError, match="the source s2 is not in the mixtures of mix_single"):
+        make_data(settings, RATE)
+
+
+def test_bad_files_are_left_out_and_counted_where_that_is_allowed(mixtures, speakers, quick):
+    (mixtures / "train" / "s1" / "2.wav").write_bytes(b"garbage")
+    (speakers / "ada" / "9.wav").write_bytes(b"garbage")
+    ready = quick(data=str(mixtures / "train"), valid_data=str(mixtures / "dev"), epoch_size=None)
+    for settings in (ready, quick(data=str(speakers))):
+        with pytest.raises(ValueError, match=r"\.wav: not readable as audio .*--skip-bad"):
+            data = make_data(settings, RATE)
+            list(data.train)
+        data = make_data(settings.changed(skip_bad=True), RATE)
+        assert any(
+            "left out (skip_bad, --skip-bad)" in line and "not readable" in line for line in describe(data)
+        )
+    with pytest.raises(
+        ValueError, match=r"size is 4 \(epoch_size, --epoch-size\), and 3 mixtures can be used"
+    ):
+        make_data(ready.changed(skip_bad=True, epoch_size=4), RATE)
