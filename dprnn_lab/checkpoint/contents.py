@@ -12,7 +12,7 @@ import torch
 from .errors import CheckpointError, short
 from .facts import plain
 from .find_weights import Weights, check_tensors, describe, find_weights
-from .names import equal
+from .names import choose, equal
 
 __all__ = ["Contents", "sort_out"]
 
@@ -60,10 +60,10 @@ def sort_out(path: Path, content: object, prefix: str | None = None) -> Contents
         if largest is None or not largest.place:
             return Contents("bare state_dict", _state_dict(path, content))
         return _as_contents(path, largest)
-    chosen = [w for w in models if prefix is not None and _is_at(w, prefix)]
-    if len(chosen) == 1:
-        found = _as_contents(path, chosen[0], named=bool(chosen[0].place))
-        found.others = [w.name for w in models if w is not chosen[0]]
+    at = _chosen(path, models, prefix) if prefix is not None else None
+    if at is not None:
+        found = _as_contents(path, at, named=bool(at.place))
+        found.others = [w.name for w in models if w is not at]
         return found
     if prefix is None:
         average = [w for w in models if w.place == ("state_dict",)]
@@ -73,7 +73,7 @@ def sort_out(path: Path, content: object, prefix: str | None = None) -> Contents
                 found = _as_contents(path, models[0])
                 found.others = [_RAW]
                 return found
-        if len(models) > 1 and equal([w.tensors for w in models]):
+        if len(models) > 1 and equal([tensors for w in models for tensors in w.models.values()]):
             first = (_usual(models) or models)[0]
             found = _as_contents(path, first)
             found.others = [w.name for w in models if w is not first]
@@ -89,11 +89,16 @@ def sort_out(path: Path, content: object, prefix: str | None = None) -> Contents
     return Contents(f"{len(models)} models in one file", together, facts=_facts(content))
 
 
-def _is_at(weights: Weights, prefix: str) -> bool:
+def _chosen(path: Path, models: list[Weights], prefix: str) -> Weights | None:
+    """The dictionary that the user means; None if the choice is one of prefixes within the only dictionary."""
     asked = prefix.strip(".")
-    if not weights.place:
-        return False
-    return asked == weights.name or asked.startswith(f"{weights.name}.") or asked == weights.place[-1]
+    at = [w for w in models if w.place and asked in (w.name, w.place[-1])]
+    if len(at) == 1:
+        return at[0]
+    if len(models) < 2:
+        return None
+    names = {f"{w.name}.{inner}" if w.place else inner: w for w in models for inner in w.models}
+    return names[choose(path, prefix, list(names))]
 
 
 def _usual(models: list[Weights]) -> list[Weights]:

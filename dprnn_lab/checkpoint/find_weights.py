@@ -8,7 +8,7 @@ Notebook: 06_failures_at_inference
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,16 @@ class Weights:
     tensors: dict[str, torch.Tensor]  # by their names in it
     around: list[Mapping]  # the dictionaries that hold it, from the outermost
     known: int = 0  # tensors with the name of a parameter of a DPRNN-TasNet
-    whole: bool = False
+    models: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)  # whole ones by prefix
 
     @property
     def name(self) -> str:
         return ".".join(self.place)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds at least one whole model."""
+        return bool(self.models)
 
 
 def find_weights(content: object) -> list[Weights]:
@@ -51,10 +56,10 @@ def find_weights(content: object) -> list[Weights]:
         weights.tensors = fold(weights.tensors)
         known = known_names(weights.tensors)
         weights.known = len(known)
-        by_prefix: dict[str, list[str]] = {}
-        for named in known.values():
-            by_prefix.setdefault(named.prefix, []).append(named.name)
-        weights.whole = any(whole(names) for names in by_prefix.values())
+        by_prefix: dict[str, dict[str, torch.Tensor]] = {}
+        for key, named in known.items():
+            by_prefix.setdefault(named.prefix, {})[named.name] = weights.tensors[key]
+        weights.models = {prefix: tensors for prefix, tensors in by_prefix.items() if whole(tensors)}
         found.append(weights)
     return found
 
@@ -78,9 +83,9 @@ def _dictionaries(content: object) -> Iterator[Weights]:
                     tensors[str(key)] = tensor
                 elif key in ROOTS and isinstance(value, Mapping):
                     # Modules saved one by one, {"encoder": ..., "masker": ...}: together they are the model.
-                    part, rest = _flatten(value, str(key))
+                    part, looked_at = _flatten(value, str(key))
                     tensors |= part
-                    inner += [(r, (*place, str(key)), [*around, node]) for r in rest]
+                    places += looked_at
                 elif isinstance(value, Mapping | list | tuple):
                     inner.append((value, (*place, str(key)), [*around, node]))
             if tensors:
@@ -93,21 +98,19 @@ def _dictionaries(content: object) -> Iterator[Weights]:
         waiting += reversed(inner)
 
 
-def _flatten(node: Mapping, name: str, depth: int = 0) -> tuple[dict[str, torch.Tensor], list[object]]:
-    """The tensors in nested dictionaries under dotted names, and lists in them that were not looked into."""
+def _flatten(node: Mapping, name: str) -> tuple[dict[str, torch.Tensor], int]:
+    """The tensors in nested dictionaries under dotted names, and how many values were looked at."""
     tensors: dict[str, torch.Tensor] = {}
-    rest: list[object] = []
-    for key, value in list(node.items())[:TENSORS]:
-        inner = f"{name}.{key}"
-        if (tensor := _as_tensor(value)) is not None:
-            tensors[inner] = tensor
-        elif isinstance(value, Mapping) and depth < _DEPTH and len(tensors) <= TENSORS:
-            part, more = _flatten(value, inner, depth + 1)
-            tensors |= part
-            rest += more
-        elif isinstance(value, list | tuple):
-            rest.append(value)
-    return tensors, rest
+    waiting, places = [(node, name, 0)], 0
+    while waiting and places <= _PLACES:
+        inner, path, depth = waiting.pop()
+        for key, value in inner.items():
+            places += 1
+            if (tensor := _as_tensor(value)) is not None:
+                tensors[f"{path}.{key}"] = tensor
+            elif isinstance(value, Mapping) and depth < _DEPTH:
+                waiting.append((value, f"{path}.{key}", depth + 1))
+    return tensors, places
 
 
 def _as_tensor(value: object) -> torch.Tensor | None:

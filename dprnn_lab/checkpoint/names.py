@@ -27,7 +27,7 @@ __all__ = ["ROOTS", "Known", "Named", "choose", "equal", "known_names", "rename"
 
 ROOTS = ("encoder", "decoder", "masker", "separator", "enc_activation", "encoder_act")
 _LONGEST = 500  # characters of a name that is looked at
-_AVERAGED = re.compile(r"ema|avg|average|swa|shadow|teacher", re.IGNORECASE)
+_AVERAGED = re.compile(r"ema|avg|average|swa|shadow", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -143,13 +143,18 @@ def equal(models: Sequence[dict[str, torch.Tensor]]) -> bool:
     """Whether models have the same tensors, bit for bit."""
     first, *others = models
     return all(
-        other.keys() == first.keys()
-        and all(
-            t.dtype == first[n].dtype and t.shape == first[n].shape and torch.equal(t, first[n])
-            for n, t in other.items()
-        )
+        other.keys() == first.keys() and all(_same(tensor, first[name]) for name, tensor in other.items())
         for other in others
     )
+
+
+def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    for tensor in (a, b):
+        if tensor.is_meta or tensor.is_nested or tensor.is_quantized or tensor.layout != torch.strided:
+            return False
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            return False  # by strides of zero it may have any number of elements
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a, b)
 
 
 def choose(path: Path, given: str, names: Sequence[str]) -> str:
@@ -165,6 +170,7 @@ def choose(path: Path, given: str, names: Sequence[str]) -> str:
         lambda name: bool(asked) and name.startswith(f"{asked}."),
         lambda name: bool(asked) and name.endswith(f".{asked}."),
         lambda name: bool(asked) and f".{asked}." in f".{name}",
+        lambda name: bool(asked) and asked in name,
     )
     for fits in means:
         found = [name for name in names if fits(name)]

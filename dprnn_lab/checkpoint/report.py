@@ -77,7 +77,7 @@ class LoadReport:
         if self.random:
             total = self.random + self.parameters
             parts.append(
-                f"{self.random:,} of the model's {total:,} weights ({self.random / total:.0%}) stay random"
+                f"{self.random:,} of the model's {total:,} weights ({self.random / total:.0%}) are not in the file"
             )
         if self.nonfinite:
             name, count = next(iter(self.nonfinite.items()))
