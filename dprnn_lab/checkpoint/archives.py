@@ -3,6 +3,7 @@
 Notebook: 06_failures_at_inference
 """
 
+import json
 import struct
 import zipfile
 from collections import Counter
@@ -51,7 +52,10 @@ def check_one_format(path: Path, kind: str) -> None:
 
 
 def check_header(path: Path) -> None:
-    """Raise if the length of a safetensors header, in the file's first eight bytes, can't be true."""
+    """Raise if the file can't be as long as its safetensors header says, or if the header is far too long.
+
+    The other contradictions (tensors that overlap, sizes that are not those of their shapes) safetensors itself finds.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
@@ -65,6 +69,24 @@ def check_header(path: Path) -> None:
             f"{path}: not a whole safetensors file ({size} bytes): truncated, its header alone has {length + 8:,}. "
             f"{siblings(path)}"
         )
+    needed = length + 8 + _end_of_data(path, length)
+    if needed > size:
+        raise DamagedError(
+            f"{path}: not a whole safetensors file ({size} bytes): truncated, {needed:,} bytes by its header. "
+            f"{siblings(path)}"
+        )
+
+
+def _end_of_data(path: Path, length: int) -> int:
+    """Where the last tensor ends, in bytes after the header; 0 if that can't be read."""
+    with path.open("rb") as file:
+        file.seek(8)
+        text = file.read(length)
+    try:
+        entries = json.loads(text).items()
+        return max((int(e["data_offsets"][1]) for name, e in entries if name != "__metadata__"), default=0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
+        return 0
 
 
 def check_archive(path: Path, archive: zipfile.ZipFile) -> None:

@@ -114,7 +114,8 @@ def _has(content: object, key: str) -> bool:
 def _check_name(path: Path, package: Mapping) -> None:
     name = package.get("model_name", "DPRNNTasNet")
     if not isinstance(name, str) or name != "DPRNNTasNet":
-        raise CheckpointError(f"{path}: is a {short(name)}; only DPRNNTasNet can be loaded here")
+        kind = f"a {short(name)}" if isinstance(name, str) else f"named by {describe(name)}"
+        raise CheckpointError(f"{path}: is {kind}; only DPRNNTasNet can be loaded here")
 
 
 def _as_contents(path: Path, weights: Weights, named: bool = False) -> Contents:

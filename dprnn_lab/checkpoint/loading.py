@@ -161,7 +161,12 @@ def _examine(path: str | os.PathLike, prefix: str | None, config: dict) -> tuple
     named = rename(file, contents.tensors, prefix)
     tensors = named.tensors
     settings, conflicts = resolve(file, contents, tensors, config)
-    expected = _expected(file, settings, conflicts, tensors, bool(config))
+    at_fault = (
+        "the shapes of the weights do" if contents.arguments is None else "the configuration in the file does"
+    )
+    if config:
+        at_fault = "the arguments given do"
+    expected = _expected(file, settings, conflicts, tensors, at_fault)
     common = expected.keys() & tensors.keys()
     reshaped = {
         name: (list(tensors[name].shape), list(expected[name].shape))
@@ -201,13 +206,12 @@ def _expected(
     settings: dict[str, Setting],
     conflicts: list[Conflict],
     tensors: dict[str, torch.Tensor],
-    given: bool,
+    at_fault: str,
 ) -> dict[str, torch.Tensor]:
     """The shapes of the model that the settings describe, checked to be of the size of the file's.
 
     Building it takes time for each block and, later, memory for each weight: a number in a file must not decide alone.
     """
-    at_fault = "the arguments given do" if given else "the configuration in the file does"
     known = {c.argument: c for c in conflicts}
     for name in ("n_repeats", "num_layers"):
         size = settings[name].value
@@ -218,15 +222,19 @@ def _expected(
             expected = DPRNNTasNet(**{name: setting.value for name, setting in settings.items()}).state_dict()
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
         reason = short((str(error).splitlines() or [type(error).__name__])[0], 500)
+        if conflicts and not isinstance(error, TypeError | ValueError):  # too large even for a shape
+            reason = str(_worst(conflicts))
         raise CheckpointError(f"{file}: {at_fault} not build a model: {reason}") from error
     there, needed = sum(t.numel() for t in tensors.values()), sum(t.numel() for t in expected.values())
     if needed > _NUMBERS + _TIMES * there:
-        worst = max(conflicts, key=lambda c: c.value if isinstance(c.value, int) else 0, default=None)
-        reason = (
-            str(worst) if worst else f"its {needed:,} weights are far more than the {there:,} in the file"
-        )
+        far_more = f"its {needed:,} weights are far more than the {there:,} in the file"
+        reason = str(_worst(conflicts)) if conflicts else far_more
         raise CheckpointError(f"{file}: {at_fault} not build a model: {reason}")
     return expected
+
+
+def _worst(conflicts: list[Conflict]) -> Conflict:
+    return max(conflicts, key=lambda c: c.value if isinstance(c.value, int) else 0)
 
 
 def _oversized(name: str, size: int, known: dict[str, Conflict]) -> str:

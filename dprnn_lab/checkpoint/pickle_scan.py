@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 __all__ = ["LONGEST", "Scan", "scan"]
 
 LONGEST = 64 * 2**20  # bytes of a pickle; the weights themselves are outside it
-INSTRUCTIONS = 3_000_000
+INSTRUCTIONS = 1_000_000
 TUPLE_SIZE, TUPLE_DEPTH = 100_000, 200  # expanded: the cost of hashing it
 ALLOCATION = 10_000_000  # bytes or numbers that a call may ask for, beside the weights
 
@@ -29,6 +29,10 @@ _ALLOCATES = re.compile(
 )
 _WIDE_DTYPE = re.compile(r"[<>|=]?[VSUa]\d{6,}")
 _MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle in a file of torch.save before 1.6, which has five
+# The most frequent instructions, which need no table.
+_CONSTANTS = {"BINFLOAT", "FLOAT", "NONE", "NEWTRUE", "NEWFALSE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"}
+_PUTS = {"BINPUT", "LONG_BINPUT", "PUT"}
+_NUMBERS = {"BININT", "BININT1", "BININT2", "LONG1", "INT", "LONG", "BINUNICODE", "SHORT_BINUNICODE"}
 _SAME_OBJECT = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 
 
@@ -50,6 +54,7 @@ class Scan:
     """What a pickle, or the pickles at the start of a file, would do."""
 
     names: set[str] = field(default_factory=set)  # functions and classes, as ``module.name``
+    by_torch: bool = False  # begins as a file of torch.save before 1.6
     complete: bool = False  # ends as a pickle does
     protocol: int = 0
     excess: str = ""  # why reading it would take too much time or memory
@@ -64,10 +69,13 @@ def scan(content: bytes, available: int) -> Scan:
     found, stream = Scan(), io.BytesIO(content)
     first = _run(stream, available, found)
     if first is not None and first.value == _MAGIC:
+        found.by_torch = True
         for _ in range(4):  # the version of the format, the machine, the object, the names of the storages
             if not found.complete or found.excess:
                 break
             _run(stream, available, found)
+    if not found.complete and not found.excess and len(content) >= LONGEST:
+        found.excess = f"its pickle has more than {LONGEST:,} bytes"
     return found
 
 
@@ -80,6 +88,12 @@ def _run(stream: io.BytesIO, available: int, found: Scan) -> _Value | None:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             if count > INSTRUCTIONS:
                 found.excess = f"its pickle has more than {INSTRUCTIONS:,} instructions"
+            elif opcode.name in _CONSTANTS:
+                stack.append(_UNKNOWN)
+            elif opcode.name in _PUTS:
+                memo[argument] = stack[-1]
+            elif opcode.name in _NUMBERS:
+                stack.append(_Value(argument))
             elif opcode.name == "PROTO":
                 found.protocol = max(found.protocol, argument)
             elif opcode.name == "STOP":
@@ -108,8 +122,6 @@ def _step(
         stack.append(_MARK)
     elif name == "MEMOIZE":
         memo[len(memo)] = stack[-1]
-    elif "PUT" in name:
-        memo[argument] = stack[-1]
     elif "GET" in name:
         stack.append(memo.get(argument, _UNKNOWN))
     else:

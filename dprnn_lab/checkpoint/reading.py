@@ -15,13 +15,12 @@ from safetensors import SafetensorError, safe_open
 
 from .archives import check_archive, check_header, check_one_format, siblings
 from .contents import Contents, sort_out
-from .errors import CheckpointError, DamagedError, RefusedError, short
+from .errors import CheckpointError, DamagedError, short
 from .facts import plain
 from .find_weights import check_tensors
 from .folders import in_folder, shards
-from .pickle_scan import scan
 from .saving import FORMAT
-from .unpickling import RESAVE, safe_load
+from .unpickling import check_text_pickle, safe_load
 
 __all__ = ["Contents", "read_file"]
 
@@ -61,10 +60,8 @@ def read_file(path: Path, prefix: str | None = None) -> Contents:
         check_one_format(path, "a pickle")
         return sort_out(path, _loaded_whole(path), prefix)
     reason = _mistaken_for(head)
-    if reason is None and _is_text_pickle(path):
-        raise RefusedError(
-            f"{path}: refused, nothing of it was run: it is a pickle of protocol 0, the text form of Python 2. {RESAVE}"
-        )
+    if reason is None:
+        check_text_pickle(path)
     kind = "whole safetensors file" if path.suffix == ".safetensors" else "checkpoint"
     kind_of_error = CheckpointError
     if not head:
@@ -85,17 +82,6 @@ def _loaded_whole(path: Path) -> object:
 
 def _size(path: Path, head: bytes) -> str:
     return f"{path.stat().st_size} bytes, beginning with {head[:8]!r}"
-
-
-def _is_text_pickle(path: Path) -> bool:
-    """Whether a file is a pickle of the oldest protocol, which begins with no mark."""
-    with path.open("rb") as file:
-        content = file.read(2**20)
-    return (
-        content[:1] in b"(cLIlFVSNd}]"
-        and (found := scan(content, len(content))).complete
-        and found.protocol < 2
-    )
 
 
 def _mistaken_for(head: bytes) -> str | None:

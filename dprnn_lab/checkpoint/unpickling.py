@@ -37,7 +37,7 @@ from torch.torch_version import TorchVersion
 from .errors import CheckpointError, DamagedError, RefusedError, short
 from .pickle_scan import LONGEST, Scan, scan
 
-__all__ = ["HARMLESS", "foreign_names", "safe_load"]
+__all__ = ["HARMLESS", "RESAVE", "check_text_pickle", "foreign_names", "safe_load"]
 
 
 def _harmless() -> list:
@@ -88,30 +88,37 @@ def safe_load(path: Path) -> object:
             raise RefusedError(
                 f"{path}: refused, nothing of it was run: {found.excess}, which no checkpoint needs. {RESAVE}"
             )
+    if not all(found.complete for found in scans):
+        raise _cut_off(path, "its pickle is not complete")
     try:
         return _load(path)
     except pickle.UnpicklingError as error:
         names = sorted(foreign_names(path))
         if names:
             raise RefusedError(_refusal(path, names)) from error
-        if not all(found.complete for found in scans):
-            raise _cut_off(path, error) from error
-        protocol = max((found.protocol for found in scans), default=0)
-        if protocol > 2:
-            cause = f"it was written with pickle_protocol={protocol}, PyTorch's default is 2"
-        elif "magic number" in str(error):
-            cause = "it was written by pickle, not by torch.save"
-        else:
-            found_cause = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))
-            cause = f"the safe reader does not take its pickle: {found_cause[1] if found_cause else error}"
-        raise RefusedError(f"{path}: refused, nothing of it was run: {cause}. {RESAVE}") from error
+        raise RefusedError(
+            f"{path}: refused, nothing of it was run: {_dialect(scans, error)}. {RESAVE}"
+        ) from error
     except Exception as error:  # the exception depends on where the file is damaged
-        if not all(found.complete for found in scans) or isinstance(error, EOFError):
-            raise _cut_off(path, error) from error
+        if isinstance(error, EOFError) or "EOF" in str(error):
+            raise _cut_off(path, _first_line(error)) from error
+        if "magic number" in str(error):
+            raise CheckpointError(f"{path}: {_dialect(scans, error)}. {RESAVE}") from error
         raise CheckpointError(
             f"{path}: its content can't be rebuilt ({_first_line(error)}): it was changed, or saved by a PyTorch "
             f"whose format is unknown to version {torch.__version__}. {RESAVE}"
         ) from error
+
+
+def _dialect(scans: list[Scan], error: Exception) -> str:
+    """Why the safe reader does not take a pickle in which nothing is foreign."""
+    protocol = max((found.protocol for found in scans), default=0)
+    if "magic number" in str(error):
+        return "it was written by pickle, not by torch.save"
+    if protocol > 2:
+        return f"it was written with pickle_protocol={protocol}, PyTorch's default is 2"
+    cause = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))
+    return f"the safe reader does not take its pickle: {short(cause[1] if cause else error, 200)}"
 
 
 def _load(path: Path) -> object:
@@ -136,10 +143,9 @@ def _first_line(error: Exception) -> str:
     return short(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}", 200)
 
 
-def _cut_off(path: Path, error: Exception) -> DamagedError:
+def _cut_off(path: Path, reason: str) -> DamagedError:
     return DamagedError(
-        f"{path}: not a whole file of torch.save ({path.stat().st_size} bytes): truncated or damaged "
-        f"({_first_line(error)})"
+        f"{path}: not a whole file of torch.save ({path.stat().st_size} bytes): truncated or damaged ({reason})"
     )
 
 
@@ -153,16 +159,55 @@ def _refusal(path: Path, names: list[str]) -> str:
             f"{start}its tensors are parts of a distributed model ({shown}). Where it was made, gather them: "
             "torch.distributed.checkpoint.state_dict.get_model_state_dict with full_state_dict=True"
         )
-    if any(re.match(r"torch\.nn\.(?!parameter)|asteroid", name) for name in names):
+    layers = [name for name in names if re.match(r"torch\.nn\.(?!parameter)|asteroid", name)]
+    if layers and all(".loss" in name for name in layers):
         return (
-            f"{start}the file holds a whole model, or one of its parts such as the loss, pickled with its classes "
-            f"({shown}). Where it was made, save the weights alone: torch.save(model.state_dict(), path), or "
+            f"{start}beside the weights the file holds a loss, pickled with its class ({shown}). Where it was made, "
+            "save the weights alone: torch.save({'state_dict': module.state_dict()}, path); in Lightning "
+            "save_hyperparameters(ignore=[...]) keeps such objects out"
+        )
+    if layers:
+        return (
+            f"{start}the file holds a whole model, pickled with its classes ({shown}). "
+            f" Where it was made, save the weights alone: torch.save(model.state_dict(), path), or "
             "torch.save(model.serialize(), path) for an Asteroid model"
         )
     return (
         f"{start}the file names {shown}, which weights do not need, and a pickle may call what it names. Ask its "
         "author for a .safetensors file or a plain state_dict"
     )
+
+
+def check_text_pickle(path: Path) -> None:
+    """Raise if a file is a pickle of protocol 0 or 1, which begin with no mark, and which PyTorch does not read.
+
+    Raises:
+        RefusedError: it is one.
+    """
+    with path.open("rb") as file:
+        content = file.read(2**20)
+    if content[:1] not in (
+        b"(",
+        b"c",
+        b"L",
+        b"I",
+        b"l",
+        b"F",
+        b"V",
+        b"S",
+        b"N",
+        b"d",
+        b"}",
+        b"]",
+        b"K",
+        b"G",
+    ):
+        return
+    found = scan(content, len(content))
+    if found.complete and found.protocol < 2:
+        names = sorted(foreign_names(path))
+        dialect = f"{path}: refused, nothing of it was run: it is a pickle of protocol 0 or 1, as in Python 2. {RESAVE}"
+        raise RefusedError(_refusal(path, names) if names else dialect)
 
 
 def foreign_names(path: Path) -> set[str]:
