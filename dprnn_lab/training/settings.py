@@ -19,7 +19,7 @@ from typing import Any, get_origin
 
 import yaml
 
-from ..files import write_whole
+from ..files import read_yaml, write_whole
 
 __all__ = ["KINDS", "MODEL_HELP", "SMALL", "Settings", "alternatives"]
 
@@ -192,16 +192,9 @@ class Settings:
         """From a YAML file.
 
         Raises:
-            FileNotFoundError, ValueError: no such file; not YAML, or an unknown name in it.
+            FileNotFoundError, ValueError: no such file; not YAML, far too large, or an unknown name in it.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such settings file")
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-        return cls.of(values, str(path))
+        return cls.of(read_yaml(path) or {}, str(path))
 
     def write(self, path: str | os.PathLike) -> None:
         """As a YAML file, in the order above."""
