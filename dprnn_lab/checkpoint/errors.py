@@ -48,6 +48,8 @@ class NotWrittenError(OSError, CheckpointError):
 
     def __init__(self, path: str | os.PathLike, error: OSError):
         reason = error.strerror or type(error).__name__
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = "its folder is a file"
         OSError.__init__(
             self, short(f"{path}: not written: {reason}. Choose another place, or make room there", LONGEST)
         )

@@ -52,7 +52,7 @@ def locate(source: str | os.PathLike) -> Path:
     if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
         raise TypeError(f"path is {type(source).__name__}: give a path, or a name or hub id as a string")
     text = os.fspath(source)
-    if not text.strip() or text == ".":
+    if not text.strip():
         raise CheckpointError(
             f"path is {text!r}: give a file, the name of a bundled model, or a hub id, user/name"
         )

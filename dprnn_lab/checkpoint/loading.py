@@ -10,6 +10,7 @@ Notebook: 06_failures_at_inference
 """
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -248,6 +249,8 @@ def _misfit(found: LoadReport, beside: bool) -> str:
     if found.conflicts:
         values = ", ".join(f"{c.argument}={c.fits!r}" for c in found.conflicts)
         remedy = f"The values that fit: load_model(path, {values})"
+    elif re.search(r"-of-\d+\.\w+$", found.path.name):
+        remedy = "It is one of several files that make a model: give the .index.json beside it"
     elif share <= _LITTLE:
         left = (
             f"leaves {found.random:,} weights random, to be trained"

@@ -46,7 +46,7 @@ def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | Non
     metadata = {
         "format": FORMAT,
         "config": json.dumps(model.config),
-        "training": json.dumps(training or {}),
+        "training": _as_json(training or {}),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     return _write(path, save(tensors, metadata))  # save_file would create a file that only its owner can read
@@ -80,6 +80,13 @@ def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | Non
     buffer = io.BytesIO()
     torch.save(package, buffer)
     return _write(path, buffer.getvalue())
+
+
+def _as_json(facts: dict) -> str:
+    try:
+        return json.dumps(facts)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"training: {error}; give numbers, text, lists and dictionaries of them") from error
 
 
 def _checked(model: object, path: object, name: str) -> tuple[DPRNNTasNet, Path]:
