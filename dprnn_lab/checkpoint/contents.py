@@ -194,8 +194,8 @@ def _state_dict(path: Path, state: object) -> dict[str, torch.Tensor]:
             f"{path}: holds {describe(state)}, not a dictionary of weights. Save model.state_dict()"
         )
     for key in _STATE_KEYS:
-        if isinstance(state.get(key), Mapping):
-            state = state[key]
+        if isinstance(inner := state.get(key), Mapping):
+            state = inner
             break
     if not state:
         raise CheckpointError(f"{path}: holds {describe(state)} where the weights should be")

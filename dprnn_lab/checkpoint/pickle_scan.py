@@ -85,6 +85,7 @@ def _run(stream: io.BytesIO, available: int, found: Scan) -> _Value | None:
     memo: dict[Any, _Value] = {}
     found.complete = False
     try:
+        argument: Any
         for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             if count > INSTRUCTIONS:
                 found.excess = f"its pickle has more than {INSTRUCTIONS:,} instructions"

@@ -11,6 +11,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from .archives import check_archive, check_header, check_one_format, siblings
@@ -128,7 +129,7 @@ def _read_safetensors(path: Path, head: bytes) -> Contents:
 
 def _read_shards(path: Path) -> Contents:
     """A model in several files, as an index lists them."""
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for part in shards(path):
         tensors |= read_file(part).tensors
     return Contents("files listed in an index", check_tensors(path, tensors))

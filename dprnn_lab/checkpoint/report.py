@@ -108,9 +108,9 @@ class LoadReport:
                 + ", ".join(_some(self.outside, 3))
             )
         if self.others:
-            names = ", ".join(_some([repr(name) for name in self.others], 5))
+            there = ", ".join(_some([repr(name) for name in self.others], 5))
             lines.append(
-                f"  also holds  {names}: load_model(path, prefix={self.others[0]!r}), on the command line "
+                f"  also holds  {there}: load_model(path, prefix={self.others[0]!r}), on the command line "
                 f"--prefix {self.others[0] or repr('')}"
             )
         count = sum(self.nonfinite.values())

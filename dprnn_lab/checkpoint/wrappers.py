@@ -8,7 +8,7 @@ Notebook: 06_failures_at_inference
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
@@ -57,6 +57,7 @@ def fold(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     Parts that do not belong together are left as they are.
     """
     folded = dict(tensors)
+    make: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     for key in tensors:
         path, _, last = key.rpartition(".")
         if last == "original0" and ".parametrizations." in key:

@@ -35,6 +35,7 @@ def test_the_same_seed_makes_the_same_files(tmp_path):
     assert [p.stat().st_size for p in first] == [p.stat().st_size for p in second]
 
 
+@pytest.mark.slow
 def test_a_child_that_dies_or_hangs_is_reported(tmp_path, monkeypatch):
     """The limits themselves: a file is a bomb only if they would go off."""
     program = fuzzing._CHILD.replace(
