@@ -5,16 +5,22 @@ Notebook: 05_training
 
 import json
 import os
+import re
 import secrets
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-__all__ = ["InUseError", "check_or_write_settings", "data_folder", "locked", "write_whole"]
+__all__ = ["InUseError", "check_or_write_settings", "data_folder", "locked", "read_yaml", "write_whole"]
+
+# Of a YAML file: bytes, values after all aliases are replaced by what they stand for, lists in lists.
+YAML_BYTES, YAML_VALUES, YAML_DEPTH = 2**20, 10_000, 50
+_DEEP = re.compile(rf"(?:[\[{{]\s*){{{YAML_DEPTH},}}")
 
 
 class InUseError(OSError):
@@ -79,6 +85,58 @@ def write_whole(path: str | os.PathLike, content: bytes) -> Path:
     finally:
         scratch.unlink(missing_ok=True)  # absent after a successful rename
     return path
+
+
+def read_yaml(path: str | os.PathLike) -> Any:
+    """The content of a YAML file: plain values only, within bounds on time and memory.
+
+    Ten lines with aliases, each of which stands for the line before nine times, are a thousand million values; they
+    are counted here before any is made.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not YAML, or far more of it than settings have.
+    """
+    import yaml  # imported here: it takes 0.1 s
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such settings file")
+    if path.stat().st_size > YAML_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size:,} bytes; settings have at most {YAML_BYTES:,}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if _DEEP.search(text):
+            raise RecursionError  # found here, since reading it takes time in the square of the depth
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        excess = root is not None and _excess(root)
+        if not excess:
+            return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date or number that is none
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        excess = f"lists in lists, deeper than {YAML_DEPTH}"
+    raise ValueError(f"{path} has {excess}; settings are names and values, such as 'steps: 20000'")
+
+
+def _excess(root: Any) -> str:
+    """What is too much in a YAML file, given as its graph of nodes; "" if nothing is."""
+    sizes: dict[int, int] = {}
+    under_way: set[int] = set()
+
+    def size(node: Any, depth: int) -> int:
+        if depth > YAML_DEPTH or id(node) in under_way:
+            raise RecursionError
+        if id(node) not in sizes:
+            under_way.add(id(node))
+            inner = node.value if isinstance(node.value, list) else ()  # a text has none
+            pairs = [part for item in inner for part in (item if isinstance(item, tuple) else (item,))]
+            sizes[id(node)] = 1 + sum(size(part, depth + 1) for part in pairs)
+            under_way.remove(id(node))
+        return sizes[id(node)]
+
+    total = size(root, 0)
+    return f"{total:,} values, more than {YAML_VALUES:,}" if total > YAML_VALUES else ""
 
 
 def check_or_write_settings(folder: str | os.PathLike, settings: dict) -> list[str]:

@@ -24,6 +24,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .loss_checks import check_function, check_matrix, check_order, check_pair, check_signals
+
 __all__ = [
     "si_sdr", "sd_sdr", "snr",
     "pairwise_neg_sisdr", "pairwise_neg_sdsdr", "pairwise_neg_snr", "pairwise_mse",
@@ -91,33 +93,24 @@ def si_sdr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     >>> float(si_sdr(torch.zeros(800), tone))
     -80.0
     """
+    check_signals(estimate, target, "si_sdr")
     return _ratio_db(estimate, target, "si_sdr")
 
 
 def sd_sdr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Scale-dependent SDR in dB: as :func:`si_sdr`, but a wrong level counts as distortion."""
+    check_signals(estimate, target, "sd_sdr")
     return _ratio_db(estimate, target, "sd_sdr")
 
 
 def snr(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Signal-to-noise ratio in dB, the noise is ``estimate - target``."""
+    check_signals(estimate, target, "snr")
     return _ratio_db(estimate, target, "snr")
 
 
 def _mse(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (estimate - target).square().mean(-1)
-
-
-def _check(estimates: torch.Tensor, targets: torch.Tensor, dims: int, name: str, more: bool = False) -> None:
-    """Raise unless the shapes are equal, of ``dims`` axes, or with ``more`` at least as many."""
-    enough = estimates.dim() >= dims if more else estimates.dim() == dims
-    if estimates.shape != targets.shape or not enough:
-        last = "..." if more else "time"
-        wanted = {2: f"[batch, {last}]", 3: f"[batch, source, {last}]"}[dims]
-        raise ValueError(
-            f"{name}: estimates have shape {list(estimates.shape)} and targets {list(targets.shape)}, "
-            f"expected two equal shapes {wanted}"
-        )
 
 
 def _make_losses(
@@ -129,15 +122,15 @@ def _make_losses(
     """
 
     def pairwise(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        _check(estimates, targets, 3, f"pairwise_{name}", more)
+        check_pair(estimates, targets, 3, f"pairwise_{name}", more)
         return pairwise_loss(estimates.flatten(2), targets.flatten(2))
 
     def singlesrc(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        _check(estimates, targets, 2, f"singlesrc_{name}", more)
+        check_pair(estimates, targets, 2, f"singlesrc_{name}", more)
         return loss(estimates.flatten(1), targets.flatten(1))
 
     def multisrc(estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        _check(estimates, targets, 3, f"multisrc_{name}", more)
+        check_pair(estimates, targets, 3, f"multisrc_{name}", more)
         return loss(estimates.flatten(2), targets.flatten(2)).mean(-1)
 
     t = "..." if more else "T"
@@ -195,6 +188,7 @@ class PITLossWrapper(nn.Module):
     Raises:
         ValueError: unknown ``pit_from``, shapes that do not fit, or a ``loss_func`` whose result does not
             have the shape that ``pit_from`` asks for.
+        TypeError: no tensors, or a ``loss_func`` that can't be called.
 
     >>> targets = torch.randn(4, 2, 800)
     >>> loss = PITLossWrapper(pairwise_neg_sisdr)
@@ -209,6 +203,9 @@ class PITLossWrapper(nn.Module):
             raise ValueError(f"pit_from is {pit_from!r}: choose 'pw_mtx', 'pw_pt' or 'perm_avg'")
         if pit_from == "perm_avg" and perm_reduce is not None:
             raise ValueError("perm_reduce has no effect with pit_from='perm_avg': leave it out")
+        check_function(loss_func, "loss_func")
+        if perm_reduce is not None:
+            check_function(perm_reduce, "perm_reduce")
         self.loss_func, self.pit_from, self.perm_reduce = loss_func, pit_from, perm_reduce
 
     def forward(
@@ -239,7 +236,7 @@ class PITLossWrapper(nn.Module):
         **kwargs: Any,
     ) -> Best:
         """Loss per example ``[B]`` and order ``[B, S]``: target j is matched by estimate ``order[b, j]``."""
-        _check(est_targets, targets, 3, "PITLossWrapper", more=True)
+        check_pair(est_targets, targets, 3, "PITLossWrapper", more=True, floating=False)
         if self.pit_from == "perm_avg":
             return self.best_perm_from_perm_avg_loss(self.loss_func, est_targets, targets, **kwargs)
         if self.pit_from == "pw_mtx":
@@ -247,9 +244,9 @@ class PITLossWrapper(nn.Module):
         else:
             matrix = self.get_pw_losses(self.loss_func, est_targets, targets, **kwargs)
         expected = [len(targets), targets.shape[1], targets.shape[1]]
-        if list(matrix.shape) != expected:
+        if _shape(matrix) != expected:
             raise ValueError(
-                f"the pairwise losses have shape {list(matrix.shape)}, expected {expected}: "
+                f"the pairwise losses have shape {_shape(matrix)}, expected {expected}: "
                 f"loss_func does not fit pit_from={self.pit_from!r}"
             )
         return self.find_best_perm(matrix, self.perm_reduce, **(reduce_kwargs or {}))
@@ -259,24 +256,28 @@ class PITLossWrapper(nn.Module):
         loss_func: Loss, est_targets: torch.Tensor, targets: torch.Tensor, **kwargs: Any
     ) -> torch.Tensor:
         """Pairwise losses ``[B, S, S]`` from a loss of one source (``[B, T]`` to ``[B]``), pair by pair."""
-        n_src = targets.shape[1]
-        rows = [
-            torch.stack([loss_func(est_targets[:, i], targets[:, j], **kwargs) for j in range(n_src)], -1)
-            for i in range(n_src)
-        ]
-        return torch.stack(rows, dim=1)
+        check_pair(est_targets, targets, 3, "get_pw_losses", more=True, floating=False)
+        sources = range(targets.shape[1])
+        rows = [[loss_func(est_targets[:, i], targets[:, j], **kwargs) for j in sources] for i in sources]
+        if _shape(rows[0][0]) != [len(targets)]:
+            raise ValueError(
+                f"loss_func returned shape {_shape(rows[0][0])} for one pair, expected [{len(targets)}]: "
+                "pit_from='pw_pt' needs one loss per example"
+            )
+        return torch.stack([torch.stack(row, -1) for row in rows], dim=1)
 
     @staticmethod
     def best_perm_from_perm_avg_loss(
         loss_func: Loss, est_targets: torch.Tensor, targets: torch.Tensor, **kwargs: Any
     ) -> Best:
         """Loss ``[B]`` and order ``[B, S]`` from a loss of all sources in a given order (``[B, S, T]`` to ``[B]``)."""
+        check_pair(est_targets, targets, 3, "best_perm_from_perm_avg_loss", more=True, floating=False)
         batch, n_src = targets.shape[:2]
         orders = _permutations(n_src, targets.device)
         losses = [loss_func(est_targets[:, order], targets, **kwargs) for order in orders]
-        if losses[0].shape != (batch,):
+        if _shape(losses[0]) != [batch]:
             raise ValueError(
-                f"loss_func returned shape {list(losses[0].shape)} for one order, expected [{batch}]: "
+                f"loss_func returned shape {_shape(losses[0])} for one order, expected [{batch}]: "
                 "pit_from='perm_avg' needs one loss per example, averaged over sources only"
             )
         best, index = torch.stack(losses, dim=1).min(dim=1)
@@ -291,7 +292,7 @@ class PITLossWrapper(nn.Module):
         Every permutation is tried for up to three sources, or with ``perm_reduce`` (which gets ``**kwargs``);
         otherwise the Hungarian algorithm finds it.
         """
-        if perm_reduce is not None or pair_wise_losses.shape[-1] <= _HUNGARIAN_ABOVE:
+        if perm_reduce is not None or check_matrix(pair_wise_losses) <= _HUNGARIAN_ABOVE:
             return PITLossWrapper.find_best_perm_factorial(pair_wise_losses, perm_reduce, **kwargs)
         return PITLossWrapper.find_best_perm_hungarian(pair_wise_losses)
 
@@ -300,14 +301,14 @@ class PITLossWrapper(nn.Module):
         pair_wise_losses: torch.Tensor, perm_reduce: Loss | None = None, **kwargs: Any
     ) -> Best:
         """As :meth:`find_best_perm`, by trying all S! permutations."""
-        n_src = _square(pair_wise_losses)
+        n_src = check_matrix(pair_wise_losses)
         orders = _permutations(n_src, pair_wise_losses.device)
         # losses[b, p, j]: target j against the estimate that permutation p gives it.
         losses = pair_wise_losses[:, orders, torch.arange(n_src, device=pair_wise_losses.device)]
         reduced = losses.mean(-1) if perm_reduce is None else perm_reduce(losses, **kwargs)
-        if reduced.shape != losses.shape[:2]:
+        if _shape(reduced) != list(losses.shape[:2]):
             raise ValueError(
-                f"perm_reduce returned shape {list(reduced.shape)}, expected {list(losses.shape[:2])}: "
+                f"perm_reduce returned shape {_shape(reduced)}, expected {list(losses.shape[:2])}: "
                 "it must reduce the last axis only"
             )
         best, index = reduced.min(dim=1)
@@ -318,7 +319,7 @@ class PITLossWrapper(nn.Module):
         """As :meth:`find_best_perm` for the mean over sources, by the Hungarian algorithm."""
         from scipy.optimize import linear_sum_assignment  # imported here: it takes 0.25 s
 
-        _square(pair_wise_losses)
+        check_matrix(pair_wise_losses)
         # NaN can't be ordered; as the worst value it leaves the other examples their result.
         costs = pair_wise_losses.detach().nan_to_num(nan=1e9, posinf=1e9, neginf=-1e9).cpu().numpy()
         # Rows of the transposed matrix are targets: the assignment names an estimate for each.
@@ -332,12 +333,9 @@ class PITLossWrapper(nn.Module):
         return reorder(source, batch_indices)
 
 
-def _square(matrix: torch.Tensor) -> int:
-    """The number of sources S of pairwise losses ``[B, S, S]``."""
-    if matrix.dim() != 3 or matrix.shape[1] != matrix.shape[2]:
-        shape = list(matrix.shape)
-        raise ValueError(f"pair_wise_losses have shape {shape}, expected [batch, source, source]")
-    return matrix.shape[1]
+def _shape(value: object) -> list[int] | None:
+    """The shape of what a user's function returned, None if that is no tensor."""
+    return list(value.shape) if isinstance(value, torch.Tensor) else None
 
 
 def _permutations(n_src: int, device: torch.device) -> torch.Tensor:
@@ -346,5 +344,6 @@ def _permutations(n_src: int, device: torch.device) -> torch.Tensor:
 
 def reorder(estimates: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """Put estimates ``[B, S, ...]`` in the order ``[B, S]`` that :meth:`PITLossWrapper.best_permutation` gave."""
+    check_order(estimates, order)
     index = order.reshape(*order.shape, *[1] * (estimates.dim() - 2))
     return estimates.gather(1, index.expand_as(estimates))

@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from dprnn_lab.files import InUseError, locked
+from dprnn_lab.files import InUseError, locked, read_yaml
 
 HOLD = """
 import sys, time
@@ -69,3 +70,49 @@ def test_one_process_cannot_hold_it_twice_and_can_again_after_an_error(tmp_path)
 def test_files_of_one_folder_are_locked_one_by_one(tmp_path):
     with locked(tmp_path / "a.wav", "one", file=True), locked(tmp_path / "b.wav", "other", file=True):
         pass
+
+
+# YAML
+
+
+def bomb(levels, line):
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [line.format(i=i, items=", ".join([f"*a{i - 1}"] * 9)) for i in range(1, levels)]
+    return "\n".join(lines)
+
+
+MUCH = {
+    "aliases": (bomb(12, "a{i}: &a{i} [{items}]"), "values, more than 10,000"),
+    "merged keys": (
+        bomb(12, "a{i}: &a{i} {{<<: [{items}]}}").replace("[1, 1, 1, 1, 1, 1, 1, 1, 1]", "{k: 1}"),
+        "values, more than 10,000",
+    ),
+    "itself": ("a: &a [*a]", "lists in lists"),
+    "lists in lists": ("a: " + "[" * 3000 + "]" * 3000, "lists in lists"),
+    "long": ("a: " + "b" * 2**20, "bytes; settings have at most"),
+    "long number": ("a: " + "9" * 5000, "is not YAML: Exceeds the limit"),
+    "no date": ("a: 2001-99-99", "is not YAML: month must be in 1..12"),
+    "object": ("a: !!python/object/apply:os.system [ls]", "is not YAML: could not determine a constructor"),
+    "not UTF-8": (b"a: \xff", "is not YAML: 'utf-8' codec"),
+}
+
+
+@pytest.mark.parametrize("kind", MUCH)
+def test_yaml_of_few_bytes_and_many_values_is_refused_at_once(tmp_path, kind):
+    text, message = MUCH[kind]
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=message) as error:
+        read_yaml(path)
+    assert str(path) in str(error.value)
+    assert time.monotonic() - start < 5
+
+
+def test_ordinary_aliases_are_read(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("small: &small {steps: 5}\nlarge: {<<: *small, lr: 0.1}\nboth: [*small, *small]\n")
+    small = {"steps": 5}
+    assert read_yaml(path) == {"small": small, "large": {"steps": 5, "lr": 0.1}, "both": [small, small]}
+    path.write_text("")
+    assert read_yaml(path) is None

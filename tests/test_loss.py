@@ -415,3 +415,80 @@ def test_mse_of_too_few_axes_is_an_error():
         pairwise_mse(torch.zeros(2, 50), torch.zeros(2, 50))
     with pytest.raises(ValueError, match=r"singlesrc_mse: .* expected two equal shapes \[batch, \.\.\.\]"):
         losses.singlesrc_mse(torch.zeros(50), torch.zeros(50))
+
+
+# What is no pair of signals
+
+
+def refused(kind, match, function, *arguments, **options):
+    with pytest.raises(kind, match=match):
+        function(*arguments, **options)
+
+
+@pytest.mark.parametrize("method", ["get_pw_losses", "best_perm_from_perm_avg_loss"])
+def test_the_methods_check_their_signals_as_forward_does(method):
+    function, loss = getattr(PITLossWrapper, method), losses.singlesrc_mse
+    signals = torch.randn(4, 2, 50)
+    for shape in [(4, 3, 50), (4, 2, 51), (4, 50), (1, 2, 50)]:
+        refused(ValueError, f"{method}: estimates have shape", function, loss, signals, torch.zeros(shape))
+    refused(TypeError, f"{method}: targets are ndarray", function, loss, signals, signals.numpy())
+    refused(ValueError, "which is empty", function, loss, signals[:0], signals[:0])
+
+
+@pytest.mark.parametrize("wrong", [lambda e, t: (e - t).mean(), lambda e, t: 1.0, lambda e, t: e - t])
+def test_a_loss_of_single_pairs_gives_one_number_per_example(wrong):
+    signals = torch.randn(4, 2, 50)
+    refused(
+        ValueError, "expected .4.: pit_from='pw_pt'", PITLossWrapper.get_pw_losses, wrong, signals, signals
+    )
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 50), (3, 0, 50), (3, 2, 0)], ids=str)
+def test_empty_signals_are_refused(shape):
+    empty = torch.zeros(shape)
+    for loss in (
+        losses.pairwise_neg_sisdr,
+        losses.multisrc_neg_snr,
+        losses.pairwise_mse,
+        PITLossWrapper(pairwise_mse),
+    ):
+        refused(ValueError, "which is empty: every axis", loss, empty, empty)
+    for measure in (si_sdr, sd_sdr, snr):
+        refused(ValueError, "at least 1", measure, torch.zeros(3, 0), torch.zeros(3, 0))
+
+
+def test_signals_of_other_lengths_and_types_are_refused():
+    for measure in (si_sdr, sd_sdr, snr):
+        refused(ValueError, r"shape \[1\] and targets \[800\]", measure, TONE[:1], TONE)
+        refused(TypeError, "targets are list", measure, TONE, TONE.tolist())
+    refused(
+        TypeError, "estimates are torch.int16", pairwise_mse, torch.zeros(1, 2, 5, dtype=torch.int16), TONE
+    )
+
+
+@pytest.mark.parametrize("method", ["find_best_perm", "find_best_perm_factorial", "find_best_perm_hungarian"])
+def test_a_matrix_without_numbers_is_refused(method):
+    function = getattr(PITLossWrapper, method)
+    refused(TypeError, "pair_wise_losses are list", function, [[1.0]])
+    refused(TypeError, "pair_wise_losses are torch.int64", function, torch.ones(1, 2, 2, dtype=torch.int64))
+    for shape in [(0, 2, 2), (2, 0, 0)]:
+        refused(ValueError, "none of them 0", function, torch.zeros(shape))
+
+
+def test_an_order_that_is_none_is_refused():
+    sources, order = torch.randn(2, 3, 50), torch.tensor([[0, 1, 2], [2, 1, 0]])
+    reorder = PITLossWrapper.reorder_source
+    assert torch.equal(reorder(sources, order)[1], sources[1].flip(0))
+    refused(TypeError, "order is torch.float32", reorder, sources, order.float())
+    refused(TypeError, "Tensor and list", reorder, sources, order.tolist())
+    refused(ValueError, "values from 0 to 3", reorder, sources, order.clamp(0, 1) * 3)
+    refused(ValueError, "values from -1 to 1", reorder, sources, order - 1)
+    for wrong in (order[:1], order[:, :2], order[0], order[..., None]):
+        refused(ValueError, "order has shape", reorder, sources, wrong)
+
+
+@pytest.mark.parametrize("value", [3, None, "pairwise_neg_sisdr", TONE], ids=["3", "None", "name", "tensor"])
+def test_a_loss_that_can_not_be_called_is_refused(value):
+    refused(TypeError, "loss_func is", PITLossWrapper, value)
+    if value is not None:
+        refused(TypeError, "perm_reduce is", PITLossWrapper, pairwise_neg_sisdr, perm_reduce=value)

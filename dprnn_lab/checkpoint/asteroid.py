@@ -37,7 +37,7 @@ _RENAMES = [
 ]
 _RUNNING = "running_mean|running_var|num_batches_tracked"  # additional entries of batch norm
 _FIELDS = {
-    "i": r"\d+",
+    "i": r"\d{1,6}",
     "coder": "encoder|decoder",
     "path": "intra|inter",
     "rnn": r"(?:weight|bias)_\w+",

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 
 from ..files import data_folder, write_whole
 from ..model import DPRNNTasNet
-from .errors import CheckpointError
-from .reading import ENDINGS
+from .archives import ENDINGS
+from .errors import CheckpointError, NotWrittenError, short
 from .saving import save_model
 
 __all__ = ["HUB_FILES", "bundled_models", "download", "locate", "push", "save_folder"]
@@ -33,6 +33,8 @@ _ZENODO = {
     "popcornell/DPRNNTasNet_WHAM_enhancesingle": "https://zenodo.org/record/3998647/files/model.pth",
 }
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*(@[\w./-]+)?")
+_LONGEST_ID = 96  # characters of "user/name" on the hub
+_LONGEST_PATH = 4096
 
 
 def locate(source: str | os.PathLike) -> Path:
@@ -47,15 +49,36 @@ def locate(source: str | os.PathLike) -> Path:
         CheckpointError: a web address, an unknown name, or a model that can't be downloaded from the hub.
         TypeError: neither a path nor a string.
     """
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and os.path.exists(source)):
-        path = Path(source)
-        weights = path / HUB_FILES[0]
-        if weights.is_file():
-            return weights
-        if isinstance(source, os.PathLike) or path.is_file() or source not in bundled_models():
-            return path
-    if not isinstance(source, str):
+    if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
         raise TypeError(f"path is {type(source).__name__}: give a path, or a name or hub id as a string")
+    text = os.fspath(source)
+    if not text.strip():
+        raise CheckpointError(
+            f"path is {text!r}: give a file, the name of a bundled model, or a hub id, user/name"
+        )
+    if len(text) > _LONGEST_PATH or "\0" in text:
+        raise CheckpointError(
+            f"{short(text)}: is no path ({len(text)} characters), and no model's id on the hub"
+        )
+    path = Path(source)
+    try:
+        if path.is_dir() and (path / HUB_FILES[0]).is_file():
+            return path / HUB_FILES[0]
+        exists = path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise CheckpointError(f"{short(text)}: can't be opened: {error.strerror}. Check the path") from error
+    if isinstance(source, str) and not path.is_file() and not source.endswith(ENDINGS):
+        bundled = bundled_models()
+        if source in bundled:
+            return bundled[source]
+    if exists:
+        return path
+    if not isinstance(source, str):
+        if text in bundled_models():
+            raise CheckpointError(
+                f"{text}: no such file; the bundled model of this name is given as a string: load_model({text!r})"
+            )
+        return path
     if re.match(r"[a-z][a-z0-9+.-]*://", source, re.IGNORECASE):
         page = re.fullmatch(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?", source)
         remedy = (
@@ -70,14 +93,18 @@ def locate(source: str | os.PathLike) -> Path:
             f"{source}: is an old name of Asteroid's for a file on Zenodo, which is not downloaded from here; "
             f"download {old} and give its path"
         )
-    if not source.endswith(ENDINGS) and source in (bundled := bundled_models()):
-        return bundled[source]
-    here = Path(source)
-    if source and here.name == source and here.suffix not in ENDINGS:
+    if path.suffix in ENDINGS:
+        return path
+    if path.name == source:
         raise CheckpointError(_unknown(source))
-    if _HUB_ID.fullmatch(source) and here.suffix not in ENDINGS and not here.parent.exists():
+    if _HUB_ID.fullmatch(source) and not path.parent.exists():
+        if len(source.partition("@")[0]) > _LONGEST_ID or ".." in source or "--" in source:
+            raise CheckpointError(
+                f"{short(source)}: no such file, and no id of a model on the hub, which has at most {_LONGEST_ID} "
+                "letters, digits and single dots and dashes. Check the name"
+            )
         return download(*source.split("@", 1))
-    return here
+    return path
 
 
 def bundled_models() -> dict[str, Path]:
@@ -95,8 +122,8 @@ def _unknown(name: str) -> str:
         "none, as there is no data folder (DPRNN_LAB_DATA)"
     ]
     return (
-        f"{name}: no such file, and no bundled model of this name; there are {', '.join(models)}. A model on the hub "
-        'has an id, "user/name"'
+        f"{short(name)}: no such file, and no bundled model of this name; there are {', '.join(models)}. "
+        'A model on the hub has an id, "user/name"'
     )
 
 
@@ -145,7 +172,7 @@ def download(model_id: str, revision: str | None = None, endpoint: str | None = 
             ) from error
         except (HfHubHTTPError, OSError) as error:
             raise CheckpointError(
-                f"{model_id}: the hub did not deliver {name}: {str(error).splitlines()[0]}. Try again later"
+                f"{model_id}: the hub did not deliver {name}: {_reason(error)}. Try again later"
             ) from error
     if unreachable is not None:
         raise CheckpointError(
@@ -163,11 +190,30 @@ def save_folder(model: DPRNNTasNet, folder: str | os.PathLike, training: dict | 
     Args:
         folder: made if it does not exist.
         training: facts about the training to keep with the weights, anything that JSON can hold.
+
+    Raises:
+        CheckpointError: the folder is a file, or can't be written to.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder is {type(folder).__name__}: give the path of a folder")
     folder = Path(folder)
+    if folder.is_file():
+        raise CheckpointError(
+            f"{folder}: is a file, and a model is saved into a folder here. Give another name, or write one file with "
+            f"save_model(model, {str(folder.with_suffix('.safetensors'))!r})"
+        )
     save_model(model, folder / HUB_FILES[0], training)
-    write_whole(folder / "config.json", (json.dumps(model.config, indent=2) + "\n").encode())
+    config = folder / "config.json"
+    try:
+        write_whole(config, (json.dumps(model.config, indent=2) + "\n").encode())
+    except OSError as error:
+        raise NotWrittenError(config, error) from error
     return folder
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error of the network, or its kind."""
+    return short((str(error).splitlines() or [type(error).__name__])[0], 300)
 
 
 def push(
@@ -212,8 +258,8 @@ def push(
                 create_pr=create_pr,
             )
         except Exception as error:  # the network's exceptions differ between releases of huggingface_hub
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise CheckpointError(
-                f"{repo_id}: not uploaded: {reason}. Check the name and the network, or log in with: hf auth login"
+                f"{short(repo_id)}: not uploaded: {_reason(error)}. Check the name and the network, or log in "
+                "with: hf auth login"
             ) from error
     return str(commit)

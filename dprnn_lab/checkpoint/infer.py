@@ -75,7 +75,7 @@ def infer(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
     if width:
         found["bn_chan"] = width
     name = "separator.source_split.weight"
-    if name in tensors and tensors[name].dim() == 2 and tensors[name].shape[0] % tensors[name].shape[1] == 0:
+    if name in tensors and tensors[name].dim() == 2 and _divides(*reversed(tensors[name].shape)):
         found["n_src"] = _witness(tensors, name, tensors[name].shape[0] // tensors[name].shape[1])
     found.update(_infer_blocks(tensors))
     for argument, name in (
@@ -124,9 +124,13 @@ def _infer_bank(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
 def _infer_rate(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
     """The only argument read from values, not shapes: the last is 2 pi times the time one sample before the middle."""
     for name in ("encoder.two_pi_t", "decoder.two_pi_t"):
-        if name in tensors and tensors[name].numel() and (last := float(tensors[name].flatten()[-1])) < 0:
+        if name in tensors and tensors[name].numel() and (last := float(tensors[name].flatten()[-1])) < -1e-9:
             return {"sample_rate": Witness(round(-2 * math.pi / last), f"{name} ends with {last:.6f}")}
     return {}
+
+
+def _divides(part: int, whole: int) -> bool:
+    return part > 0 and whole % part == 0
 
 
 def _size(tensors: dict[str, torch.Tensor], places: Iterable[tuple[str, int]]) -> Witness | None:
@@ -149,7 +153,7 @@ def _infer_blocks(tensors: dict[str, torch.Tensor]) -> dict[str, Witness]:
     if f"{intra}0" in tensors and tensors[f"{intra}0"].dim() == 2:
         rows, hidden = tensors[f"{intra}0"].shape
         found["hid_size"] = _witness(tensors, f"{intra}0", hidden)
-        if rows % hidden == 0 and rows // hidden in _GATES:
+        if _divides(hidden, rows) and rows // hidden in _GATES:
             found["rnn_type"] = _witness(tensors, f"{intra}0", _GATES[rows // hidden])
         layers = sum(re.fullmatch(re.escape(intra) + r"\d+", name) is not None for name in tensors)
         last = f" to {layers - 1}" if layers > 1 else " alone"

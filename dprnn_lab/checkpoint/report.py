@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .errors import printable, short
 from .infer import UNDECIDED
 from .settings import Conflict, Setting
 
@@ -35,6 +36,8 @@ class LoadReport:
     parameters: int  # in the matched tensors
     dtypes: list[str] = field(default_factory=list)
     facts: dict = field(default_factory=dict)  # about the training
+    others: list[str] = field(default_factory=list)  # other models in the file, for ``prefix``
+    random: int = 0  # numbers of the model that the file does not give, so that they stay random
 
     @property
     def config(self) -> dict[str, Any]:
@@ -61,7 +64,7 @@ class LoadReport:
         parts = [str(conflict) for conflict in self.conflicts]
         total = len(self.matched) + len(self.missing) + len(self.reshaped)
         counts = [
-            f"{len(names)} {what} ({next(iter(names))}{', ...' if len(names) > 1 else ''})"
+            f"{len(names)} {what} ({short(next(iter(names)))}{', ...' if len(names) > 1 else ''})"
             for what, names in (
                 ("missing", self.missing),
                 ("unexpected", self.unexpected),
@@ -71,6 +74,11 @@ class LoadReport:
         ]
         if counts:
             parts.append(f"{'; '.join(counts)} of {total} parameters")
+        if self.random:
+            total = self.random + self.parameters
+            parts.append(
+                f"{self.random:,} of the model's {total:,} weights ({self.random / total:.0%}) are not in the file"
+            )
         if self.nonfinite:
             name, count = next(iter(self.nonfinite.items()))
             more = f" and {len(self.nonfinite) - 1} more" if len(self.nonfinite) > 1 else ""
@@ -99,6 +107,12 @@ class LoadReport:
                 f"  left out    {len(self.outside)} tensors that are no part of the network: "
                 + ", ".join(_some(self.outside, 3))
             )
+        if self.others:
+            there = ", ".join(_some([repr(name) for name in self.others], 5))
+            lines.append(
+                f"  also holds  {there}: load_model(path, prefix={self.others[0]!r}), on the command line "
+                f"--prefix {self.others[0] or repr('')}"
+            )
         count = sum(self.nonfinite.values())
         where = f" in {', '.join(_some(list(self.nonfinite), 3))}" if count else ""
         lines.append(f"  NaN or Inf  {count or 'none'}{where}")
@@ -116,7 +130,7 @@ class LoadReport:
             lines += [f"    {name:18} {_short(value)}" for name, value in self.facts.items()]
         problems = self.problems()
         lines.append("  verdict     " + ("does not load: " + "; ".join(problems) if problems else "loads"))
-        return "\n".join(lines)
+        return "\n".join(printable(line) for line in lines)  # names and facts are somebody else's texts
 
 
 def assumption(assumed: dict[str, Any]) -> str:
@@ -133,5 +147,5 @@ def _some(names: list[str], limit: int = 5) -> list[str]:
 
 
 def _short(value: object, limit: int = 90) -> str:
-    text = str(value)
+    text = printable(value)
     return text if len(text) <= limit else text[: limit - 4] + " ..."

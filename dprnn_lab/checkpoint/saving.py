@@ -19,7 +19,7 @@ from safetensors.torch import save
 from ..files import write_whole
 from ..model import DPRNNTasNet
 from .asteroid import to_asteroid
-from .errors import CheckpointError
+from .errors import CheckpointError, NotWrittenError
 
 __all__ = ["ENDINGS", "FORMAT", "save_asteroid", "save_model"]
 
@@ -34,20 +34,22 @@ def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | Non
         training: facts to keep with the weights, anything that JSON can hold (steps, data, command).
 
     Raises:
-        CheckpointError: the path does not end in ``.safetensors``.
+        CheckpointError: the path does not end in ``.safetensors``, or can't be written.
+        TypeError: ``model`` is no DPRNNTasNet, or ``path`` no path.
     """
-    path = Path(path)
+    model, path = _checked(model, path, "save_model")
     if path.suffix != ".safetensors":
-        raise CheckpointError(f"{path}: our format is safetensors; end the name with .safetensors")
+        raise CheckpointError(
+            f"{path}: our format is safetensors; end the name with .safetensors, or write Asteroid's .pth with "
+            "save_asteroid"
+        )
     metadata = {
         "format": FORMAT,
         "config": json.dumps(model.config),
-        "training": json.dumps(training or {}),
+        "training": _as_json(training or {}),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    return write_whole(
-        path, save(tensors, metadata)
-    )  # save_file would create a file that only its owner can read
+    return _write(path, save(tensors, metadata))  # save_file would create a file that only its owner can read
 
 
 def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | None = None) -> Path:
@@ -57,11 +59,14 @@ def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | Non
         infos: facts to keep with the weights, anything that JSON can hold.
 
     Raises:
-        CheckpointError: the path does not end in ``.pth``, ``.pt`` or ``.bin``.
+        CheckpointError: the path does not end in ``.pth``, ``.pt`` or ``.bin``, or can't be written.
+        TypeError: ``model`` is no DPRNNTasNet, or ``path`` no path.
     """
-    path = Path(path)
+    model, path = _checked(model, path, "save_asteroid")
     if path.suffix not in ENDINGS:
-        raise CheckpointError(f"{path}: Asteroid's packages end in {', '.join(ENDINGS)}")
+        raise CheckpointError(
+            f"{path}: Asteroid's packages end in {', '.join(ENDINGS)}; our own format is save_model's .safetensors"
+        )
     config, features = dict(model.config), model.encoder.filters.shape[0]
     if config["fb_name"] != "param_sinc":
         del config["min_low_hz"], config["min_band_hz"]
@@ -74,4 +79,39 @@ def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | Non
     }
     buffer = io.BytesIO()
     torch.save(package, buffer)
-    return write_whole(path, buffer.getvalue())
+    return _write(path, buffer.getvalue())
+
+
+def _as_json(facts: dict) -> str:
+    try:
+        return json.dumps(facts)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"training: {error}; give numbers, text, lists and dictionaries of them") from error
+
+
+def _checked(model: object, path: object, name: str) -> tuple[DPRNNTasNet, Path]:
+    """The model without the wrappers of training, and the path."""
+    for _ in range(4):  # compiled, or parallel, or both
+        inner = getattr(model, "_orig_mod", None) or getattr(model, "module", None)
+        if isinstance(model, DPRNNTasNet) or not isinstance(inner, torch.nn.Module):
+            break
+        model = inner
+    if not isinstance(model, DPRNNTasNet):
+        swapped = isinstance(path, DPRNNTasNet)
+        remedy = f"the model comes first: {name}(model, path)" if swapped else f"give {name} a DPRNNTasNet"
+        raise TypeError(f"model is {type(model).__name__}: {remedy}")
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {type(path).__name__}: give {name} the path of the file to write")
+    return model, Path(path)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    """Write a file, whole or not at all.
+
+    Raises:
+        NotWrittenError: the system's error, with the path in the message.
+    """
+    try:
+        return write_whole(path, content)
+    except OSError as error:
+        raise NotWrittenError(path, error) from error

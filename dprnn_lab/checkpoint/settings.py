@@ -14,9 +14,10 @@ import torch
 
 from ..model.config import ModelConfig, canonical
 from ..model.parametric import bank_sizes, stft_window
+from .contents import Contents
 from .errors import CheckpointError
+from .facts import plain
 from .infer import ONLY_SINC, infer
-from .reading import Contents, plain
 
 __all__ = ["DEFAULTS", "Conflict", "Setting", "resolve"]
 

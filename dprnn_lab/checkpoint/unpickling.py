@@ -24,21 +24,20 @@ Notebook: 06_failures_at_inference
 import argparse
 import pathlib
 import pickle
-import pickletools
 import re
 import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import torch
 from torch.torch_version import TorchVersion
 
-from .errors import CheckpointError
+from .errors import CheckpointError, DamagedError, RefusedError, short
+from .pickle_scan import LONGEST, Scan, scan
 
-__all__ = ["HARMLESS", "foreign_names", "safe_load"]
+__all__ = ["HARMLESS", "RESAVE", "check_text_pickle", "foreign_names", "safe_load"]
 
 
 def _harmless() -> list:
@@ -73,51 +72,142 @@ _OWN = re.compile(
 )
 
 
+RESAVE = "Where it was made, save the weights alone: torch.save(model.state_dict(), path)"
+
+
 def safe_load(path: Path) -> object:
     """The object in a file of ``torch.save``, zip or older format, with its tensors on the CPU.
 
     Raises:
-        CheckpointError: the file names anything beyond weights and :data:`HARMLESS` (no code of it was run), or it is
-            damaged.
+        CheckpointError: the file names anything beyond weights and :data:`HARMLESS` (no code of it was run), reading it
+            would fill the memory, or it is damaged.
     """
+    scans = list(_scans(path))
+    for found in scans:
+        if found.excess:
+            raise RefusedError(
+                f"{path}: refused, nothing of it was run: {found.excess}, which no checkpoint needs. {RESAVE}"
+            )
+    if not all(found.complete for found in scans):
+        raise _cut_off(path, "its pickle is not complete")
     try:
-        # An open file: with a path, torch.load would choose the format by its ending.
-        with (
-            path.open("rb") as file,
-            warnings.catch_warnings(),
-            torch.serialization.safe_globals(HARMLESS),
-        ):
-            warnings.simplefilter("ignore")  # about the age of a format: what matters is in our errors
-            return torch.load(file, map_location="cpu", weights_only=True)
+        return _load(path)
     except pickle.UnpicklingError as error:
         names = sorted(foreign_names(path))
-        if not names:
-            cause = re.search(r"WeightsUnpickler error:\s*(.+)", str(error)) or [None, error]
-            raise CheckpointError(
-                f"{path}: refused, nothing of it was run: the safe reader does not take its pickle "
-                f"({cause[1]}). Where it was made, save the weights alone: "
-                "torch.save(model.state_dict(), path)"
-            ) from error
-        raise CheckpointError(_refusal(path, names)) from error
+        if names:
+            raise RefusedError(_refusal(path, names)) from error
+        raise RefusedError(
+            f"{path}: refused, nothing of it was run: {_dialect(scans, error)}. {RESAVE}"
+        ) from error
     except Exception as error:  # the exception depends on where the file is damaged
+        if isinstance(error, EOFError) or "EOF" in str(error):
+            raise _cut_off(path, _first_line(error)) from error
+        if "magic number" in str(error):
+            raise CheckpointError(f"{path}: {_dialect(scans, error)}. {RESAVE}") from error
         raise CheckpointError(
-            f"{path}: not a whole file of torch.save ({path.stat().st_size} bytes): "
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}. Download it again"
+            f"{path}: its content can't be rebuilt ({_first_line(error)}): it was changed, or saved by a PyTorch "
+            f"whose format is unknown to version {torch.__version__}. {RESAVE}"
         ) from error
 
 
+def _dialect(scans: list[Scan], error: Exception) -> str:
+    """Why the safe reader does not take a pickle in which nothing is foreign."""
+    protocol = max((found.protocol for found in scans), default=0)
+    if "magic number" in str(error):
+        return "it was written by pickle, not by torch.save"
+    if protocol > 2:
+        return f"it was written with pickle_protocol={protocol}, PyTorch's default is 2"
+    cause = re.search(r"WeightsUnpickler error:\s*(.+)", str(error))
+    return f"the safe reader does not take its pickle: {short(cause[1] if cause else error, 200)}"
+
+
+def _load(path: Path) -> object:
+    """Read with the safe reader; texts of Python 2 that are not UTF-8 as Latin-1."""
+    for encoding in ("utf-8", "latin1"):
+        try:
+            # An open file: with a path, torch.load would choose the format by its ending.
+            with (
+                path.open("rb") as file,
+                warnings.catch_warnings(),
+                torch.serialization.safe_globals(HARMLESS),
+            ):
+                warnings.simplefilter("ignore")  # about the age of a format: what matters is in our errors
+                return torch.load(file, map_location="cpu", weights_only=True, encoding=encoding)
+        except UnicodeDecodeError:
+            if encoding == "latin1":
+                raise
+    raise AssertionError("unreachable")
+
+
+def _first_line(error: Exception) -> str:
+    return short(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}", 200)
+
+
+def _cut_off(path: Path, reason: str) -> DamagedError:
+    return DamagedError(
+        f"{path}: not a whole file of torch.save ({path.stat().st_size} bytes): truncated or damaged ({reason})"
+    )
+
+
 def _refusal(path: Path, names: list[str]) -> str:
-    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-    if any(re.match(r"torch\.nn\.|asteroid", name) for name in names):
+    shown = ", ".join(short(name) for name in names[:6]) + (
+        f" and {len(names) - 6} more" if len(names) > 6 else ""
+    )
+    start = f"{path}: refused, nothing of it was run: "
+    if any(name.startswith("torch.distributed.") for name in names):
         return (
-            f"{path}: refused, nothing of it was run: the file holds a whole model, pickled with its classes "
-            f"({shown}). Where it was made, save the weights alone: torch.save(model.state_dict(), path), or "
+            f"{start}its tensors are parts of a distributed model ({shown}). Where it was made, gather them: "
+            "torch.distributed.checkpoint.state_dict.get_model_state_dict with full_state_dict=True"
+        )
+    layers = [name for name in names if re.match(r"torch\.nn\.(?!parameter)|asteroid", name)]
+    if layers and all(".loss" in name for name in layers):
+        return (
+            f"{start}beside the weights the file holds a loss, pickled with its class ({shown}). Where it was made, "
+            "save the weights alone: torch.save({'state_dict': module.state_dict()}, path); in Lightning "
+            "save_hyperparameters(ignore=[...]) keeps such objects out"
+        )
+    if layers:
+        return (
+            f"{start}the file holds a whole model, pickled with its classes ({shown}). "
+            f" Where it was made, save the weights alone: torch.save(model.state_dict(), path), or "
             "torch.save(model.serialize(), path) for an Asteroid model"
         )
     return (
-        f"{path}: refused, nothing of it was run: the file names {shown}, which weights do not need, and a "
-        "pickle may call what it names. Ask its author for a .safetensors file or a plain state_dict"
+        f"{start}the file names {shown}, which weights do not need, and a pickle may call what it names. Ask its "
+        "author for a .safetensors file or a plain state_dict"
     )
+
+
+def check_text_pickle(path: Path) -> None:
+    """Raise if a file is a pickle of protocol 0 or 1, which begin with no mark, and which PyTorch does not read.
+
+    Raises:
+        RefusedError: it is one.
+    """
+    with path.open("rb") as file:
+        content = file.read(2**20)
+    if content[:1] not in (
+        b"(",
+        b"c",
+        b"L",
+        b"I",
+        b"l",
+        b"F",
+        b"V",
+        b"S",
+        b"N",
+        b"d",
+        b"}",
+        b"]",
+        b"K",
+        b"G",
+    ):
+        return
+    found = scan(content, len(content))
+    if found.complete and found.protocol < 2:
+        names = sorted(foreign_names(path))
+        dialect = f"{path}: refused, nothing of it was run: it is a pickle of protocol 0 or 1, as in Python 2. {RESAVE}"
+        raise RefusedError(_refusal(path, names) if names else dialect)
 
 
 def foreign_names(path: Path) -> set[str]:
@@ -126,43 +216,24 @@ def foreign_names(path: Path) -> set[str]:
     The pickle is read as a list of instructions; none is executed.
     """
     allowed = {f"{o.__module__}.{o.__qualname__}" if not isinstance(o, tuple) else o[1] for o in HARMLESS}
-    return {name for name in _names(path) if name not in allowed and not _OWN.fullmatch(name)}
+    names = {name for found in _scans(path, everything=True) for name in found.names}
+    return {name for name in names if name not in allowed and not _OWN.fullmatch(name)}
 
 
-def _names(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                for member in archive.namelist():
-                    if member.endswith(".pkl"):
-                        yield from _names_in_pickle(archive.open(member))
-        else:
-            file.seek(0)
-            yield from _names_in_pickle(file)
-
-
-def _names_in_pickle(stream: IO[bytes]) -> Iterator[str]:
-    """Names in the pickles at the start of a stream (the older format has several, then raw data)."""
-    texts: list[str] = []  # pushed so far; the last two are a STACK_GLOBAL's module and name
-    memo: dict[Any, Any] = {}
-    last: Any = None
+def _scans(path: Path, everything: bool = False) -> Iterator[Scan]:
+    """What the pickles of a file would do; of an archive the one that is read, or each of them."""
+    size = path.stat().st_size
     try:
-        while True:
-            value: Any
-            for opcode, value, _ in pickletools.genops(stream):
-                if opcode.name in ("GLOBAL", "INST"):
-                    yield value.replace(" ", ".")
-                elif opcode.name == "STACK_GLOBAL":
-                    yield ".".join(texts[-2:]) or "(a name made up by the pickle)"
-                elif opcode.name == "MEMOIZE":
-                    memo[len(memo)] = last
-                elif "PUT" in opcode.name:
-                    memo[value] = last
-                elif "GET" in opcode.name and memo.get(value) is not None:
-                    texts.append(memo[value])
-                if isinstance(value, str) and "UNICODE" in opcode.name:
-                    texts.append(value)
-                if not ("PUT" in opcode.name or opcode.name in ("MEMOIZE", "FRAME")):
-                    last = value if "UNICODE" in opcode.name else None
-    except (ValueError, IndexError, EOFError, UnicodeDecodeError):
-        return  # the end of the pickles
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                file.seek(0)
+                yield scan(file.read(LONGEST), size)
+                return
+            with zipfile.ZipFile(file) as archive:
+                available = sum(member.file_size for member in archive.infolist())
+                for member in archive.infolist():
+                    if member.filename.endswith(".pkl" if everything else "data.pkl"):
+                        with archive.open(member) as stream:
+                            yield scan(stream.read(LONGEST), available)
+    except Exception:  # what a damaged archive raises depends on where it is damaged
+        yield Scan()

@@ -20,6 +20,7 @@ __all__ = ["REPORT", "SEED", "Run", "check_names", "digest", "notebook_parameter
 
 SEED = "seed"  # the parameter that gets the seeds of a sweep
 REPORT = "report"  # the parameter that gets the path of the file in which a run reports its results
+MOST_RUNS = 10_000  # of a sweep, and values of a parameter
 LONGEST_NAME = 100  # characters; file names are limited to 255 bytes
 
 
@@ -71,7 +72,7 @@ def plan(
 
     Raises:
         FileNotFoundError, ValueError: no such notebook; a parameter that it does not have; no values, a value
-            twice, or a value of another type; no seeds.
+            twice, or a value of another type; no seeds; more than 10,000 runs.
 
     >>> from dprnn_lab.files import data_folder
     >>> template = data_folder().parent / "notebooks" / "experiments" / "one_run.ipynb"
@@ -85,6 +86,11 @@ def plan(
     if SEED in axes:
         raise ValueError(f"{SEED!r} is in the grid: give the seeds separately, such as seeds={axes[SEED]}")
     axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)
+    count = math.prod(len(values) for values in axes.values())
+    if count > MOST_RUNS:
+        raise ValueError(
+            f"the sweep has {count:,} runs, at most {MOST_RUNS:,} are planned: give fewer values or seeds"
+        )
     check_names(list(axes), notebook_parameters(notebook), notebook)
     varied = [name for name, values in axes.items() if len(values) > 1 or name == SEED]
     runs = []
@@ -104,18 +110,22 @@ def digest(notebook: str | os.PathLike) -> str:
 def _values(name: str, values: object) -> list:
     if isinstance(values, str | Mapping) or not hasattr(values, "__iter__"):
         raise ValueError(f"{name} is {values!r}: give a list of values, such as [8, 32, 128]")
+    if hasattr(values, "__len__") and len(values) > MOST_RUNS:
+        raise ValueError(f"{name} has {len(values):,} values: give at most {MOST_RUNS:,}")
     # NumPy numbers become plain ones, for YAML and JSON.
     values = [value.item() if hasattr(value, "item") else value for value in values]
     if not values:
         raise ValueError(f"{name} has no values: give at least one")
-    for i, value in enumerate(values):
+    seen = set()
+    for value in values:
         plain = value is None or isinstance(value, bool | int | float | str)
         if not plain or (isinstance(value, float) and not math.isfinite(value)):
             raise ValueError(
                 f"{name} has the value {value!r}: give finite numbers, text, True, False or None"
             )
-        if any(value == other and type(value) is type(other) for other in values[:i]):
+        if (type(value), value) in seen:
             raise ValueError(f"{name} has {value!r} twice: the second would be the same run again")
+        seen.add((type(value), value))
     return values
 
 

@@ -1,4 +1,4 @@
-"""What the settings of a run check their values with: bounds, examples for messages, YAML without references.
+"""What the settings of a run check their values with: bounds, examples for messages.
 
 Notebook: 05_training
 """
@@ -7,9 +7,7 @@ import dataclasses
 import math
 from typing import Any
 
-import yaml
-
-__all__ = ["PlainLoader", "check_bounds", "example", "shown"]
+__all__ = ["check_bounds", "example", "shown"]
 
 
 def check_bounds(setting: dataclasses.Field, value: Any, number: float) -> None:
@@ -50,14 +48,3 @@ def shown(value: Any) -> str:
     except (ValueError, RecursionError):  # a number of thousands of digits; a list in itself
         return f"a {type(value).__name__} too large to show"
     return text if len(text) < 80 else f"{text[:60]}..."
-
-
-class PlainLoader(yaml.SafeLoader):
-    """YAML without references to earlier parts (&a, *a): nine lines of them can stand for gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(
-                "it has references (*name), which settings do not need: write the values out"
-            )
-        return super().compose_node(parent, index)

@@ -20,8 +20,8 @@ from typing import Any, get_origin
 
 import yaml
 
-from ..files import write_whole
-from .setting_checks import PlainLoader, check_bounds, example, shown
+from ..files import read_yaml, write_whole
+from .setting_checks import check_bounds, example, shown
 
 __all__ = ["KINDS", "MODEL_HELP", "SMALL", "Settings", "alternatives"]
 
@@ -42,7 +42,6 @@ MODEL_HELP = {
 }
 
 LARGEST_BATCH = 20_000  # seconds of mixtures that a step may read: 640 MB of samples at 8 kHz
-LARGEST_FILE = 1_000_000  # bytes of a settings file
 
 StrPath = str | os.PathLike  # kept as text
 
@@ -270,24 +269,9 @@ class Settings:
         """From a YAML file.
 
         Raises:
-            FileNotFoundError, ValueError: no such file; not YAML, or an unknown name in it.
+            FileNotFoundError, ValueError: no such file; not YAML, far too large, or an unknown name in it.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such settings file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(
-                f"{path} has {path.stat().st_size} bytes: settings are a few lines; give another file"
-            )
-        try:
-            values = yaml.load(path.read_text(encoding="utf-8"), PlainLoader) or {}
-        except RecursionError as error:
-            raise ValueError(
-                f"{path} is nested too deeply for settings: write 'name: value', one a line"
-            ) from error
-        except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date or number that there is not
-            raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-        return cls.of(values, str(path))
+        return cls.of(read_yaml(path) or {}, str(path))
 
     def write(self, path: str | os.PathLike) -> None:
         """As a YAML file, in the order above."""

@@ -5,6 +5,8 @@ import warnings
 import pytest
 import torch
 
+from dprnn_lab import CheckpointError, load_model
+from dprnn_lab.checkpoint import inspect_checkpoint
 from dprnn_lab.checkpoint.asteroid import to_asteroid
 
 # No value is the default, so that a value that was lost shows.
@@ -89,3 +91,19 @@ def same(model):
             return torch.equal(loaded(mixture), model(mixture))
 
     return compare
+
+
+@pytest.fixture
+def refuses(tmp_path):
+    """``refuses(content, message)`` writes a file and expects one sentence from every way of looking at it."""
+
+    def check(content, message, kind=CheckpointError):
+        path = tmp_path / "file.pth"
+        path.write_bytes(content)
+        for look in (load_model, inspect_checkpoint):
+            with pytest.raises(kind, match=message) as error:
+                look(path)
+            assert str(error.value).startswith(str(path))
+            assert str(error.value).isprintable()
+
+    return check
