@@ -139,10 +139,9 @@ def test_numbers_of_numpy_and_tuples_are_settings_too(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model: &a {x: [1]}\npair_weights: *a\n", r"not YAML: .*references \(\*name\)"),
-        ("a: " + "[" * 5000, "nested too deeply|not YAML"),
+        ("a: " + "[" * 5000, "lists in lists|not YAML"),
         ("noise: 2026-99-99\n", "not YAML"),
-        ("x" * 2_000_000, "has 2000000 bytes: settings are a few lines"),
+        ("x" * 2_000_000, "has 2,000,000 bytes; settings have at most"),
     ],
 )
 def test_a_file_that_would_fill_memory_or_the_stack_is_refused(tmp_path, text, message):
@@ -157,6 +156,6 @@ def test_nine_lines_of_yaml_do_not_become_gigabytes(tmp_path):
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
     path = tmp_path / "bomb.yaml"
     path.write_text("\n".join(lines))
-    with pytest.raises(ValueError, match="references") as caught:
+    with pytest.raises(ValueError, match="357,449,882,119 values") as caught:
         Settings.read(path)
     assert len(str(caught.value)) < 500
