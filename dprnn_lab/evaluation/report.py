@@ -12,11 +12,12 @@ import pandas as pd
 from .. import report_page as html
 from ..audio import SAMPLE_RATE
 from ..files import write_whole
-from ..report_page import markdown_table
+from ..report_page import markdown, markdown_table
 from .forward_cost import COST_SECONDS, system_costs
+from .scores import METRICS
 from .statistics import compare, worst
 from .systems import Address, make_system
-from .table import MixtureSet, separate_with, summarise
+from .table import MixtureSet, separate_with, summarise, undefined
 
 __all__ = ["markdown_report", "markdown_table", "write_report"]
 
@@ -37,7 +38,12 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
         ),
         (
             "Other scores",
-            "Means. Correlation is between the two outputs; rtf is seconds of computing per second of audio.",
+            " ".join(
+                [
+                    "Means. Correlation is between the two outputs; rtf is seconds of computing per second of audio.",
+                    *(f"{sentence}." for sentence in undefined(table, METRICS)),
+                ]
+            ),
             table.groupby(["system", "kind"], sort=False, as_index=False)[
                 [m for m in MEANS if m in table]
             ].mean(),
@@ -61,6 +67,10 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
             worst(parts[names[0]], 5)[["id", "kind", "si_sdr", "si_sdri", "correlation"]],
         )
     )
+    left_out = table.attrs.get("left_out", [])
+    if left_out:
+        count = f"{len(left_out)} mixtures or files that can't be read are in no number of this report."
+        sections.append(("Left out", count, pd.DataFrame(left_out, columns=["mixture", "reason"])))
     if costs is not None and len(costs):
         sections.append(
             (
@@ -74,7 +84,10 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
 
 def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> str:
     """All tables of an evaluation with several systems (a column ``system``); the first is compared with the others."""
-    parts = [f"## {heading}\n\n{text}\n\n{markdown_table(t)}\n" for heading, text, t in _tables(table, costs)]
+    parts = [
+        f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(t)}\n"
+        for heading, text, t in _tables(table, costs)
+    ]
     return "# Evaluation\n\n" + "\n".join(parts)
 
 
@@ -96,12 +109,12 @@ def write_report(
     folder = Path(folder)
     costs = system_costs(systems, mixtures[0])
     markdown, document = folder / "report.md", folder / "report.html"
-    write_whole(markdown, markdown_report(table, costs).encode())
+    write_whole(markdown, markdown_report(table, costs).encode(errors="backslashreplace"))
     parts = _histogram(table)
     for title, text, section in _tables(table, costs):
         parts += [html.heading(title), html.paragraph(text), html.table(section)]
     parts += _players(table, systems, mixtures, count=players)
-    write_whole(document, html.page("Evaluation", parts).encode())
+    write_whole(document, html.page("Evaluation", parts).encode(errors="backslashreplace"))
     return markdown, document
 
 

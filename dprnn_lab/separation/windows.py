@@ -8,7 +8,6 @@ the order.
 Notebook: 09_long_audio
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
@@ -32,6 +31,7 @@ __all__ = [
 
 # Twice the segments of most trainings; beyond, a network separates worse (data/model/README.md).
 WINDOW_SECONDS = 8.0
+LONGEST_WINDOW = 3600  # seconds; the network would need hundreds of gigabytes long before
 Window = tuple[int, int]  # first sample and the one after the last
 Progress = Callable[[int, int], object]  # windows done, windows in all
 
@@ -66,9 +66,10 @@ def windows_for(model: DPRNNTasNet, samples: int, window: float | None) -> list[
     """
     if window is None:
         return plan_windows(samples, max(samples, 4))
-    if not isinstance(window, Real) or not 1 <= window < math.inf:
+    if not isinstance(window, Real) or isinstance(window, bool) or not 1 <= window <= LONGEST_WINDOW:
         raise AudioError(
-            f"window is {window!r}: give 1 second or more ({WINDOW_SECONDS:g} is the default), or None for no windows"
+            f"window is {window!r}: give from 1 to {LONGEST_WINDOW} seconds ({WINDOW_SECONDS:g} is the default), or "
+            "None for no windows"
         )
     return plan_windows(samples, round(float(window) * model.sample_rate))
 

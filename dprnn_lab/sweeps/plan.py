@@ -20,6 +20,7 @@ __all__ = ["REPORT", "SEED", "Run", "check_names", "digest", "notebook_parameter
 
 SEED = "seed"  # the parameter that gets the seeds of a sweep
 REPORT = "report"  # the parameter that gets the path of the file in which a run reports its results
+MOST_RUNS = 10_000
 LONGEST_NAME = 100  # characters; file names are limited to 255 bytes
 
 
@@ -84,8 +85,14 @@ def plan(
         raise ValueError(f"{REPORT!r} is in the grid: the sweep itself sets it")
     if SEED in axes:
         raise ValueError(f"{SEED!r} is in the grid: give the seeds separately, such as seeds={axes[SEED]}")
+    if isinstance(seeds, int) and not 1 <= seeds <= MOST_RUNS:
+        raise ValueError(f"seeds is {seeds}: give from 1 to {MOST_RUNS}, or the seeds themselves")
     axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)
     check_names(list(axes), notebook_parameters(notebook), notebook)
+    if (count := math.prod(map(len, axes.values()))) > MOST_RUNS:
+        raise ValueError(
+            f"the grid and the seeds make {count} runs, more than {MOST_RUNS}: give fewer values"
+        )
     varied = [name for name, values in axes.items() if len(values) > 1 or name == SEED]
     runs = []
     for values in itertools.product(*axes.values()):

@@ -6,7 +6,6 @@ Notebook: 10_experiments
 import json
 import os
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from matplotlib.axes import Axes
 from .. import report_page as html
 from ..files import write_whole
 from ..plots import COLOURS, png
-from ..report_page import markdown_table
+from ..report_page import escape, markdown, markdown_code, markdown_table
 from .plan import SEED
 from .summary import reported, summarise_runs
 
@@ -61,8 +60,16 @@ def write_report(
     for name, data in pictures:
         write_whole(out / f"{name}.png", data)
     markdown, document = out / "report.md", out / "report.html"
-    write_whole(markdown, _markdown(title, intro, metric, sections, pictures, failures, table).encode())
-    write_whole(document, _html(title, intro, metric, sections, pictures, failures, table).encode())
+    write_whole(
+        markdown,
+        _markdown(title, intro, metric, sections, pictures, failures, table).encode(
+            errors="backslashreplace"
+        ),
+    )
+    write_whole(
+        document,
+        _html(title, intro, metric, sections, pictures, failures, table).encode(errors="backslashreplace"),
+    )
     return markdown, document
 
 
@@ -146,21 +153,25 @@ def _picture(table: pd.DataFrame, parameter: str, varied: list[str], metric: str
 
 
 def _markdown(title, intro, metric, sections, pictures, failures, table) -> str:
-    parts = [f"# {title}\n\n{intro}\n"]
-    parts += [f"## {heading}\n\n{text}\n\n{markdown_table(part)}\n" for heading, text, part in sections]
+    parts = [f"# {markdown(title)}\n\n{markdown(intro)}\n"]
     parts += [
-        f"## {metric} over {name}\n\n![{metric} over {name}]({quote(name)}.png)\n" for name, _ in pictures
+        f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(part)}\n"
+        for heading, text, part in sections
     ]
+    for name, _ in pictures:
+        over = markdown(f"{metric} over {name}")
+        parts.append(f"## {over}\n\n![{over}]({quote(name)}.png)\n")
     if failures:
         lines = [
-            f"- [{f['name']}]({quote(f['notebook'])}): {f['cell']}"
-            + (f", which begins `{f['code']}`" if f["code"] else "")
-            + f": {f['error']}"
+            f"- [{markdown(f['name'])}]({quote(f['notebook'])}): {markdown(f['cell'])}"
+            + (f", which begins {markdown_code(f['code'])}" if f["code"] else "")
+            + f": {markdown(f['error'])}"
             for f in failures
         ]
         parts.append("## Failed runs\n\n" + "\n".join(lines) + "\n")
     lines = [
-        f"- [{Path(row.notebook).stem}]({quote(row.notebook)}), {row.status}" for row in table.itertuples()
+        f"- [{markdown(Path(row.notebook).stem)}]({quote(row.notebook)}), {row.status}"
+        for row in table.itertuples()
     ]
     parts.append("## The notebooks\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
