@@ -23,7 +23,7 @@ from typer.core import TyperGroup
 from ..files import explained, printable
 from .spelling import as_options, options_of
 
-__all__ = ["Commands", "StopError", "Terminated", "describe", "say", "stop", "trace"]
+__all__ = ["Commands", "StopError", "Terminated", "describe", "in_own_words", "say", "stop", "trace"]
 
 PACKAGE = __name__.partition(".")[0]
 # Exceptions of the command line itself, such as an unknown option: Typer shows them.
@@ -62,11 +62,17 @@ def say(text: str, err: bool = False) -> None:
 
     ``err``: to stderr, a sentence in the words of the running command.
     """
-    if err and _running:
-        context = _running[-1]
-        command = context.command.get_command(context, context.invoked_subcommand or "")
-        text = as_options(text, options_of(command))
-    typer.echo(printable(text, lines=True), err=err)
+    typer.echo(printable(in_own_words(text) if err else text, lines=True), err=err)
+
+
+def in_own_words(text: str) -> str:
+    """A message with the options of the running command in place of the arguments of Python."""
+    if not _running:
+        return text
+    context = _running[-1]
+    return as_options(
+        text, options_of(context.command.get_command(context, context.invoked_subcommand or ""))
+    )
 
 
 def trace(error: BaseException) -> None:
@@ -144,7 +150,7 @@ def describe(error: BaseException) -> str:
     text = str(error).strip()
     if isinstance(error, RecursionError):
         return "something in the input is nested too deeply to be read: check the file that was given"
-    if isinstance(error, UnicodeError) and not _is_ours(error):
+    if isinstance(error, UnicodeError):
         return f"text can't be read or written ({text}): convert the file to UTF-8, or rename it"
     if isinstance(error, ImportError):
         missing = getattr(error, "name", None)

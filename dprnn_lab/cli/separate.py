@@ -9,7 +9,7 @@ import typer
 
 from ..files import printable
 from .common import PREFIX_HELP, app, say, stop
-from .errors import describe, trace
+from .errors import describe, in_own_words, trace
 
 __all__ = ["separate"]
 
@@ -97,7 +97,7 @@ def separate(
             done.append(result)
             names = ", ".join(str(path) for path in result.outputs)
             say(f"{result.source}: {result.seconds:.1f} s in {result.windows} window(s) -> {names}")
-            for note in result.notes:
+            for note in map(in_own_words, result.notes):
                 say(f"{result.source}: {note}")
     except KeyboardInterrupt as error:
         bar.end()
@@ -112,9 +112,12 @@ def separate(
             err=True,
         )
     for result in failed:
+        text = result.error or ""
         if result.cause is not None:
             trace(result.cause)
-        say(f"dprnn-lab: {describe(result.cause) if result.cause else result.error}", err=True)
+            text = describe(result.cause)
+        named = isinstance(result.cause, OSError) or printable(result.source.name) in printable(text)
+        say(f"dprnn-lab: {text}" if named else f"dprnn-lab: {result.source}: {text}", err=True)
     if not done and not failed:
         stop(f"no audio files in {', '.join(map(str, sources))}; --recursive includes subfolders")
     if failed:

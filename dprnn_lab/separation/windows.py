@@ -8,6 +8,7 @@ the order.
 Notebook: 09_long_audio
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
@@ -66,9 +67,13 @@ def windows_for(model: DPRNNTasNet, samples: int, window: float | None) -> list[
     """
     if window is None:
         return plan_windows(samples, max(samples, 4))
-    if not isinstance(window, Real) or isinstance(window, bool) or not 1 <= window <= LONGEST_WINDOW:
+    if not isinstance(window, Real) or isinstance(window, bool) or not 1 <= window < math.inf:
         raise AudioError(
-            f"window is {window!r}: give from 1 to {LONGEST_WINDOW} seconds ({WINDOW_SECONDS:g} is the default), or "
+            f"window is {window!r}: give 1 second or more ({WINDOW_SECONDS:g} is the default), or None for no windows"
+        )
+    if window > LONGEST_WINDOW:
+        raise AudioError(
+            f"window is {window!r}: give at most {LONGEST_WINDOW} seconds, since the memory needed grows with it, or "
             "None for no windows"
         )
     return plan_windows(samples, round(float(window) * model.sample_rate))
