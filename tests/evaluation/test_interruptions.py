@@ -17,7 +17,6 @@ from dprnn_lab import save_model
 from dprnn_lab.datasets.disk_mixtures import DiskMixtures
 from dprnn_lab.evaluation import evaluate, evaluate_to, write_report
 from dprnn_lab.evaluation.processes import map_in_processes
-from dprnn_lab.evaluation.processes import map_in_processes
 from dprnn_lab.evaluation.run import check_fits, open_mixtures
 from dprnn_lab.evaluation.systems import make_system
 from dprnn_lab.files import InUseError, locked

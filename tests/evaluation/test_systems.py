@@ -34,7 +34,7 @@ def test_each_address_gets_a_name_of_its_own(addresses, names):
 
 
 def test_a_model_given_twice_is_refused():
-    with pytest.raises(ValueError, match="two models have the same name: a.pth is given twice"):
+    with pytest.raises(ValueError, match=r"two models have the same name: a.pth is given twice"):
         names_of(["a.pth", "b.pth", "a.pth"])
 
 
@@ -132,12 +132,12 @@ def test_the_table_has_every_metric_and_undefined_ones_are_counted():
 def test_a_mistyped_folder_is_answered_with_a_near_name(tmp_path):
     (tmp_path / "Libri2Mix" / "wav8k" / "min" / "test").mkdir(parents=True)
     with pytest.raises(
-        FileNotFoundError, match="no such folder or file.*did you mean .*Libri2Mix/wav8k/min/test"
+        FileNotFoundError, match=r"no such folder or file.*did you mean .*Libri2Mix/wav8k/min/test"
     ):
         open_mixtures(tmp_path / "Libri2Mx" / "wav8k" / "min" / "test")
-    with pytest.raises(FileNotFoundError, match="did you mean .*min/test"):
+    with pytest.raises(FileNotFoundError, match=r"did you mean .*min/test"):
         open_mixtures(tmp_path / "Libri2Mix" / "wav8k" / "min" / "tset")
-    with pytest.raises(FileNotFoundError, match="no mixture list of the bundled voices: .*test, valid"):
+    with pytest.raises(FileNotFoundError, match=r"no mixture list of the bundled voices: .*test, valid"):
         open_mixtures("dev")
 
 
