@@ -27,7 +27,7 @@ __all__ = ["Commands", "StopError", "Terminated", "describe", "in_own_words", "s
 
 PACKAGE = __name__.partition(".")[0]
 # Exceptions of the command line itself, such as an unknown option: Typer shows them.
-USAGE = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+USAGE: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 EXIT_CODES = {"diagnose": 2}  # of an error, where it is not 1
 _running: list[Any] = []  # the context of the command that runs
 OWN_SIGNALS = ("train",)  # commands that handle signals themselves

@@ -6,6 +6,7 @@ command has as options, so that one message serves both.
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 __all__ = ["as_options", "options_of"]
@@ -47,7 +48,7 @@ def as_options(text: str, options: Mapping[str, str]) -> str:
         text = re.sub(named + r"=True\b", option, text)
         text = re.sub(named + r"=(?:False|None)\b", f"no {option}", text)
         text = re.sub(named + r"=\.\.\.", option, text)
-        text = re.sub(named + f"=(?:{QUOTED})", lambda m, o=option: f"{o} {m[1] or m[2]}", text)
+        text = re.sub(named + f"=(?:{QUOTED})", partial(_quoted, option), text)
         text = re.sub(named + r"=(?=\S)", f"{option} ", text)
         text = re.sub(named + "=", option, text)
         text = re.sub(
@@ -55,6 +56,10 @@ def as_options(text: str, options: Mapping[str, str]) -> str:
         )  # both were named
         text = re.sub(rf"(^|: ){re.escape(name)} (?=is |are )", rf"\1{option} ", text)
     return re.sub(r",? or None (?:for|to) [\w ]+", "", text) if options else text
+
+
+def _quoted(option: str, match: re.Match) -> str:
+    return f"{option} {match[1] or match[2]}"
 
 
 def _as_set(call: re.Match) -> str:

@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .. import report_page as html
 from ..audio import SAMPLE_RATE
-from ..files import write_whole
+from ..files import printable, write_whole
 from ..report_page import markdown, markdown_table
 from .forward_cost import COST_SECONDS, system_costs
 from .scores import METRICS
@@ -52,12 +53,15 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
     names = list(table["system"].unique())
     parts = {name: table[table["system"] == name] for name in names}
     for name in names[1:]:
+        comparison = compare(parts[name], parts[names[0]])
+        if comparison.empty:  # no mixture has a score of both
+            continue
         sections.append(
             (
                 f"Is {names[0]} better than {name}?",
                 f"SI-SDRi of {names[0]} minus {name} on the same mixtures (dB), the 95 % interval of the mean "
                 "difference, the mixtures on which it is better and worse, and the p value of the sign test.",
-                compare(parts[name], parts[names[0]]).assign(p=lambda t: t["p"].map(_p_value)),
+                comparison.assign(p=comparison["p"].map(_p_value)),
             )
         )
     sections.append(
@@ -125,6 +129,9 @@ def _histogram(table: pd.DataFrame) -> list[str]:
     from ..plots import COLOURS
 
     first = table[table["system"] == table["system"].iloc[0]]
+    first = first[np.isfinite(first["si_sdri"])]
+    if first.empty:
+        return []
     kinds = list(first["kind"].unique())
     figure = Figure(figsize=(3 * len(kinds) + 0.5, 2.4), layout="constrained")
     panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
@@ -134,7 +141,7 @@ def _histogram(table: pd.DataFrame) -> list[str]:
             values, bins=15, range=(first["si_sdri"].min(), first["si_sdri"].max() + 1e-6), color=COLOURS[1]
         )
         axes.axvline(values.mean(), color=COLOURS[2])
-        axes.set(title=kind, xlabel="SI-SDRi (dB)")
+        axes.set(title=printable(kind).replace("$", r"\$"), xlabel="SI-SDRi (dB)")
     panels[0].set_ylabel("mixtures")
     return [
         html.paragraph(f"SI-SDRi of {first['system'].iloc[0]} by kind; the line is the mean."),
@@ -152,7 +159,8 @@ def _players(
     system = make_system(systems[name])
     index = {spec.id: i for i, spec in enumerate(mixtures.specs)}
     parts = [html.heading(f"Listen to the worst mixtures of {name}")]
-    for row in worst(table[table["system"] == name], count).itertuples():
+    scored = table[(table["system"] == name) & np.isfinite(table["si_sdri"])]
+    for row in worst(scored, count).itertuples():
         mixture, sources, spec = mixtures[index[row.id]]
         estimates = scale_to_mixture(separate_with(system, mixture, sources, spec).detach(), mixture)
         sounds = {"mixture": mixture}

@@ -106,12 +106,19 @@ def draw_parameter(
         )
         error = [(group["mean"] - group["low"]).fillna(0), (group["high"] - group["mean"]).fillna(0)]
         label = ", ".join(f"{name}={value}" for name, value in zip(others, key, strict=True))
-        axes.errorbar(places, group["mean"], error, fmt=line, color=colour, capsize=4, label=label or None)
-    axes.set_xticks(range(len(values)), [str(value) for value in values])
+        axes.errorbar(
+            places, group["mean"], error, fmt=line, color=colour, capsize=4, label=_plain(label) or None
+        )
+    axes.set_xticks(range(len(values)), [_plain(value) for value in values])
     axes.set(xlabel=parameter, ylabel=metric, xlim=(-0.5, len(values) - 0.5))
     axes.grid(alpha=0.3)
     if others:
         axes.legend(fontsize=8)
+
+
+def _plain(value: object) -> str:
+    """Text that matplotlib does not read as mathematics."""
+    return str(value).replace("$", r"\$")
 
 
 def _sections(table: pd.DataFrame, varied: list[str], metric: str, numbers: list[str]) -> list[tuple]:

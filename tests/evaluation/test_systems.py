@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dprnn_lab import save_model
-from dprnn_lab.evaluation import overview, scores, undefined
+from dprnn_lab.evaluation import overview, report, scores, undefined
 from dprnn_lab.evaluation.baselines import BASELINES, why_not
 from dprnn_lab.evaluation.run import open_mixtures
 from dprnn_lab.evaluation.scores import score
@@ -124,6 +124,21 @@ def test_the_table_has_every_metric_and_undefined_ones_are_counted():
     assert row["stoi"] == pytest.approx(0.3)
     (sentence,) = undefined(table, ["bss", "stoi"])
     assert sentence.startswith("sdr, sdri, sir, sar: not defined for 1 of 3 mixtures")
+
+
+def test_a_report_of_scores_that_are_nan_or_infinite():
+    rows = [
+        {"system": system, "id": f"m{i}", "kind": "mix_$a$b$", "si_sdr": math.nan, "si_sdri": math.nan}
+        | {"correlation": 0.0}
+        for system in ("one", "two")
+        for i in range(3)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    for value in (math.nan, math.inf):
+        assert report._histogram(table.assign(si_sdri=value)) == []
+    assert "better than" not in report.markdown_report(table)
+    assert "si_sdri: not defined for 3 of 3 mixtures" in report.markdown_report(table)
+    assert len(report._histogram(table.assign(si_sdri=[1.0, math.nan, 2.0] * 2))) == 2
 
 
 # Lists of mixtures
