@@ -85,8 +85,8 @@ def plan(
         raise ValueError(f"{REPORT!r} is in the grid: the sweep itself sets it")
     if SEED in axes:
         raise ValueError(f"{SEED!r} is in the grid: give the seeds separately, such as seeds={axes[SEED]}")
-    if isinstance(seeds, int) and not 1 <= seeds <= MOST_RUNS:
-        raise ValueError(f"seeds is {seeds}: give from 1 to {MOST_RUNS}, or the seeds themselves")
+    if isinstance(seeds, int) and seeds > MOST_RUNS:
+        raise ValueError(f"seeds is {seeds}: give at most {MOST_RUNS}")
     axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)
     check_names(list(axes), notebook_parameters(notebook), notebook)
     if (count := math.prod(map(len, axes.values()))) > MOST_RUNS:

@@ -194,15 +194,20 @@ def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Pop
         "parameters": run.parameters | ({REPORT: str(report)} if reports else {}),
         "cwd": str(notebook.parent),
     }
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            # -P: do not import from the folder of this package.
-            [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | ONE_THREAD,
-        )
+    try:
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                # -P: do not import from the folder of this package.
+                [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | ONE_THREAD,
+            )
+    except OSError:
+        with suppress(OSError):
+            log.unlink(missing_ok=True)
+        raise
     assert child.stdin is not None  # it is a pipe
     with suppress(BrokenPipeError):  # it died at once: its exit code and its log say why
         child.stdin.write(json.dumps(request).encode() + b"\n")

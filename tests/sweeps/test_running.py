@@ -215,7 +215,7 @@ def test_a_sweep_that_fails_before_its_first_run_leaves_nothing_behind(notebook,
     with pytest.raises(OSError, match="No space left"):
         sweep(notebook, {"size": [1]}, out, progress=False)
     assert (tmp_path / "new").exists() == made
-    assert not made or {p.name for p in out.rglob("*")} <= {"runs", "size-1.log"}
+    assert not made or not list(out.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_sweep_that_fails_before_its_first_run_leaves_nothing_behind(notebook,
     [
         ({"workers": 0}, "workers is 0"),
         ({"workers": 10**6}, "workers is 1000000"),
-        ({"seeds": 0}, "seeds is 0"),
+        ({"seeds": -1}, "seeds has no values"),
         ({"seeds": 10**12}, "seeds is 1000000000000"),
         ({"grid": {"size": list(range(200)), "held": list(range(200))}}, "make 40000 runs"),
     ],
