@@ -10,8 +10,10 @@ Notebook: 08_evaluation
 """
 
 import base64
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from html import escape as escape_html
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ import pandas as pd
 import torch
 
 from .audio import encode_audio, peak
+from .files import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +31,8 @@ __all__ = [
     "heading",
     "items",
     "link",
+    "markdown",
+    "markdown_code",
     "markdown_table",
     "page",
     "paragraph",
@@ -42,6 +47,11 @@ STYLE = (
     "td,th{padding:.2em .8em;text-align:right}tr:nth-child(even){background:#f4f4f4}img{max-width:100%}"
 )
 CELL = "text-align:left;vertical-align:top;padding:4px"
+
+
+def escape(text: object) -> str:
+    """Text as HTML; control characters and undecodable bytes of file names become visible."""
+    return escape_html(printable(text, lines=True))
 
 
 def page(title: str, parts: Iterable[str]) -> str:
@@ -69,7 +79,7 @@ def paragraph(text: str) -> str:
 
 def link(target: str, text: str) -> str:
     """A link to a file beside the page."""
-    return f"<a href='{quote(target)}'>{escape(text)}</a>"
+    return f"<a href='{quote(os.fsencode(target))}'>{escape(text)}</a>"
 
 
 def items(parts: Iterable[str]) -> str:
@@ -79,7 +89,9 @@ def items(parts: Iterable[str]) -> str:
 
 def table(frame: pd.DataFrame) -> str:
     """Numbers with two decimals, NaN as a dash, without the index."""
-    return frame.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0)
+    shown = frame.map(lambda value: printable(value) if isinstance(value, str) else value)
+    shown.columns = [printable(name) for name in frame.columns]
+    return shown.to_html(index=False, float_format="{:.2f}".format, na_rep="–", border=0)
 
 
 def rows(columns: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
@@ -122,6 +134,29 @@ def _player(name: str, samples: torch.Tensor, sample_rate: int) -> str:
     return f"<audio controls aria-label='{escape(name)}' style='width:100%' src='data:audio/wav;base64,{data}'></audio>"
 
 
+def markdown(text: object) -> str:
+    """Plain text for Markdown, also in a cell of a table: nothing in it is a sign of Markdown or HTML.
+
+    >>> print(markdown("a|b <i> `c` [d] x_1 < 2"))
+    a\\|b &lt;i> \\`c\\` \\[d\\] x_1 < 2
+    """
+    shown = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
+    shown = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", shown)
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", shown)
+
+
+def markdown_code(text: object) -> str:
+    """Text in a code span, fenced by more backticks than it contains.
+
+    >>> print(markdown_code("a `b`"))
+    `` a `b` ``
+    """
+    shown = printable(text).strip() or " "
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    pad = " " if "`" in shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
 def markdown_table(frame: pd.DataFrame, digits: int = 2) -> str:
     """A pipe table; numbers rounded, NaN as a dash.
 
@@ -135,10 +170,10 @@ def markdown_table(frame: pd.DataFrame, digits: int = 2) -> str:
         if pd.isna(value):
             return "–"
         # + 0.0: no minus zero
-        return f"{round(value, digits) + 0.0:.{digits}f}" if isinstance(value, float) else str(value)
+        return f"{round(value, digits) + 0.0:.{digits}f}" if isinstance(value, float) else markdown(value)
 
     rule = "|".join("---:" if pd.api.types.is_numeric_dtype(t) else "---" for t in frame.dtypes)
-    lines = ["| " + " | ".join(map(str, frame.columns)) + " |", f"|{rule}|"]
+    lines = ["| " + " | ".join(map(markdown, frame.columns)) + " |", f"|{rule}|"]
     lines += [
         "| " + " | ".join(map(cell, row)) + " |" for row in frame.astype(object).itertuples(index=False)
     ]

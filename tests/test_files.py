@@ -9,7 +9,16 @@ import time
 
 import pytest
 
-from dprnn_lab.files import InUseError, locked, read_yaml
+from dprnn_lab.files import (
+    InUseError,
+    explained,
+    locked,
+    made_folder,
+    near_name,
+    printable,
+    read_yaml,
+    write_whole,
+)
 
 HOLD = """
 import sys, time
@@ -116,3 +125,69 @@ def test_ordinary_aliases_are_read(tmp_path):
     assert read_yaml(path) == {"small": small, "large": {"steps": 5, "lr": 0.1}, "both": [small, small]}
     path.write_text("")
     assert read_yaml(path) is None
+
+
+# Failures
+
+
+def test_a_write_that_fails_names_its_target_and_leaves_nothing(tmp_path):
+    (tmp_path / "x.csv").mkdir()
+    (tmp_path / "x.csv" / "inside").touch()
+    with pytest.raises(OSError) as caught:
+        write_whole(tmp_path / "x.csv", b"content")
+    assert caught.value.filename == str(tmp_path / "x.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
+def test_a_full_disk_names_the_file(tmp_path):
+    code = (
+        "import resource, sys; from dprnn_lab.files import explained, write_whole\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: write_whole(sys.argv[1], bytes(1000))\n"
+        "except OSError as error: print(explained(error))"
+    )
+    target = tmp_path / "scores.csv"
+    printed = subprocess.run(
+        [sys.executable, "-c", code, target], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.startswith(f"{target}: file too large")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_folders_made_for_work_that_failed_are_removed_if_they_are_empty(tmp_path, kept):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(RuntimeError), made_folder(tmp_path / "old" / "a" / "b") as folder:
+        if kept:
+            (folder / "result").touch()
+        raise RuntimeError
+    assert (tmp_path / "old" / "a" / "b").exists() == kept
+    assert (tmp_path / "old" / "a").exists() == kept
+    assert (tmp_path / "old").exists()
+
+
+def test_an_error_of_the_system_is_a_sentence_with_its_path_and_notes():
+    error = PermissionError(13, "Permission denied", "out/x")
+    error.add_note("3 rows are kept")
+    expected = "out/x: permission denied; check its permissions, or choose another place; 3 rows are kept"
+    assert explained(error) == expected
+    assert explained(MemoryError()).startswith("out of memory")
+
+
+# Names
+
+
+def test_a_near_name(tmp_path):
+    (tmp_path / "Libri2Mix" / "test").mkdir(parents=True)
+    assert near_name(tmp_path / "libri2mix" / "test") == tmp_path / "Libri2Mix" / "test"
+    assert near_name(tmp_path / "Libri2Mix" / "tset") == tmp_path / "Libri2Mix" / "test"
+    assert near_name(tmp_path / "voices") is None
+    assert near_name("") is None
+
+
+def test_what_a_terminal_would_obey_is_escaped():
+    assert printable("\x1b[31mred\x07\u202e \udcff \x9b") == r"\x1b[31mred\x07\u202e \xff \x9b"
+    assert printable("one\ntwo") == r"one\ntwo"
+    assert printable("one\ntwo", lines=True) == "one\ntwo"
+    assert printable("Füße – 声 →") == "Füße – 声 →"

@@ -58,3 +58,16 @@ def test_rows_hold_cells_of_html():
     text = html.rows(["state", "remedy"], [["<b>bad</b>", "<code>x</code>"], ["ok", ""]])
     assert text.count("<tr>") == 3
     assert "<b>bad</b>" in text
+
+
+def test_names_from_data_are_text_in_every_table():
+    odd = "a|b `c` <script> [d](e) \x1b[31m \udce9\nnext"
+    frame = pd.DataFrame({odd: [odd], "plain": ["x_1 < 2 & more"]})
+    markdown, page = html.markdown_table(frame), html.table(frame)
+    assert len(markdown.splitlines()) == 3
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 3 for line in markdown.splitlines())
+    assert "x_1 < 2 & more" in markdown
+    for text in (markdown, page):
+        assert "\x1b" not in text and "<script" not in text
+        text.encode()
+    assert html.markdown_code("a``b") == "``` a``b ```"

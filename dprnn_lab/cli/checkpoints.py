@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from .common import PREFIX_HELP, app, parse_value, stop
+from .common import PREFIX_HELP, app, parse_value, say, stop
 
 __all__ = ["convert", "export", "info"]
+
+LONGEST_EXPORT = 600  # seconds; longer recordings are separated in windows
 
 
 @app.command()
@@ -22,13 +24,10 @@ def info(
     of the weights, or assumed because neither has it); and facts about the
     training. No code in the file is run. Exit status 1 if it does not load.
     """
-    from ..checkpoint import CheckpointError, inspect_checkpoint
+    from ..checkpoint import inspect_checkpoint
 
-    try:
-        report = inspect_checkpoint(checkpoint, prefix=prefix)
-    except CheckpointError as error:
-        stop(error)
-    typer.echo(report)
+    report = inspect_checkpoint(checkpoint, prefix=prefix)
+    say(str(report))
     raise typer.Exit(1 if report.problems() else 0)
 
 
@@ -43,7 +42,9 @@ def convert(
         ),
     ] = None,
     prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite OUT, and let --set contradict what IN states.")
+    ] = False,
 ) -> None:
     """Write a checkpoint in another format, with its configuration.
 
@@ -54,24 +55,53 @@ def convert(
     A bare state dict does not contain its stride, chunk_size, mask_act and some
     others. They are assumed, and listed; give them if you know them:
     --set stride=1 --set chunk_size=250
+
+    A value that contradicts the weights is refused. One that contradicts what
+    the file states, and no shape can confirm, such as its stride, needs --force.
     """
-    from ..checkpoint import CheckpointError, load_model, save_asteroid, save_model
+    from ..checkpoint import load_model, save_asteroid, save_model
     from ..checkpoint.report import assumption
 
     if out.exists() and not force:
         stop(f"{out}: exists already; give another name, or --force to overwrite it")
-    try:
-        given = dict(parse_value(text) for text in values or [])
-        model, report = load_model(source, report=True, prefix=prefix, **given)
-        if out.suffix == ".safetensors":
-            save_model(model, out, training=report.facts)
-        else:
-            save_asteroid(model, out, infos=report.facts.get("infos", report.facts))
-    except (CheckpointError, TypeError, OSError) as error:
-        stop(error)
-    typer.echo(f"{out}: {report.parameters:,} parameters from {report.path} ({report.format})")
+    given = dict(parse_value(text) for text in values or [])
+    model, report = load_model(source, report=True, prefix=prefix, **given)
+    changed = _contradictions(source, prefix, given, report.config)
+    if changed and not force:
+        stop(
+            f"{source} states {' and '.join(changed)}: leave --set out, or add --force if you know that the file is "
+            "wrong"
+        )
+    if out.suffix == ".safetensors":
+        save_model(model, out, training=report.facts)
+    else:
+        save_asteroid(model, out, infos=report.facts.get("infos", report.facts))
+    say(f"{out}: {report.parameters:,} parameters from {report.path} ({report.format})")
+    if changed:
+        say(f"dprnn-lab: {source} states {' and '.join(changed)}: written as --set says", err=True)
     if report.assumed:
-        typer.echo(f"dprnn-lab: {assumption(report.assumed)}", err=True)
+        say(f"dprnn-lab: {assumption(report.assumed)}", err=True)
+
+
+def _contradictions(source: str, prefix: str | None, given: dict, used: dict) -> list[str]:
+    """Where a value that was given is another than the file's own, which shapes alone can't tell: each in words.
+
+    Args:
+        used: the configuration with which the file was loaded.
+    """
+    from ..checkpoint import CheckpointError, inspect_checkpoint
+
+    if not given:
+        return []
+    try:
+        stated = inspect_checkpoint(source, prefix=prefix).settings
+    except CheckpointError:  # what it states makes no model: --set is the remedy
+        return []
+    return [
+        f"{name}={stated[name].value!r} (not {used[name]!r}, as --set says)"
+        for name in given
+        if stated[name].source.startswith("file") and stated[name].value != used[name]
+    ]
 
 
 @app.command()
@@ -80,6 +110,7 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")],
     seconds: Annotated[float, typer.Option(help="Length of the mixtures that the file accepts.")] = 4.0,
     batch: Annotated[int, typer.Option(help="Mixtures per call.")] = 1,
+    prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
 ) -> None:
     """Write a model as an ONNX file, for programs without PyTorch.
@@ -92,18 +123,17 @@ def export(
 
     dprnn-lab export best_model.pth model.onnx --seconds 4
     """
-    from ..checkpoint import CheckpointError, load_model
-    from ..separation.onnx_export import ExportError, export_onnx
+    from ..checkpoint import load_model
+    from ..separation.onnx_export import export_onnx
 
     if out.exists() and not force:
         stop(f"{out}: exists already; give another name, or --force to overwrite it")
-    try:
-        model = load_model(source)
-        samples = round(seconds * model.sample_rate)
-        difference = export_onnx(model, out, samples, batch)
-    except (CheckpointError, ExportError, TypeError, OSError) as error:
-        stop(error)
-    typer.echo(
+    if not 0 < seconds <= LONGEST_EXPORT:
+        stop(f"--seconds is {seconds}: give a number above 0 and up to {LONGEST_EXPORT}")
+    model = load_model(source, prefix=prefix)
+    samples = round(seconds * model.sample_rate)
+    difference = export_onnx(model, out, samples, batch)
+    say(
         f"{out}: mixture [{batch}, {samples}] at {model.sample_rate:g} Hz -> estimates "
         f"[{batch}, {model.n_src}, {samples}]; ONNX Runtime differs from PyTorch by {difference:.0e} of the peak"
     )

@@ -1,17 +1,31 @@
-"""Shared by the commands: the application, NAME=VALUE arguments, errors of one line."""
+"""Shared by the commands: the application with its handler of errors, NAME=VALUE arguments."""
 
 import ast
-from typing import Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["PREFIX_HELP", "app", "parse_value", "stop"]
+from .errors import Commands, say, stop
+
+__all__ = ["PREFIX_HELP", "app", "parse_value", "say", "stop"]
 
 app = typer.Typer(
+    cls=Commands,
     help="Speech separation with DPRNN-TasNet: separate recordings, train and evaluate models, inspect checkpoints.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def common(
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", envvar="DPRNN_LAB_DEBUG", help="Show the traceback of an error, too."),
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
 
 PREFIX_HELP = "Which of several models in one file: the prefix of its parameter names, such as ema."
 YAML = {"null": None, "true": True, "false": False}  # as config.yaml writes them
@@ -30,11 +44,5 @@ def parse_value(text: str, option: str = "--set") -> tuple[str, Any]:
         return name.strip(), YAML[value]
     try:
         return name.strip(), ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: nested too deeply
         return name.strip(), value
-
-
-def stop(error: Exception | str, code: int = 1) -> NoReturn:
-    """Exit with the message, without a traceback."""
-    typer.echo(f"dprnn-lab: {error}", err=True)
-    raise typer.Exit(code)

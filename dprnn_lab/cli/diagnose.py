@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import app, parse_value, stop
+from .common import PREFIX_HELP, app, parse_value, stop
 
 __all__ = ["checklist", "diagnose"]
 
@@ -15,6 +15,7 @@ def diagnose(
     checkpoint: Annotated[
         str | None, typer.Option(help="The model: a checkpoint of any kind, or a hub id.")
     ] = None,
+    prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
     mixture: Annotated[Path | None, typer.Option(help="The recording that does not separate.")] = None,
     references: Annotated[
         list[Path] | None, typer.Option("--reference", help="A true source; repeatable.")
@@ -60,7 +61,7 @@ def diagnose(
     try:
         report = examine(
             checkpoint, mixture, references=references or None, estimates=estimates or None, speakers=speakers,
-            run=run, data=data, scores=scores, config=dict(parse_value(text) for text in values or []),
+            run=run, data=data, scores=scores, config=_loading(values or [], prefix),
         )  # fmt: skip
         if json is not None:
             report.to_json(json)
@@ -68,6 +69,12 @@ def diagnose(
         stop(error, code=2)
     Console().print(report)
     raise typer.Exit(report.exit_code)
+
+
+def _loading(values: list[str], prefix: str | None) -> dict:
+    """The arguments of ``load_model``."""
+    arguments = dict(parse_value(text) for text in values)
+    return arguments if prefix is None else arguments | {"prefix": prefix}
 
 
 @app.command()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import app, stop
+from .common import PREFIX_HELP, app, say, stop
 
 __all__ = ["evaluate"]
 
@@ -16,9 +16,17 @@ def evaluate(
         list[str] | None,
         typer.Option("--model", help="A checkpoint, a hub id, or conv-tasnet:FILE; repeatable."),
     ] = None,
+    prefixes: Annotated[
+        list[str] | None,
+        typer.Option("--prefix", help=f"{PREFIX_HELP} Once for all models, or once for each --model."),
+    ] = None,
     baselines: Annotated[
         bool, typer.Option("--baselines", help="Also the mixture itself, ideal masks (IRM, IBM) and NMF.")
     ] = False,
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option("--baseline", help="One of them: mixture, irm, ibm or nmf; repeatable."),
+    ] = None,
     data: Annotated[
         str,
         typer.Option(
@@ -35,6 +43,9 @@ def evaluate(
     metrics: Annotated[
         str, typer.Option(help="si_sdr, bss (SDR, SIR, SAR), stoi, pesq; separated by commas.")
     ] = "si_sdr",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out mixtures that can't be read, and list them.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores.csv, report.md and report.html; resumable.")
     ] = None,
@@ -52,28 +63,59 @@ def evaluate(
     dprnn-lab evaluate --model mine.ckpt --data Libri2Mix/wav8k/min/test --mix mix_clean --metrics si_sdr,bss
     """
     from .. import evaluation
-    from ..evaluation.run import check_rates, evaluate_to, open_mixtures
-    from ..evaluation.systems import make_system, name_of
+    from ..evaluation.baselines import BASELINES, why_not
+    from ..evaluation.processes import check_workers
+    from ..evaluation.run import check_fits, evaluate_to, open_mixtures
+    from ..evaluation.scores import check_metrics
+    from ..evaluation.systems import make_system, names_of
 
-    addresses = [*(models or []), *(evaluation.BASELINES if baselines else [])]
-    if not addresses:
-        stop("nothing to evaluate: give --model FILE, --baselines, or both")
-    systems = {name_of(address): address for address in addresses}
-    if len(systems) < len(addresses):
-        stop(f"two models have the same name among {', '.join(map(name_of, addresses))}: rename a file")
+    if unknown := [name for name in chosen or [] if name not in BASELINES]:
+        stop(f"baseline is {unknown[0]!r}: choose from {', '.join(BASELINES)}")
+    wanted_baselines = [n for n in BASELINES if baselines or n in (chosen or [])]
+    files = _with_prefixes(models or [], prefixes or [])
+    if not files and not wanted_baselines:
+        stop("nothing to evaluate: give --model FILE, --baseline NAME, or --baselines")
+    if out is None and (parquet or workers):
+        stop(f"{'--parquet' if parquet else '--workers'} needs --out, the folder for the results")
     wanted = tuple(metric.strip() for metric in metrics.split(","))
-    try:
-        mixtures = open_mixtures(data, mix, sample_rate)
-        networks = {n: make_system(a) for n, a in systems.items() if a not in evaluation.BASELINES}
-        check_rates(networks, mixtures)
-        if out is None:
-            made = {n: networks[n] if n in networks else make_system(a) for n, a in systems.items()}
-            table = evaluation.evaluate(made, mixtures, wanted)
-        else:
-            table = evaluate_to(out, systems, mixtures, wanted, workers, parquet=parquet)
-            evaluation.write_report(out, table, systems, mixtures)
-    except (ValueError, OSError) as error:  # CheckpointError and AudioError are ValueErrors
-        stop(error)
-    typer.echo(evaluation.summarise(table).round(2).to_string(index=False))
+    check_metrics(wanted)
+    check_workers(workers)
+    names = names_of([*files, *wanted_baselines])
+    mixtures = open_mixtures(data, mix, sample_rate, skip_bad)
+    systems = dict(zip(names, [*files, *wanted_baselines], strict=True))
+    for name in wanted_baselines:
+        if (reason := why_not(name, mixtures.specs[0])) is not None:
+            say(f"dprnn-lab: the baseline {name} is left out: {reason}", err=True)
+            del systems[name]
+    if not systems:
+        stop(
+            "nothing to evaluate: none of these baselines can be computed on these mixtures; give --model FILE"
+        )
+    networks = {n: make_system(a) for n, a in systems.items() if a not in BASELINES}
+    check_fits(networks, mixtures)
+    if out is None:
+        made = {n: networks[n] if n in networks else make_system(a) for n, a in systems.items()}
+        table = evaluation.evaluate(made, mixtures, wanted, skip_bad)
+    else:
+        table = evaluate_to(out, systems, mixtures, wanted, workers, parquet=parquet, skip_bad=skip_bad)
+        evaluation.write_report(out, table, systems, mixtures)
+    say(evaluation.overview(table, wanted).round(2).to_string(index=False))
+    for sentence in evaluation.undefined(table, wanted):
+        say(f"dprnn-lab: {sentence}", err=True)
+    for name, reason in table.attrs["left_out"]:
+        say(f"dprnn-lab: left out {name}: {reason}", err=True)
+    if table.attrs["left_out"]:
+        say(f"dprnn-lab: {len(table.attrs['left_out'])} left out, see above", err=True)
     if out is not None:
-        typer.echo(f"{out}: scores.csv, report.md, report.html")
+        say(f"{out}: scores.csv, report.md, report.html")
+
+
+def _with_prefixes(models: list[str], prefixes: list[str]) -> list[str]:
+    """The addresses of models, each with its prefix."""
+    if len(prefixes) not in (0, 1, len(models)):
+        stop(
+            f"there are {len(models)} --model and {len(prefixes)} --prefix: give one prefix for all, or one for each"
+        )
+    if len(prefixes) < len(models):
+        prefixes = (prefixes or [""]) * len(models)
+    return [f"{m}::{p}" if p else m for m, p in zip(models, prefixes, strict=True)]

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .common import app, stop
+from ..files import printable
+from .common import PREFIX_HELP, app, say, stop
+from .errors import describe, in_own_words, trace
 
 __all__ = ["separate"]
 
@@ -21,6 +23,7 @@ def separate(
             help="A checkpoint or hub id.", show_default="the bundled large model, 8 kHz, two voices"
         ),
     ] = None,
+    prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the outputs.", show_default="beside each input")
     ] = None,
@@ -65,26 +68,22 @@ def separate(
     interruption, the same command continues where it stopped. A file that
     fails does not stop the others; the exit status is 1 then.
     """
-    from ..checkpoint import CheckpointError, load_model
+    from ..checkpoint import load_model
     from ..files import data_folder
     from ..separation.file_to_file import separate_files
+    from ..separation.windows import windows_for
 
-    missing = [path for path in sources if not path.exists()]
-    if missing:
-        stop(f"{missing[0]}: no such file or folder")
-    try:
-        if model is None:
-            model = str(data_folder() / "model" / "large.safetensors")
-            typer.echo(
-                "No --model given: using the large model that comes with dprnn-lab, trained on a few voices at "
-                "8 kHz, for two speakers. Expect lower quality on other voices.",
-                err=True,
-            )
-        network = load_model(model)
-    except (CheckpointError, FileNotFoundError, TypeError) as error:
-        stop(error)
+    if model is None:
+        model = str(data_folder() / "model" / "large.safetensors")
+        say(
+            "No --model given: using the large model that comes with dprnn-lab, trained on a few voices at "
+            "8 kHz, for two speakers. Expect lower quality on other voices.",
+            err=True,
+        )
+    network = load_model(model, prefix=prefix)
+    windows_for(network, 1, window)  # an impossible window is no fault of any file
 
-    done, failed = 0, []
+    done, failed = [], []
     bar = _Bar()
     try:
         for result in separate_files(
@@ -95,22 +94,35 @@ def separate(
             if result.error is not None:
                 failed.append(result)
                 continue
-            done += 1
+            done.append(result)
             names = ", ".join(str(path) for path in result.outputs)
-            typer.echo(f"{result.source}: {result.seconds:.1f} s in {result.windows} window(s) -> {names}")
-            for note in result.notes:
-                typer.echo(f"{result.source}: {note}")
-    except KeyboardInterrupt:
+            say(f"{result.source}: {result.seconds:.1f} s in {result.windows} window(s) -> {names}")
+            for note in map(in_own_words, result.notes):
+                say(f"{result.source}: {note}")
+    except KeyboardInterrupt as error:
         bar.end()
-        typer.echo("dprnn-lab: interrupted; give the same command again to continue", err=True)
-        raise typer.Exit(130) from None
+        error.add_note("give the same command again to continue")
+        raise
+    high = sorted({result.rate for result in done if result.rate > network.sample_rate})
+    if high:
+        rates = ", ".join(f"{rate:g}" for rate in high)
+        say(
+            f"dprnn-lab: the outputs are at {network.sample_rate:g} Hz, the model's rate, and the input at {rates} Hz: "
+            f"nothing above {network.sample_rate / 2:g} Hz is left, so they sound duller, as on a telephone",
+            err=True,
+        )
     for result in failed:
-        typer.echo(f"dprnn-lab: {result.error}", err=True)
+        text = result.error or ""
+        if result.cause is not None:
+            trace(result.cause)
+            text = describe(result.cause)
+        named = isinstance(result.cause, OSError) or printable(result.source.name) in printable(text)
+        say(f"dprnn-lab: {text}" if named else f"dprnn-lab: {result.source}: {text}", err=True)
     if not done and not failed:
         stop(f"no audio files in {', '.join(map(str, sources))}; --recursive includes subfolders")
     if failed:
-        if done:
-            typer.echo(f"dprnn-lab: {done} separated, {len(failed)} failed", err=True)
+        if done or len(failed) > 1:
+            say(f"dprnn-lab: {len(done)} separated, {len(failed)} failed", err=True)
         raise typer.Exit(1)
 
 
@@ -125,7 +137,7 @@ class _Bar:
             if total < 2 or not sys.stderr.isatty():
                 return
             if self.bar is None:
-                self.bar = typer.progressbar(length=total, label=source.name, file=sys.stderr)
+                self.bar = typer.progressbar(length=total, label=printable(source.name), file=sys.stderr)
                 self.bar.__enter__()
             self.bar.update(done - self.bar.pos)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import app, parse_value, stop
+from .common import app, parse_value, say, stop
 
 __all__ = ["sweep"]
 
@@ -49,15 +49,14 @@ def sweep(
         axes[name] = list(value) if isinstance(value, list | tuple) else [value]
     try:
         table = sweeps.sweep(notebook, axes, out, workers, seeds)
-        sweeps.write_report(out, table, metric, title=f"Sweep of {notebook.name}")
-    except (ValueError, OSError) as error:
-        stop(error)
-    except KeyboardInterrupt:
-        stop("stopped; the same command continues from here", 130)
+    except KeyboardInterrupt as error:
+        error.add_note("the same command continues from here")
+        raise
+    sweeps.write_report(out, table, metric, title=f"Sweep of {notebook.name}")
     failed = table[table["status"] != "ok"]
     for row in failed.itertuples():
         cell = "" if pd.isna(row.cell) else f" in cell [{row.cell}]"
-        typer.echo(f"failed{cell}: {row.error}\n  {Path(out) / row.notebook}")
-    typer.echo(f"{out}: {len(table) - len(failed)} of {len(table)} runs; results.csv, report.md, report.html")
+        say(f"failed{cell}: {row.error}\n  {Path(out) / row.notebook}")
+    say(f"{out}: {len(table) - len(failed)} of {len(table)} runs; results.csv, report.md, report.html")
     if len(failed):
         raise typer.Exit(1)

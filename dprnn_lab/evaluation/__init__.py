@@ -8,7 +8,7 @@ from .report import write_report
 from .run import evaluate_to, open_mixtures
 from .scores import METRICS, score
 from .statistics import bootstrap_mean, compare, worst
-from .table import evaluate, separate_with, summarise
+from .table import evaluate, overview, separate_with, summarise, undefined
 
 __all__ = [
     "BASELINES",
@@ -18,9 +18,11 @@ __all__ = [
     "evaluate",
     "evaluate_to",
     "open_mixtures",
+    "overview",
     "score",
     "separate_with",
     "summarise",
+    "undefined",
     "worst",
     "write_report",
 ]

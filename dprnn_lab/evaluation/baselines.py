@@ -22,7 +22,7 @@ import torch
 from ..datasets.corpus import SpeechCorpus
 from .table import System
 
-__all__ = ["BASELINES", "ideal_binary_mask", "ideal_ratio_mask", "mixture_copies", "NMF"]
+__all__ = ["BASELINES", "ideal_binary_mask", "ideal_ratio_mask", "mixture_copies", "NMF", "why_not"]
 
 WINDOW = 256  # samples, 32 ms at 8 kHz: usual for speech; the hop is a quarter of it
 EPS = 1e-10
@@ -30,7 +30,10 @@ EPS = 1e-10
 
 def _stft(signal: torch.Tensor, window: int = WINDOW) -> torch.Tensor:
     """``[..., T]`` to complex ``[..., bins, frames]``."""
-    return torch.stft(signal, window, window // 4, window=torch.hann_window(window), return_complex=True)
+    pad = "reflect" if signal.shape[-1] > window // 2 else "constant"  # too short to be reflected
+    return torch.stft(
+        signal, window, window // 4, window=torch.hann_window(window), return_complex=True, pad_mode=pad
+    )
 
 
 def _masked(masks: torch.Tensor, mixture: torch.Tensor, window: int = WINDOW) -> torch.Tensor:
@@ -88,10 +91,8 @@ class NMF:
         self._dictionaries: dict[tuple[str, ...], torch.Tensor] = {}
 
     def __call__(self, mixture: torch.Tensor, sources: torch.Tensor, spec) -> torch.Tensor:
-        if not hasattr(spec, "first"):
-            raise ValueError(
-                "the mixtures do not say who speaks: NMF needs their speakers, leave this baseline out"
-            )
+        if (reason := why_not("nmf", spec)) is not None:
+            raise ValueError(f"{reason}: leave this baseline out")
         first, second = (file.split("/")[0] for file in (spec.first, spec.second))
         dictionaries = [self.dictionary(first, second), self.dictionary(second, first)]
         spectra, basis = _stft(mixture, self.window).abs() + EPS, torch.cat(dictionaries, dim=1)
@@ -126,3 +127,14 @@ BASELINES: dict[str, Callable[[], System]] = {
     "ibm": lambda: ideal_binary_mask,
     "nmf": NMF,
 }
+
+
+def why_not(name: str, spec: object) -> str | None:
+    """Why a baseline can't be computed for mixtures with specs such as this one; None if it can.
+
+    >>> why_not("irm", None), why_not("nmf", None)
+    (None, 'the mixtures do not say who speaks, and NMF needs their speakers')
+    """
+    if name == "nmf" and not (hasattr(spec, "first") and hasattr(spec, "second")):
+        return "the mixtures do not say who speaks, and NMF needs their speakers"
+    return None

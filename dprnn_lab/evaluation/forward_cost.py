@@ -21,6 +21,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -201,22 +202,49 @@ def _memory_events(events: profile) -> list[int]:
 def _in_child(function: Callable, *arguments: Any, timeout: float | None = None) -> Any:
     """``function(*arguments)`` in a fresh process with as many threads as PyTorch uses here; exceptions come back too.
 
+    The process ends with this one, however that ends: it watches its stdin, which stays open until the answer is here.
+
     Raises:
         RuntimeError: the process died; the message has the last line that it printed.
         subprocess.TimeoutExpired: it took longer than ``timeout`` seconds.
     """
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    child = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
-        input=pickle.dumps((function, arguments, torch.get_num_threads())),
-        capture_output=True,  # the profiler always writes its log to stderr
-        timeout=timeout,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)},
-    )
-    if child.returncode:
-        last = (child.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise RuntimeError(f"the child process ended with code {child.returncode}: {last}")
-    error, result = pickle.loads(child.stdout)
+    command = [sys.executable, "-c", f"from {__name__} import _answer; _answer()"]
+    # A file: the profiler always writes its log to stderr, and nobody reads a pipe while the answer is awaited.
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)},
+        )
+        late = threading.Event()
+        timer = threading.Timer(timeout or 0, lambda: (late.set(), child.kill()))
+        timer.daemon = True
+        try:
+            if timeout is not None:
+                timer.start()
+            assert child.stdin is not None and child.stdout is not None  # they are pipes
+            with contextlib.suppress(BrokenPipeError):  # it died: its last line says why
+                child.stdin.write(pickle.dumps((function, arguments, torch.get_num_threads())))
+                child.stdin.flush()
+            answer = child.stdout.read()
+            child.wait()
+        finally:
+            timer.cancel()
+            child.kill()
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()  # type: ignore[union-attr]
+            child.stdout.close()  # type: ignore[union-attr]
+            child.wait()
+        if late.is_set():
+            raise subprocess.TimeoutExpired(command, timeout or 0)
+        if child.returncode:
+            log.seek(0)
+            last = (log.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+            raise RuntimeError(f"the child process ended with code {child.returncode}: {last}")
+    error, result = pickle.loads(answer)
     if error is not None:
         raise error
     return result
@@ -225,6 +253,7 @@ def _in_child(function: Callable, *arguments: Any, timeout: float | None = None)
 def _answer() -> None:
     """The child process: read a function and its arguments from stdin, write what it returns or raises to stdout."""
     function, arguments, threads = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     with contextlib.redirect_stdout(sys.stderr):
         answer: tuple[Exception | None, Any]
@@ -233,3 +262,12 @@ def _answer() -> None:
         except Exception as error:
             answer = error, None
     sys.stdout.buffer.write(pickle.dumps(answer))
+    sys.stdout.buffer.flush()
+    sys.stderr.flush()
+    os._exit(0)  # not through the interpreter's end, which would wait for the thread that reads stdin
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):  # until the other end closes
+        pass
+    os._exit(1)

@@ -7,16 +7,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .. import report_page as html
 from ..audio import SAMPLE_RATE
-from ..files import write_whole
-from ..report_page import markdown_table
+from ..files import printable, write_whole
+from ..report_page import markdown, markdown_table
 from .forward_cost import COST_SECONDS, system_costs
+from .scores import METRICS
 from .statistics import compare, worst
 from .systems import Address, make_system
-from .table import MixtureSet, separate_with, summarise
+from .table import MixtureSet, separate_with, summarise, undefined
 
 __all__ = ["markdown_report", "markdown_table", "write_report"]
 
@@ -37,7 +39,12 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
         ),
         (
             "Other scores",
-            "Means. Correlation is between the two outputs; rtf is seconds of computing per second of audio.",
+            " ".join(
+                [
+                    "Means. Correlation is between the two outputs; rtf is seconds of computing per second of audio.",
+                    *(f"{sentence}." for sentence in undefined(table, METRICS)),
+                ]
+            ),
             table.groupby(["system", "kind"], sort=False, as_index=False)[
                 [m for m in MEANS if m in table]
             ].mean(),
@@ -46,12 +53,15 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
     names = list(table["system"].unique())
     parts = {name: table[table["system"] == name] for name in names}
     for name in names[1:]:
+        comparison = compare(parts[name], parts[names[0]])
+        if comparison.empty:  # no mixture has a score of both
+            continue
         sections.append(
             (
                 f"Is {names[0]} better than {name}?",
                 f"SI-SDRi of {names[0]} minus {name} on the same mixtures (dB), the 95 % interval of the mean "
                 "difference, the mixtures on which it is better and worse, and the p value of the sign test.",
-                compare(parts[name], parts[names[0]]).assign(p=lambda t: t["p"].map(_p_value)),
+                comparison.assign(p=comparison["p"].map(_p_value)),
             )
         )
     sections.append(
@@ -61,6 +71,10 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
             worst(parts[names[0]], 5)[["id", "kind", "si_sdr", "si_sdri", "correlation"]],
         )
     )
+    left_out = table.attrs.get("left_out", [])
+    if left_out:
+        count = f"{len(left_out)} mixtures or files that can't be read are in no number of this report."
+        sections.append(("Left out", count, pd.DataFrame(left_out, columns=["mixture", "reason"])))
     if costs is not None and len(costs):
         sections.append(
             (
@@ -74,7 +88,10 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
 
 def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> str:
     """All tables of an evaluation with several systems (a column ``system``); the first is compared with the others."""
-    parts = [f"## {heading}\n\n{text}\n\n{markdown_table(t)}\n" for heading, text, t in _tables(table, costs)]
+    parts = [
+        f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(t)}\n"
+        for heading, text, t in _tables(table, costs)
+    ]
     return "# Evaluation\n\n" + "\n".join(parts)
 
 
@@ -96,12 +113,12 @@ def write_report(
     folder = Path(folder)
     costs = system_costs(systems, mixtures[0])
     markdown, document = folder / "report.md", folder / "report.html"
-    write_whole(markdown, markdown_report(table, costs).encode())
+    write_whole(markdown, markdown_report(table, costs).encode(errors="backslashreplace"))
     parts = _histogram(table)
     for title, text, section in _tables(table, costs):
         parts += [html.heading(title), html.paragraph(text), html.table(section)]
     parts += _players(table, systems, mixtures, count=players)
-    write_whole(document, html.page("Evaluation", parts).encode())
+    write_whole(document, html.page("Evaluation", parts).encode(errors="backslashreplace"))
     return markdown, document
 
 
@@ -125,7 +142,7 @@ def _histogram(table: pd.DataFrame) -> list[str]:
             values, bins=15, range=(first["si_sdri"].min(), first["si_sdri"].max() + 1e-6), color=COLOURS[1]
         )
         axes.axvline(values.mean(), color=COLOURS[2])
-        axes.set(title=kind, xlabel="SI-SDRi (dB)")
+        axes.set(title=printable(kind).replace("$", r"\$"), xlabel="SI-SDRi (dB)")
     panels[0].set_ylabel("mixtures")
     return [
         html.paragraph(f"SI-SDRi of {first['system'].iloc[0]} by kind; the line is the mean."),
@@ -143,7 +160,8 @@ def _players(
     system = make_system(systems[name])
     index = {spec.id: i for i, spec in enumerate(mixtures.specs)}
     parts = [html.heading(f"Listen to the worst mixtures of {name}")]
-    for row in worst(table[table["system"] == name], count).itertuples():
+    scored = table[(table["system"] == name) & np.isfinite(table["si_sdri"])]
+    for row in worst(scored, count).itertuples():
         mixture, sources, spec = mixtures[index[row.id]]
         estimates = scale_to_mixture(separate_with(system, mixture, sources, spec).detach(), mixture)
         sounds = {"mixture": mixture}

@@ -5,13 +5,16 @@ Notebook: 08_evaluation
 
 import hashlib
 import importlib.util
+import inspect
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -20,37 +23,72 @@ from tqdm import tqdm
 from ..audio import SAMPLE_RATE
 from ..datasets.disk_mixtures import DiskMixtures
 from ..datasets.mixing import FixedMixtures
-from ..files import check_or_write_settings, write_whole
+from ..files import (
+    check_or_write_settings,
+    data_folder,
+    locked,
+    made_folder,
+    naming,
+    near_name,
+    write_whole,
+)
+from .processes import check_workers, map_in_processes
 from .scores import check_metrics
 from .systems import Address, fingerprint, make_system
-from .table import MixtureSet, mixture_scores, score_item
+from .table import MixtureSet, check_sources, left_out_of, mixture_scores, read_item, score_item
 
-__all__ = ["check_rates", "evaluate_to", "open_mixtures"]
+__all__ = ["check_fits", "check_rates", "evaluate_to", "open_mixtures"]
 
 
 def open_mixtures(
-    data: str | os.PathLike, mix: str | None = None, sample_rate: float | None = None
+    data: str | os.PathLike,
+    mix: str | None = None,
+    sample_rate: float | None = None,
+    skip_bad: bool = False,
 ) -> FixedMixtures | DiskMixtures:
     """The bundled mixtures of a split ("test", "valid"), a folder of mixtures, or a CSV of either kind.
 
     Args:
         mix: name of the mixtures' folder, if ``data`` has several.
         sample_rate: Hz that the files on disk must have, and to which the bundled voices are converted.
+        skip_bad: leave out files that can't be read.
 
     Raises:
-        FileNotFoundError, ValueError: as :class:`FixedMixtures` and :class:`DiskMixtures` do.
+        FileNotFoundError, ValueError: nothing there, or as :class:`FixedMixtures` and :class:`DiskMixtures` do.
     """
+    if sample_rate is not None and not (math.isfinite(sample_rate) and 1 <= sample_rate <= 1e6):
+        raise ValueError(f"sample_rate is {sample_rate!r}: give a number of Hz, such as 8000 or 16000")
     rate = SAMPLE_RATE if sample_rate is None else sample_rate  # of the bundled voices
     path = Path(data)
-    if path.suffix == ".csv" and path.is_file():
-        with path.open(encoding="utf-8") as file:
-            header = file.readline()
-        return (
-            DiskMixtures(path, sample_rate)
-            if "mixture_path" in header
-            else FixedMixtures(path, sample_rate=rate)
+    lists = sorted(file.stem for file in (data_folder() / "mixtures").glob("*.csv"))
+    if not path.exists() and str(data) not in lists:
+        near = near_name(path)
+        hint = f"did you mean {near}?" if near else f"give a folder, a CSV, or one of {', '.join(lists)}"
+        raise FileNotFoundError(
+            f"{data}: no such folder or file, and no mixture list of the bundled voices: {hint}"
         )
-    return DiskMixtures(path, sample_rate, mix) if path.is_dir() else FixedMixtures(data, sample_rate=rate)
+    if path.suffix == ".csv" and path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            header = file.readline().replace("\0", "")  # of UTF-16
+        if "mixture_path" not in header:
+            return _made(FixedMixtures, skip_bad, path, sample_rate=rate)
+        return _made(DiskMixtures, skip_bad, path, sample_rate)
+    if path.is_dir():
+        return _made(DiskMixtures, skip_bad, path, sample_rate, mix)
+    return _made(FixedMixtures, skip_bad, data, sample_rate=rate)
+
+
+def _made(kind: Callable, skip_bad: bool, *arguments: Any, **options: Any) -> Any:
+    """The mixtures, told to leave out bad files where they look at files before the first is opened."""
+    if skip_bad and "skip_bad" in inspect.signature(kind).parameters:
+        options["skip_bad"] = True
+    return kind(*arguments, **options)
+
+
+def check_fits(systems: Mapping[str, object], mixtures: MixtureSet) -> None:
+    """Raise ValueError for a model with another sample rate, or another number of outputs than there are sources."""
+    check_rates(systems, mixtures)
+    check_sources(systems, mixtures)
 
 
 def check_rates(systems: Mapping[str, object], mixtures: MixtureSet) -> None:
@@ -73,11 +111,13 @@ def evaluate_to(
     workers: int = 0,
     progress: bool = True,
     parquet: bool = False,
+    skip_bad: bool = False,
 ) -> pd.DataFrame:
     """Evaluate systems on mixtures and write ``scores.csv`` into a folder.
 
     Each row is in ``rows.jsonl`` before the next is computed. A call with the same arguments, which are in
-    ``settings.json``, continues a stopped one.
+    ``settings.json``, continues a stopped one. One process at a time writes into a folder. A call that fails before
+    its first row leaves nothing behind.
 
     Args:
         folder: created if missing.
@@ -87,32 +127,66 @@ def evaluate_to(
         workers: processes, each with one thread; 0 computes in this one.
         progress: show one bar for all.
         parquet: also write ``scores.parquet``, with all digits; needs pyarrow.
+        skip_bad: leave out mixtures whose files can't be read, and list them in ``left_out.json``.
 
     Returns:
-        The table of :func:`evaluate`, in the order of systems and mixtures.
+        The table of :func:`evaluate`, in the order of systems and mixtures; ``table.attrs["left_out"]`` as there.
 
     Raises:
-        ValueError: the folder holds the results of other settings; Parquet without pyarrow.
+        ValueError: the folder holds the results of other settings; Parquet without pyarrow; two mixtures of one id;
+            a model that does not fit the mixtures.
+        InUseError: another process writes into the folder.
     """
     check_metrics(metrics)
+    check_workers(workers)
     if parquet and importlib.util.find_spec("pyarrow") is None:
         raise ValueError(
             'scores.parquet is written by pyarrow, which is not installed: pip install "dprnn-lab[parquet]"'
         )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    _check_ids(mixtures)
     settings = {
         "systems": {name: fingerprint(address) for name, address in systems.items()},
         "mixtures": _digest(mixtures.specs),
         "metrics": list(metrics),
     }
-    changed = check_or_write_settings(folder, settings)
-    if changed:
-        raise ValueError(
-            f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"
+    with made_folder(folder) as folder, locked(folder, "an evaluation"), _cleared_unless_begun(folder):
+        changed = check_or_write_settings(folder, settings)
+        if changed:
+            raise ValueError(
+                f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"
+            )
+        rows, left_out = _all_rows(folder, systems, mixtures, metrics, workers, progress, skip_bad)
+        table = pd.DataFrame(rows)
+        table.attrs["left_out"] = left_out
+        # Names of files may hold bytes that are not UTF-8.
+        write_whole(
+            folder / "scores.csv", table.round(4).to_csv(index=False).encode(errors="backslashreplace")
         )
+        if parquet:
+            write_whole(folder / "scores.parquet", table.to_parquet(index=False))
+        if left_out:
+            entries = [{"mixture": name, "reason": reason} for name, reason in left_out]
+            write_whole(folder / "left_out.json", json.dumps(entries, indent=1).encode())
+        else:
+            (folder / "left_out.json").unlink(missing_ok=True)  # of a call before the files were mended
+    return table
+
+
+def _all_rows(
+    folder: Path,
+    systems: Mapping[str, Address],
+    mixtures: MixtureSet,
+    metrics: Sequence[str],
+    workers: int,
+    progress: bool,
+    skip_bad: bool,
+) -> tuple[list[dict], list[tuple[str, str]]]:
+    """The rows that the folder has, those that are missing, which are added to it, and what was left out."""
+    order = {
+        (name, spec.id): i for i, (name, spec) in enumerate((n, s) for n in systems for s in mixtures.specs)
+    }
     rows_file = folder / "rows.jsonl"
-    rows = _read_rows(rows_file)
+    rows = _read_rows(rows_file, order)
     done = {(row["system"], row["id"]) for row in rows}
     # Mixture by mixture: the scores of the mixture itself are computed once for all systems.
     todo = [
@@ -121,20 +195,63 @@ def evaluate_to(
         for name in systems
         if (name, spec.id) not in done
     ]
+    left_out = dict(left_out_of(mixtures))
     bar = tqdm(total=len(todo) + len(done), initial=len(done), unit="mixture", disable=not progress)
-    with bar, rows_file.open("a", encoding="utf-8") as file:
-        for row in _compute(systems, mixtures, metrics, todo, workers):
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            rows.append(row)
+    # Closed at once after an error, which ends the workers.
+    with (
+        bar,
+        rows_file.open("a", encoding="utf-8") as file,
+        closing(_compute(systems, mixtures, metrics, todo, workers, skip_bad)) as made,
+    ):
+        for row in made:
             bar.update()
-    keys = [(name, spec.id) for name in systems for spec in mixtures.specs]
-    order = {key: i for i, key in enumerate(keys)}
-    table = pd.DataFrame(sorted(rows, key=lambda row: order[row["system"], row["id"]]))
-    write_whole(folder / "scores.csv", table.round(4).to_csv(index=False).encode())
-    if parquet:
-        write_whole(folder / "scores.parquet", table.to_parquet(index=False))
-    return table
+            if "left_out" in row:
+                left_out[row["id"]] = row["left_out"]
+                continue
+            with naming(rows_file):
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+            rows.append(row)
+    if not rows:
+        name, reason = next(iter(left_out.items()))
+        raise ValueError(f"all mixtures were left out, {name} because: {reason}")
+    return sorted(rows, key=lambda row: order[row["system"], row["id"]]), list(left_out.items())
+
+
+@contextmanager
+def _cleared_unless_begun(folder: Path) -> Iterator[None]:
+    """After an error, say how many rows are kept; without any, remove the files that this call has made."""
+    made = [file for file in (folder / "settings.json", folder / "rows.jsonl") if not file.exists()]
+    try:
+        yield
+    except BaseException as error:
+        try:
+            rows = (folder / "rows.jsonl").read_bytes().count(b"\n")
+        except OSError:
+            rows = 0
+        if rows:
+            error.add_note(
+                f"the {rows} rows so far are kept in {folder}: the same call or command continues there"
+            )
+        else:
+            for file in made:
+                file.unlink(missing_ok=True)
+        raise
+
+
+def _check_ids(mixtures: MixtureSet) -> None:
+    """Rows are kept by the mixtures' ids, so each may occur once."""
+    if not len(mixtures.specs):
+        raise ValueError(
+            "there are no mixtures to evaluate: the list is empty, or all its files were left out"
+        )
+    seen: set[str] = set()
+    for spec in mixtures.specs:
+        if spec.id in seen:
+            raise ValueError(
+                f"two mixtures have the id {spec.id!r}: give each row of the list an id of its own"
+            )
+        seen.add(spec.id)
 
 
 def _digest(specs: Sequence) -> str:
@@ -142,15 +259,39 @@ def _digest(specs: Sequence) -> str:
     return f"{len(specs)} {hashlib.sha256(repr(specs).encode()).hexdigest()[:16]}"
 
 
-def _read_rows(file: Path) -> list[dict]:
-    """The rows of an earlier run; an incomplete last line is removed, in the file too."""
+def _read_rows(file: Path, known: Mapping[tuple[str, str], int]) -> list[dict]:
+    """The rows of an earlier run, each once; what is no row of this evaluation is removed, in the file too.
+
+    Args:
+        known: the keys (system, mixture) that rows may have.
+
+    Warns:
+        UserWarning: rows occur twice, lines can't be read, or rows belong to no mixture. (A last line that is
+            incomplete is what a killed process leaves, and no reason to warn.)
+    """
     if not file.is_file():
         return []
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8", errors="replace")
     whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
+    rows: dict[tuple[str, str], dict] = {}
+    doubled = unreadable = 0
+    for line in whole.splitlines():
+        try:
+            row = json.loads(line)
+            key = row["system"], row["id"]
+            known[key]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            unreadable += 1
+            continue
+        doubled += key in rows
+        rows.setdefault(key, row)
+    if doubled or unreadable:
+        parts = [f"{doubled} rows that were there twice"] if doubled else []
+        parts += [f"{unreadable} lines that are no rows of this evaluation"] if unreadable else []
+        warnings.warn(f"{file}: dropped {' and '.join(parts)}", stacklevel=2)
+    if whole != text or doubled or unreadable:
+        write_whole(file, "".join(json.dumps(row) + "\n" for row in rows.values()).encode())
+    return list(rows.values())
 
 
 def _compute(
@@ -159,35 +300,45 @@ def _compute(
     metrics: Sequence[str],
     todo: list[tuple[str, int]],
     workers: int,
-) -> Iterator[dict]:
+    skip_bad: bool,
+) -> Generator[dict]:
+    prepare = partial(_prepare, dict(systems), mixtures, tuple(metrics), skip_bad)
     if workers == 0:
-        _prepare(systems, mixtures, metrics)
+        prepare()
         yield from map(_row, todo)
-        return
-    # Fresh processes: a forked copy of PyTorch's threads can hang.
-    with ProcessPoolExecutor(
-        workers, get_context("spawn"), partial(_prepare, dict(systems), mixtures, tuple(metrics), threads=1)
-    ) as pool:
-        yield from pool.map(_row, todo, chunksize=len(systems))
+    elif todo:
+        yield from map_in_processes(_row, todo, workers, partial(prepare, threads=1), chunksize=len(systems))
 
 
 _work: dict = {}  # the state of a process, filled by _prepare
 
 
 def _prepare(
-    addresses: Mapping[str, Address], mixtures: MixtureSet, metrics: Sequence[str], threads: int | None = None
+    addresses: Mapping[str, Address],
+    mixtures: MixtureSet,
+    metrics: Sequence[str],
+    skip_bad: bool,
+    threads: int | None = None,
 ) -> None:
     if threads:
         torch.set_num_threads(threads)
-    _work.update(addresses=addresses, systems={}, mixtures=mixtures, metrics=metrics, before={})
+    _work.update(
+        addresses=addresses, systems={}, mixtures=mixtures, metrics=metrics, before={}, skip_bad=skip_bad
+    )
 
 
 @torch.no_grad()
 def _row(task: tuple[str, int]) -> dict:
+    """A row of the table; with ``skip_bad``, for a mixture that can't be read, its id and the reason."""
     name, index = task
+    mixtures, metrics, before = _work["mixtures"], _work["metrics"], _work["before"]
     if name not in _work["systems"]:
-        _work["systems"][name] = make_system(_work["addresses"][name])
-    item, metrics, before = _work["mixtures"][index], _work["metrics"], _work["before"]
+        system = make_system(_work["addresses"][name])
+        check_fits({name: system}, mixtures)
+        _work["systems"][name] = system
+    item = read_item(mixtures, index, _work["skip_bad"])
+    if isinstance(item[1], str):
+        return {"id": item[0], "left_out": item[1]}
     if index not in before:
         before[index] = mixture_scores(item, metrics)
     return {"system": name} | score_item(_work["systems"][name], item, metrics, before[index])

@@ -9,17 +9,21 @@ Notebook: 08_evaluation
 
 import importlib.util
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 
 import fast_bss_eval
+import numpy as np
 import torch
 
 from ..audio import SAMPLE_RATE, correlation
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 
-__all__ = ["METRICS", "check_metrics", "score", "score_mixture"]
+__all__ = ["COLUMNS", "METRICS", "check_metrics", "score", "score_mixture"]
 
 METRICS = ("si_sdr", "bss", "stoi", "pesq")
+# The columns of a table that each metric fills, beside those of SI-SDR.
+COLUMNS = {"bss": ("sdr", "sdri", "sir", "sar"), "stoi": ("stoi", "stoi_in"), "pesq": ("pesq", "pesq_in")}
 _PACKAGES = {"stoi": "pystoi", "pesq": "pesq"}  # torchmetrics calls them
 _FILTER_TAPS = 512  # of the distortion filter that SDR allows: BSS Eval's default
 _PIT = PITLossWrapper(pairwise_neg_sisdr)
@@ -57,12 +61,20 @@ def score(
         ``si_sdr``, ``si_sdr_in`` (the mixture in place of the estimates), ``si_sdri`` (their difference), dB;
         ``correlation``: absolute, between the first two estimates, near 1 if they sound alike, NaN if one
         is silent. With "bss": ``sdr, sdri, sir, sar`` in dB; with "stoi" and "pesq": the score and ``..._in``.
-        SDR, SIR and SAR are NaN when a source or an estimate is silent: they are undefined then.
+        A score that is not defined is NaN. SDR, SIR and SAR: a source or an estimate is silent, two sources are
+        copies of each other (up to their gain), or the mixture is no longer than the 512 taps of their distortion
+        filter. STOI and PESQ: a source is silent, or there is too little speech (PESQ needs a quarter of a second,
+        STOI 0.4 s).
 
     Raises:
         ValueError: shapes that do not fit, an unknown metric, or one whose package is missing.
     """
     before = score_mixture(sources, mixture, metrics, sample_rate) if before is None else before
+    if estimates.shape != sources.shape:
+        raise ValueError(
+            f"the estimates have shape {list(estimates.shape)} and the sources {list(sources.shape)}: expected one "
+            "estimate for each source (n_src of the model), as long as the source"
+        )
     losses, order = _PIT.best_permutation(estimates[None], sources[None])
     estimates = estimates[order[0]]
     scores = {
@@ -111,23 +123,44 @@ def score_mixture(
 
 
 def _bss(estimates: torch.Tensor, sources: torch.Tensor) -> tuple[float, float, float]:
-    """SDR, SIR and SAR, means over the sources in the order given."""
-    if min(estimates.abs().amax(1).min(), sources.abs().amax(1).min()) == 0:
-        return math.nan, math.nan, math.nan
-    values = fast_bss_eval.bss_eval_sources(
-        sources.double().cpu(),
-        estimates.double().cpu(),
-        filter_length=_FILTER_TAPS,
-        compute_permutation=False,
-    )
+    """SDR, SIR and SAR, means over the sources in the order given; NaN where they are not defined."""
+    undefined = math.nan, math.nan, math.nan
+    if sources.shape[1] <= _FILTER_TAPS or _has_silence(estimates) or _has_silence(sources):
+        return undefined
+    if len(sources) > 1:
+        alike = torch.corrcoef(sources.double()).abs() - torch.eye(len(sources), dtype=torch.float64)
+        if alike.max() > 1 - 1e-9:  # of two copies, neither is the interference of the other
+            return undefined
+    try:
+        values = fast_bss_eval.bss_eval_sources(
+            sources.double().cpu(),
+            estimates.double().cpu(),
+            filter_length=_FILTER_TAPS,
+            compute_permutation=False,
+        )
+    except RuntimeError:  # a singular matrix: delayed copies, a constant
+        return undefined
     sdr, sir, sar = (float(v.mean()) for v in values)
     return sdr, sir, sar
+
+
+def _has_silence(signals: torch.Tensor) -> bool:
+    """Whether one of ``[S, T]`` is all zero."""
+    return bool((signals.abs().amax(1) == 0).any())
 
 
 def _stoi(estimates: torch.Tensor, sources: torch.Tensor, sample_rate: float) -> float:
     from torchmetrics.functional.audio.stoi import short_time_objective_intelligibility
 
-    return float(short_time_objective_intelligibility(estimates, sources, int(sample_rate)).mean())
+    if _has_silence(sources):
+        return math.nan
+    with warnings.catch_warnings():
+        # pystoi returns 1e-5 after this warning.
+        warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
+        try:
+            return float(short_time_objective_intelligibility(estimates, sources, int(sample_rate)).mean())
+        except (RuntimeWarning, np.exceptions.AxisError):  # the latter: not even one frame
+            return math.nan
 
 
 def _pesq(estimates: torch.Tensor, sources: torch.Tensor, sample_rate: float) -> float:
@@ -135,7 +168,14 @@ def _pesq(estimates: torch.Tensor, sources: torch.Tensor, sample_rate: float) ->
 
     if sample_rate not in (8000, 16000):
         raise ValueError(f"sample_rate is {sample_rate} Hz: PESQ is defined at 8000 and 16000 Hz")
-    return float(perceptual_evaluation_speech_quality(estimates, sources, int(sample_rate), "nb").mean())
+    if _has_silence(sources):
+        return math.nan
+    try:
+        return float(perceptual_evaluation_speech_quality(estimates, sources, int(sample_rate), "nb").mean())
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "pesq":
+            raise
+        return math.nan  # no utterance found, or under a quarter of a second
 
 
 _PERCEPTUAL = {"stoi": _stoi, "pesq": _pesq}

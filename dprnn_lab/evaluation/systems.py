@@ -1,7 +1,8 @@
 """The systems of an evaluation by their addresses.
 
 An address is text that a command line, a results folder and another process understand: the name of a baseline, a
-checkpoint, or ``conv-tasnet:FILE``.
+checkpoint, or ``conv-tasnet:FILE``. A checkpoint with several models, such as raw and averaged weights, is followed by
+``::`` and the prefix of the one that is meant: ``last.ckpt::ema_model``.
 
 Notebook: 08_evaluation
 """
@@ -9,6 +10,7 @@ Notebook: 08_evaluation
 import hashlib
 import os
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from ..checkpoint import load_model
 from .baselines import BASELINES
 from .table import System
 
-__all__ = ["Address", "fingerprint", "make_system", "name_of"]
+__all__ = ["Address", "fingerprint", "make_system", "name_of", "names_of", "split_prefix"]
 
 Address = str | os.PathLike
 
@@ -27,6 +29,8 @@ CONV_TASNET = "conv-tasnet:"
 
 def make_system(address: Address) -> System:
     """A baseline by its name, ``conv-tasnet:FILE`` (weights for torchaudio's ConvTasNet), or a checkpoint.
+
+    ``FILE::PREFIX`` is the model with this prefix in a checkpoint of several.
 
     Raises:
         CheckpointError: no such file, or one that does not load.
@@ -37,7 +41,19 @@ def make_system(address: Address) -> System:
         return BASELINES[address]()
     if address.startswith(CONV_TASNET):
         return _conv_tasnet(Path(address.removeprefix(CONV_TASNET)))
-    return load_model(address)
+    file, prefix = split_prefix(address)
+    return load_model(file, prefix=prefix)
+
+
+def split_prefix(address: Address) -> tuple[str, str | None]:
+    """The file, or hub id, of an address, and the prefix after ``::``; None without one.
+
+    >>> split_prefix("last.ckpt::ema_model"), split_prefix("small")
+    (('last.ckpt', 'ema_model'), ('small', None))
+    """
+    address = os.fspath(address)
+    file, separator, prefix = address.rpartition("::")
+    return (file, prefix) if separator and file and not Path(address).exists() else (address, None)
 
 
 def _conv_tasnet(path: Path) -> System:
@@ -55,7 +71,7 @@ def _conv_tasnet(path: Path) -> System:
         raise ValueError(
             f"{path} is not a state dict of torchaudio.models.conv_tasnet_base: save model.state_dict() with torch.save"
         ) from error
-    return _ConvTasNet(model.eval())
+    return _ConvTasNet(model.eval(), sources)
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,7 @@ class _ConvTasNet:
     """torchaudio's ConvTasNet, which expects a channel axis, as a function of ``(mixture, sources, spec)``."""
 
     network: torch.nn.Module
+    n_src: int
 
     def __call__(self, mixture: torch.Tensor, sources: torch.Tensor, spec: object) -> torch.Tensor:
         return self.network(mixture[None, None])[0]
@@ -71,13 +88,68 @@ class _ConvTasNet:
 def name_of(address: Address) -> str:
     """The name in tables: a baseline's own, or the file's without folder and ending."""
     address = os.fspath(address)
-    return address if address in BASELINES else Path(address.removeprefix(CONV_TASNET)).stem
+    return address if address in BASELINES else Path(_file(address)).stem
+
+
+def names_of(addresses: Sequence[Address]) -> list[str]:
+    """A name for each address, all different: where :func:`name_of` is the same, with as much as tells them apart.
+
+    That is the prefix, the ending, or the folders: training runs all write a ``model.safetensors``.
+
+    Raises:
+        ValueError: an address twice, or a model with the name of a baseline.
+
+    >>> names_of(["a/model.safetensors", "runs/b/model.safetensors", "irm"])
+    ['a/model', 'b/model', 'irm']
+    """
+    texts = [os.fspath(address) for address in addresses]
+    keys = [text if text in BASELINES else f"{Path(_file(text)).absolute()} {text}" for text in texts]
+    if len(set(keys)) < len(keys):
+        twice = next(text for text, key in zip(texts, keys, strict=True) if keys.count(key) > 1)
+        raise ValueError(f"two models have the same name: {twice} is given twice; leave one of them out")
+    names = [name_of(text) for text in texts]
+    for name in {name for name in names if names.count(name) > 1}:
+        same = [i for i, other in enumerate(names) if other == name]
+        for i, longer in zip(same, _told_apart([texts[i] for i in same]), strict=True):
+            names[i] = longer
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"two models have the same name among {', '.join(names)}: rename a file, or its folder"
+        )
+    return names
+
+
+def _told_apart(texts: list[str]) -> list[str]:
+    """Different names for addresses with the same :func:`name_of`, or the names as they are."""
+    paths = [Path(_file(text)).absolute() for text in texts]
+    own = [name_of(text) for text in texts]
+    tries = [
+        [f"{n} ({split_prefix(t)[1]})" if split_prefix(t)[1] else n for n, t in zip(own, texts, strict=True)]
+    ]
+    if len({path.parent for path in paths}) == 1:
+        tries.append([path.name for path in paths])
+    for depth in range(1, max(len(path.parts) for path in paths)):
+        folders = [path.parts[:-1][-depth:] for path in paths]
+        tries.append(["/".join((*parts, n)) for parts, n in zip(folders, own, strict=True)])
+        tries.append(["/".join((*parts, n)) for parts, n in zip(folders, tries[0], strict=True)])
+    for one in tries:
+        if len(set(one)) == len(one) and not any(n in BASELINES for n in one):
+            return one
+    return own
+
+
+def _file(address: str) -> str:
+    """The file of an address that is no baseline."""
+    return split_prefix(address.removeprefix(CONV_TASNET))[0]
 
 
 def fingerprint(address: Address) -> str:
     """The name of a system, and for a file a hash of its contents: the same only for the same results."""
     address = os.fspath(address)
-    path = Path(address.removeprefix(CONV_TASNET))
+    file, prefix = split_prefix(address.removeprefix(CONV_TASNET))
+    path = Path(file)
     if address in BASELINES or not path.is_file():
         return address
-    return f"{name_of(address)} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()[:16]
+    return f"{name_of(address)} {digest}" + (f" {prefix}" if prefix else "")

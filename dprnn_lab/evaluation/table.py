@@ -4,18 +4,31 @@ Notebook: 08_evaluation
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import pandas as pd
 import torch
 
-from ..audio import SAMPLE_RATE
+from ..audio import SAMPLE_RATE, check_finite
 from ..separation.windows import run_model
-from .scores import score, score_mixture
+from .scores import COLUMNS, score, score_mixture
 from .statistics import Interval, bootstrap_mean
 
-__all__ = ["MixtureSet", "System", "evaluate", "mixture_scores", "score_item", "separate_with", "summarise"]
+__all__ = [
+    "MixtureSet",
+    "System",
+    "check_sources",
+    "evaluate",
+    "left_out_of",
+    "mixture_scores",
+    "overview",
+    "read_item",
+    "score_item",
+    "separate_with",
+    "summarise",
+    "undefined",
+]
 
 # A model, or a function of (mixture [T], sources [S, T], spec) that returns estimates [S, T].
 System = torch.nn.Module | Callable[[torch.Tensor, torch.Tensor, object], torch.Tensor]
@@ -32,7 +45,10 @@ class MixtureSet(Protocol):
 
 @torch.no_grad()
 def evaluate(
-    system: System | Mapping[str, System], mixtures: Iterable, metrics: Sequence[str] = ("si_sdr",)
+    system: System | Mapping[str, System],
+    mixtures: Iterable,
+    metrics: Sequence[str] = ("si_sdr",),
+    skip_bad: bool = False,
 ) -> pd.DataFrame:
     """Separate every ``(mixture [T], sources [S, T], spec)`` and score it under its best permutation.
 
@@ -41,18 +57,78 @@ def evaluate(
             the baselines; or several of either by name.
         mixtures: such as :class:`FixedMixtures`.
         metrics: "si_sdr" and, on request, "bss", "stoi" and "pesq" (:func:`score`).
+        skip_bad: leave out mixtures whose files can't be read, instead of raising.
 
     Returns:
         A row per mixture: ``id``, ``kind``, the scores, ``rtf`` (real-time factor: seconds of computing per
-        second of audio). With several systems the first column is ``system``.
+        second of audio). With several systems the first column is ``system``. ``table.attrs["left_out"]`` lists what
+        was left out: pairs of a mixture or file and the reason.
+
+    Raises:
+        ValueError, OSError: a mixture that can't be read, unless ``skip_bad``; a system whose estimates do not fit.
     """
     systems = system if isinstance(system, Mapping) else {"": system}
+    left_out = left_out_of(mixtures)
     rows = []
-    for item in mixtures:
+    for item in _items(mixtures, skip_bad, left_out):
         before = mixture_scores(item, metrics)
         rows += [{"system": name} | score_item(one, item, metrics, before) for name, one in systems.items()]
     table = pd.DataFrame(rows)
-    return table if isinstance(system, Mapping) or table.empty else table.drop(columns="system")
+    if not isinstance(system, Mapping) and not table.empty:
+        table = table.drop(columns="system")
+    table.attrs["left_out"] = left_out
+    return table
+
+
+def left_out_of(mixtures: object) -> list[tuple[str, str]]:
+    """What the mixtures themselves left out when they were listed: pairs of a file and the reason."""
+    return [(str(file), str(reason)) for file, reason in getattr(mixtures, "left_out", ())]
+
+
+def _items(mixtures: Iterable, skip_bad: bool, left_out: list[tuple[str, str]]) -> Iterator[tuple]:
+    """Every item that can be read; the others are added to ``left_out``, or raise."""
+    if not hasattr(mixtures, "specs"):
+        yield from mixtures
+        return
+    for index in range(len(mixtures.specs)):
+        item = read_item(mixtures, index, skip_bad)  # type: ignore[arg-type]
+        if isinstance(item[1], str):
+            left_out.append(item)
+        else:
+            yield item
+
+
+def read_item(mixtures: MixtureSet, index: int, skip_bad: bool = False) -> tuple:
+    """Item ``index``; with ``skip_bad``, for one that can't be read, the pair of its id and the reason.
+
+    Raises:
+        ValueError, OSError: it can't be read, and ``skip_bad`` is False.
+    """
+    try:
+        item = mixtures[index]
+        for what, samples in (("mixture", item[0]), ("sources", item[1])):
+            check_finite(samples, f"{item[2].id}: the {what}")
+        return item
+    except (ValueError, OSError) as error:
+        if skip_bad:
+            return mixtures.specs[index].id, " ".join(str(error).split())
+        if "skip_bad" not in str(error):
+            error.add_note("skip_bad=True leaves out what can't be read")
+        raise
+
+
+def check_sources(systems: Mapping[str, object], mixtures: MixtureSet) -> None:
+    """Raise ValueError for a model with another number of outputs than the mixtures have sources."""
+    spec = mixtures.specs[0]
+    files = getattr(spec, "sources", None)
+    found = len(files) if files is not None else 2 if hasattr(spec, "second") else len(mixtures[0][1])
+    for name, system in systems.items():
+        outputs = getattr(system, "n_src", found)
+        if outputs != found:
+            raise ValueError(
+                f"{name} has {outputs} outputs (n_src={outputs}) and the mixtures have {found} sources: evaluate it on "
+                f"mixtures of {outputs} sources, or give a model with n_src={found}"
+            )
 
 
 def mixture_scores(item: tuple, metrics: Sequence[str]) -> dict[str, float]:
@@ -107,3 +183,28 @@ def summarise(table: pd.DataFrame, metric: str = "si_sdri", seed: int = 0) -> pd
         )
     summary = pd.DataFrame(rows)
     return summary if summary["undefined"].any() else summary.drop(columns="undefined")
+
+
+def overview(table: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """:func:`summarise`, with a column for the mean of every score of the other metrics; NaN if none is defined."""
+    summary = summarise(table)
+    keys = [k for k in ("system", "kind") if k in table]
+    for name in (column for metric in metrics for column in COLUMNS.get(metric, ()) if column in table):
+        means = table.groupby(keys, sort=False)[name].mean()
+        summary[name] = means.to_numpy()
+    return summary
+
+
+def undefined(table: pd.DataFrame, metrics: Sequence[str]) -> list[str]:
+    """Sentences on the scores that are not defined on some mixtures, with their number."""
+    names = ["si_sdri", *(column for metric in metrics for column in COLUMNS.get(metric, ()))]
+    counts: dict[int, list[str]] = {}
+    for name in (name for name in names if name in table):
+        missing = table.loc[table[name].isna(), "id"].nunique()
+        if missing:
+            counts.setdefault(missing, []).append(name)
+    return [
+        f"{', '.join(names)}: not defined for {missing} of {table['id'].nunique()} mixtures, which the means leave out "
+        "(a source or an estimate is silent, sources are equal, or there is too little sound)"
+        for missing, names in counts.items()
+    ]

@@ -11,23 +11,23 @@ Notebook: 09_long_audio
 import hashlib
 import json
 import os
-import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 
-from ..audio import AUDIO_ENDINGS, PEAK, AudioError, to_pcm16
-from ..files import write_whole
+from ..audio import PEAK, AudioError
+from ..files import explained, locked, made_folder
 from ..model import DPRNNTasNet
 from .audio_stream import AudioStream
+from .inputs import SourceFile, check_outputs, find_audio, output_paths
+from .job import Job
+from .remarks import cancelling_in_file, on_silence
 from .rescaling import MixtureFit, check_scale
 from .speaker_tracking import check_tracking, track_speakers
 from .windows import (
@@ -53,6 +53,8 @@ class Separated:
     windows: int = 0
     notes: list[str] = field(default_factory=list)  # remarks for the user
     error: str | None = None  # why the file failed
+    cause: Exception | None = field(default=None, repr=False, compare=False)  # the exception behind it
+    rate: float = 0.0  # Hz, of the input
 
 
 def separate_files(
@@ -77,58 +79,29 @@ def separate_files(
         one result per file; one that failed has ``error`` set.
     """
     written: dict[Path, Path] = {}
-    for source, subfolder in find_audio(sources, recursive):
+    found = list(find_audio(sources, recursive))
+    inputs = [source for source, _ in found]
+    for source, subfolder in found:
         folder = source.parent if out is None else Path(out) / subfolder
         try:
-            for path in output_paths(source, folder, model.n_src):
+            if source.is_dir() or not os.path.lexists(source):
+                what = (
+                    "the folder can't be listed; check its permissions"
+                    if source.is_dir()
+                    else "no such file or folder"
+                )
+                raise AudioError(f"{source}: {what}")
+            outputs = output_paths(source, folder, model.n_src)
+            for path in outputs:
                 if (other := written.setdefault(path, source)) != source:
                     raise AudioError(
                         f"{source}: {path} was just written from {other}; give one of the two another name"
                     )
+            check_outputs(source, outputs, inputs)
             report = False if progress is None else progress(source)
             yield separate_file(model, source, folder, progress=report, **options)
-        except (AudioError, OSError) as error:
-            yield Separated(source, error=str(error))
-
-
-def find_audio(sources: Iterable[str | os.PathLike], recursive: bool = False) -> Iterator[tuple[Path, Path]]:
-    """Each file with its subfolder, relative to the folder given.
-
-    A file given by name is yielded whatever it is. Of a folder, the files with an ending in
-    :data:`AUDIO_ENDINGS <dprnn_lab.audio.AUDIO_ENDINGS>` are, sorted, except hidden ones and outputs of a
-    separation (``talk_s1.wav`` beside ``talk.flac``).
-    """
-    for source in map(Path, sources):
-        if not source.is_dir():
-            yield source, Path()
-            continue
-        for path in sorted(source.rglob("*") if recursive else source.iterdir()):
-            inside = path.relative_to(source)
-            hidden = any(part.startswith(".") for part in inside.parts)
-            if (
-                path.is_file()
-                and path.suffix.lower() in AUDIO_ENDINGS
-                and not hidden
-                and not _is_output(path)
-            ):
-                yield path, inside.parent
-
-
-def _is_output(path: Path) -> bool:
-    match = re.fullmatch(r"(.+)_s\d+", path.stem)
-    return match is not None and any(
-        (path.parent / f"{match[1]}{ending}").is_file()
-        for ending in {*AUDIO_ENDINGS, *map(str.upper, AUDIO_ENDINGS)}
-    )
-
-
-def output_paths(source: Path, folder: Path, sources: int) -> tuple[Path, ...]:
-    """``NAME_s1.wav``, ``NAME_s2.wav`` and so on.
-
-    >>> [path.name for path in output_paths(Path("talk.flac"), Path("out"), 2)]
-    ['talk_s1.wav', 'talk_s2.wav']
-    """
-    return tuple(folder / f"{source.stem}_s{j + 1}.wav" for j in range(sources))
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            yield Separated(source, error=explained(error), cause=error)
 
 
 def separate_file(
@@ -161,49 +134,80 @@ def separate_file(
     check_scale(scale)
     check_tracking(tracking)
     source = Path(source)
+    state = SourceFile(source)
     stream = AudioStream(source, model.sample_rate, resample=resample, mono=mono)
     plan = windows_for(model, stream.samples, window)
     folder = source.parent if folder is None else Path(folder)
     outputs = output_paths(source, folder, model.n_src)
-    job = _Job(folder / f".{source.stem}.separation", _identity(model, stream, plan))
-    existing = [path for path in outputs if path.exists()]
-    if existing and not force and not job.was_finishing():
-        raise AudioError(f"{existing[0]}: exists already; use force (--force) to overwrite it")
-    notes = job.start()
-    with reporting(progress) as report:
-        for k, (start, stop) in enumerate(plan):
-            if not job.has(k):
-                job.keep(k, estimate_window(model, stream.read(start, stop), str(source)))
-            report(k + 1, len(plan))
-    tracked = track_speakers(map(job.fetch, range(len(plan))), plan, model.sample_rate, tracking)
-    joined = partial(overlap_add, job.fetch, plan, tracked.orders)
-    gains, peak = _gains(stream, joined(), model.n_src, scale)
-    if peak > 1 and not float_samples:
-        notes.append(
-            f"all outputs are {20 * np.log10(peak):.1f} dB down, or 16-bit samples would clip (--float keeps the level)"
-        )
-        gains = gains / peak
-    job.finish(joined(), gains, outputs, int(model.sample_rate), float_samples)
-    return Separated(source, outputs, stream.samples / model.sample_rate, len(plan), notes)
+    check_outputs(source, outputs)
+    with made_folder(folder), locked(outputs[0], "a separation", file=True):
+        job = Job(folder / f".{source.stem}.separation", _identity(model, stream, plan))
+        existing = [path for path in outputs if os.path.lexists(path)]
+        if existing and not force and not job.was_finishing():
+            raise AudioError(f"{existing[0]}: exists already; use force=True to overwrite it")
+        if there := [path for path in outputs if path.is_dir()]:
+            raise AudioError(
+                f"{there[0]}: is a folder, where a file is to be written; remove it or choose out=..."
+            )
+        with job.cleared_after_errors(), _unchanged(state):
+            notes = job.start()
+            with reporting(progress) as report:
+                for k, (start, stop) in enumerate(plan):
+                    if not job.has(k):
+                        job.keep(k, estimate_window(model, stream.read(start, stop), str(source)))
+                    report(k + 1, len(plan))
+            tracked = track_speakers(map(job.fetch, range(len(plan))), plan, model.sample_rate, tracking)
+            joined = partial(overlap_add, job.fetch, plan, tracked.orders)
+            gains, peak, silence = _gains(stream, joined(), model.n_src, scale)
+            notes += silence
+            if mono == "mean" and (cancelled := cancelling_in_file(source)):
+                notes.append(cancelled)
+            if peak > 1 and not float_samples:
+                notes.append(
+                    f"all outputs are {20 * np.log10(peak):.1f} dB down, or 16-bit samples would clip "
+                    "(float_samples=True keeps the level)"
+                )
+                gains = gains / peak
+            job.finish(joined(), gains, outputs, int(model.sample_rate), float_samples, state.check)
+    return Separated(
+        source, outputs, stream.samples / model.sample_rate, len(plan), notes, rate=float(stream.rate)
+    )
+
+
+@contextmanager
+def _unchanged(state: SourceFile) -> Iterator[None]:
+    """An error of reading a file that was changed meanwhile says so."""
+    try:
+        yield
+    except AudioError as error:
+        if state.change() is not None:
+            try:
+                state.check()
+            except AudioError as changed:
+                raise changed from error
+        raise
 
 
 def _gains(
     stream: AudioStream, joined: Iterator[torch.Tensor], sources: int, scale: str
-) -> tuple[torch.Tensor, float]:
-    """One gain per speaker ``[S, 1]``, and the largest sample with these gains."""
-    fit, peaks, done = MixtureFit(sources), torch.zeros(sources), 0
+) -> tuple[torch.Tensor, float, list[str]]:
+    """One gain per speaker ``[S, 1]``, the largest sample with these gains, and remarks on silence."""
+    fit, peaks, done, loudest = MixtureFit(sources), torch.zeros(sources), 0, 0.0
     for block in joined:
         if not block.shape[1]:
             continue
-        if scale != "none":
-            fit.add(block, stream.read(done, done + block.shape[1]))
+        if scale != "none" or loudest == 0:
+            mixture = stream.read(done, done + block.shape[1])
+            loudest = max(loudest, float(mixture.abs().max()))
+            if scale != "none":
+                fit.add(block, mixture)
         peaks = torch.maximum(peaks, block.abs().amax(1))
         done += block.shape[1]
     gains = torch.ones(sources) if scale == "none" else fit.gains()
     peak = float((peaks * gains.abs()).max())
     if scale == "peak":
         gains, peak = gains * (PEAK / max(peak, 1e-8)), PEAK
-    return gains.unsqueeze(1), peak
+    return gains.unsqueeze(1), peak, on_silence(loudest, peaks)
 
 
 def _identity(model: DPRNNTasNet, stream: AudioStream, plan: list[Window]) -> dict:
@@ -219,74 +223,3 @@ def _identity(model: DPRNNTasNet, stream: AudioStream, plan: list[Window]) -> di
         "windows": [list(window) for window in plan],
         "channels": stream.mono,
     }
-
-
-class _Job:
-    """The hidden folder of one file: its identity, the estimates of finished windows, incomplete outputs."""
-
-    def __init__(self, folder: Path, identity: dict) -> None:
-        self.folder, self.identity = folder, identity
-        self.about, self.finishing = folder / "job.json", folder / "finishing"
-        try:
-            self.found = json.loads(self.about.read_text())
-        except (OSError, ValueError):
-            self.found = None
-
-    def was_finishing(self) -> bool:
-        """Whether an earlier run of this job was interrupted while it renamed its outputs."""
-        return self.found == self.identity and self.finishing.exists()
-
-    def start(self) -> list[str]:
-        """Continue the job found in the folder if it is this one, else start anew; notes on which of the two."""
-        if self.found == self.identity:
-            done = len(list(self.folder.glob("window-*.npy")))
-            return [f"continued after window {done} of {len(self.identity['windows'])}"] if done else []
-        notes = []
-        if isinstance(self.found, dict):
-            changed = [k for k, v in self.identity.items() if self.found.get(k) != v]
-            notes.append(
-                f"started anew: another {' and '.join(changed)} than in the run that was interrupted"
-            )
-        shutil.rmtree(self.folder, ignore_errors=True)
-        write_whole(self.about, json.dumps(self.identity).encode())
-        return notes
-
-    def _path(self, k: int) -> Path:
-        return self.folder / f"window-{k:06d}.npy"
-
-    def has(self, k: int) -> bool:
-        return self._path(k).exists()
-
-    def keep(self, k: int, estimates: torch.Tensor) -> None:
-        scratch = self.folder / "window.part"
-        with scratch.open("wb") as file:
-            np.save(file, estimates.numpy())
-        os.replace(scratch, self._path(k))
-
-    def fetch(self, k: int) -> torch.Tensor:
-        return torch.from_numpy(np.load(self._path(k)))
-
-    def finish(
-        self,
-        joined: Iterator[torch.Tensor],
-        gains: torch.Tensor,
-        outputs: Sequence[Path],
-        rate: int,
-        float_samples: bool,
-    ) -> None:
-        """Write all outputs under temporary names, rename them and remove the folder."""
-        scratch = [self.folder / path.name for path in outputs]
-        subtype = "FLOAT" if float_samples else "PCM_16"
-        with ExitStack() as stack:
-            files = [
-                stack.enter_context(soundfile.SoundFile(path, "w", rate, 1, subtype, format="WAV"))
-                for path in scratch
-            ]
-            for block in joined:
-                scaled = block * gains if float_samples else to_pcm16(block * gains)
-                for file, samples in zip(files, scaled.numpy(), strict=True):
-                    file.write(samples)
-        self.finishing.touch()
-        for path, output in zip(scratch, outputs, strict=True):
-            os.replace(path, output)
-        shutil.rmtree(self.folder)

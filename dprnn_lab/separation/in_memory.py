@@ -3,7 +3,9 @@
 Notebooks: 00_start_here, 09_long_audio
 """
 
+import math
 import os
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, TypedDict, Unpack, overload
@@ -14,6 +16,7 @@ import torch
 from .. import audio
 from ..audio import AudioError, as_samples, check_finite, check_suits, read_audio, to_mono
 from ..model import DPRNNTasNet
+from .remarks import cancelling_channels
 from .rescaling import check_scale, rescale, scale_to_mixture
 from .speaker_tracking import check_tracking, track_speakers
 from .windows import WINDOW_SECONDS, Progress, estimate_window, overlap_add, reporting, run_model, windows_for
@@ -93,10 +96,13 @@ def separate(
     Raises:
         AudioError: audio that does not suit the model, or an unknown option, with the remedy.
         TypeError: ``wav`` or ``progress`` is none of the accepted types.
+
+    Warns:
+        UserWarning: channels that cancel each other in their mean.
     """
     check_scale(scale)
     check_tracking(tracking)
-    if sample_rate is not None and not (isinstance(sample_rate, Real) and sample_rate > 0):
+    if sample_rate is not None and not (isinstance(sample_rate, Real) and 0 < sample_rate < math.inf):
         raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
 
     def one(item: Any, name: str, report: Progress) -> torch.Tensor:
@@ -149,6 +155,8 @@ def _mono_at_rate(
         )
     check_finite(samples, name, rate)
     check_suits(name, len(samples), rate, model_rate, mono, resample)
+    if mono == "mean" and len(samples) > 1 and (cancelled := cancelling_channels(samples)):
+        warnings.warn(f"{name}: {cancelled}", stacklevel=4)
     samples = to_mono(samples, mono) if len(samples) > 1 else samples[0]
     return audio.resample(samples, rate, model_rate), name
 

@@ -30,6 +30,7 @@ from ..model import DPRNNTasNet
 __all__ = ["TOLERANCE", "ExportError", "export_onnx"]
 
 TOLERANCE = 1e-4  # of the peak; both compute in float32 and differ by about 1e-5
+MOST_SAMPLES = 50_000_000
 
 
 class ExportError(ValueError):
@@ -63,6 +64,11 @@ def export_onnx(
     for name, value in (("samples", samples), ("batch", batch)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ExportError(f"{name} is {value!r}: it must be a whole number of 1 or more")
+    if samples * batch > MOST_SAMPLES:
+        raise ExportError(
+            f"samples is {samples} and batch {batch}: together at most {MOST_SAMPLES}, since the check computes them "
+            "all; give shorter mixtures (separate cuts longer ones into windows)"
+        )
     onnx, onnxruntime = _packages()
     twin = copy.deepcopy(model).cpu().float().eval()  # the model keeps its device, dtype and mode
     noise = 0.1 * torch.randn(batch, samples, generator=torch.Generator().manual_seed(0))

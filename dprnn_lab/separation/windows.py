@@ -32,6 +32,7 @@ __all__ = [
 
 # Twice the segments of most trainings; beyond, a network separates worse (data/model/README.md).
 WINDOW_SECONDS = 8.0
+LONGEST_WINDOW = 3600  # seconds; the network would need hundreds of gigabytes long before
 Window = tuple[int, int]  # first sample and the one after the last
 Progress = Callable[[int, int], object]  # windows done, windows in all
 
@@ -66,9 +67,14 @@ def windows_for(model: DPRNNTasNet, samples: int, window: float | None) -> list[
     """
     if window is None:
         return plan_windows(samples, max(samples, 4))
-    if not isinstance(window, Real) or not 1 <= window < math.inf:
+    if not isinstance(window, Real) or isinstance(window, bool) or not 1 <= window < math.inf:
         raise AudioError(
             f"window is {window!r}: give 1 second or more ({WINDOW_SECONDS:g} is the default), or None for no windows"
+        )
+    if window > LONGEST_WINDOW:
+        raise AudioError(
+            f"window is {window!r}: give at most {LONGEST_WINDOW} seconds, since the memory needed grows with it, or "
+            "None for no windows"
         )
     return plan_windows(samples, round(float(window) * model.sample_rate))
 

@@ -6,7 +6,6 @@ Notebook: 10_experiments
 import json
 import os
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +16,7 @@ from matplotlib.axes import Axes
 from .. import report_page as html
 from ..files import write_whole
 from ..plots import COLOURS, png
-from ..report_page import markdown_table
+from ..report_page import escape, markdown, markdown_code, markdown_table
 from .plan import SEED
 from .summary import reported, summarise_runs
 
@@ -61,8 +60,16 @@ def write_report(
     for name, data in pictures:
         write_whole(out / f"{name}.png", data)
     markdown, document = out / "report.md", out / "report.html"
-    write_whole(markdown, _markdown(title, intro, metric, sections, pictures, failures, table).encode())
-    write_whole(document, _html(title, intro, metric, sections, pictures, failures, table).encode())
+    write_whole(
+        markdown,
+        _markdown(title, intro, metric, sections, pictures, failures, table).encode(
+            errors="backslashreplace"
+        ),
+    )
+    write_whole(
+        document,
+        _html(title, intro, metric, sections, pictures, failures, table).encode(errors="backslashreplace"),
+    )
     return markdown, document
 
 
@@ -99,12 +106,19 @@ def draw_parameter(
         )
         error = [(group["mean"] - group["low"]).fillna(0), (group["high"] - group["mean"]).fillna(0)]
         label = ", ".join(f"{name}={value}" for name, value in zip(others, key, strict=True))
-        axes.errorbar(places, group["mean"], error, fmt=line, color=colour, capsize=4, label=label or None)
-    axes.set_xticks(range(len(values)), [str(value) for value in values])
+        axes.errorbar(
+            places, group["mean"], error, fmt=line, color=colour, capsize=4, label=_plain(label) or None
+        )
+    axes.set_xticks(range(len(values)), [_plain(value) for value in values])
     axes.set(xlabel=parameter, ylabel=metric, xlim=(-0.5, len(values) - 0.5))
     axes.grid(alpha=0.3)
     if others:
         axes.legend(fontsize=8)
+
+
+def _plain(value: object) -> str:
+    """Text that matplotlib does not read as mathematics."""
+    return str(value).replace("$", r"\$")
 
 
 def _sections(table: pd.DataFrame, varied: list[str], metric: str, numbers: list[str]) -> list[tuple]:
@@ -146,21 +160,25 @@ def _picture(table: pd.DataFrame, parameter: str, varied: list[str], metric: str
 
 
 def _markdown(title, intro, metric, sections, pictures, failures, table) -> str:
-    parts = [f"# {title}\n\n{intro}\n"]
-    parts += [f"## {heading}\n\n{text}\n\n{markdown_table(part)}\n" for heading, text, part in sections]
+    parts = [f"# {markdown(title)}\n\n{markdown(intro)}\n"]
     parts += [
-        f"## {metric} over {name}\n\n![{metric} over {name}]({quote(name)}.png)\n" for name, _ in pictures
+        f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(part)}\n"
+        for heading, text, part in sections
     ]
+    for name, _ in pictures:
+        over = markdown(f"{metric} over {name}")
+        parts.append(f"## {over}\n\n![{over}]({quote(name)}.png)\n")
     if failures:
         lines = [
-            f"- [{f['name']}]({quote(f['notebook'])}): {f['cell']}"
-            + (f", which begins `{f['code']}`" if f["code"] else "")
-            + f": {f['error']}"
+            f"- [{markdown(f['name'])}]({quote(f['notebook'])}): {markdown(f['cell'])}"
+            + (f", which begins {markdown_code(f['code'])}" if f["code"] else "")
+            + f": {markdown(f['error'])}"
             for f in failures
         ]
         parts.append("## Failed runs\n\n" + "\n".join(lines) + "\n")
     lines = [
-        f"- [{Path(row.notebook).stem}]({quote(row.notebook)}), {row.status}" for row in table.itertuples()
+        f"- [{markdown(Path(row.notebook).stem)}]({quote(row.notebook)}), {row.status}"
+        for row in table.itertuples()
     ]
     parts.append("## The notebooks\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from ..files import check_or_write_settings, write_whole
+from ..evaluation.processes import check_workers
+from ..files import check_or_write_settings, locked, made_folder, write_whole
 from .failure import find_failure
 from .plan import REPORT, Run, digest, notebook_parameters, plan
 from .summary import SWEEP_COLUMNS
@@ -43,7 +45,8 @@ def sweep(
 
     ``out`` then holds ``notebooks/``, an executed notebook per run, named after its values; ``runs/``, the results or
     the error of each run; ``results.csv``; and ``settings.json``. A call with the same arguments continues a stopped
-    one: finished runs are kept, failed and interrupted ones are repeated.
+    one: finished runs are kept, failed and interrupted ones are repeated. One process at a time writes into ``out``. A
+    call that fails before its first run has ended leaves nothing behind.
 
     Args:
         grid, seeds: as for :func:`plan`.
@@ -58,32 +61,68 @@ def sweep(
 
     Raises:
         FileNotFoundError, ValueError: as :func:`plan`; ``out`` holds another sweep; fewer than one worker.
+        InUseError: another process writes into ``out``.
     """
-    if workers < 1:
-        raise ValueError(f"workers is {workers}: a sweep needs at least one")
+    check_workers(workers, least=1)
     notebook, out = Path(notebook).resolve(), Path(out).resolve()
     runs = plan(notebook, grid, seeds)
     axes = {name: list(dict.fromkeys(run.parameters[name] for run in runs)) for name in runs[0].parameters}
-    changed = check_or_write_settings(out, {"notebook": digest(notebook), "grid": axes})
-    if changed:
-        raise ValueError(
-            f"{out} holds a sweep with another {' and another '.join(changed)}: choose another folder, or delete it"
-        )
+    settings = {"notebook": digest(notebook), "grid": axes}
+    with made_folder(out), locked(out, "a sweep"), _cleared_unless_begun(out):
+        changed = check_or_write_settings(out, settings)
+        if changed:
+            raise ValueError(
+                f"{out} holds a sweep with another {' and another '.join(changed)}: choose another folder, or delete it"
+            )
+        return _run_all(notebook, out, runs, workers, progress)
+
+
+def _run_all(notebook: Path, out: Path, runs: list[Run], workers: int, progress: bool) -> pd.DataFrame:
+    """The runs that the folder lacks, and the table of all."""
     reports = REPORT in notebook_parameters(notebook)
     todo = [run for run in runs if not _is_done(out, run)]
     bar = tqdm(total=len(runs), initial=len(runs) - len(todo), unit="run", disable=not progress)
     failed = 0
     try:
-        with bar:
-            for run, record in _execute(notebook, out, todo, workers, reports):
+        # Closed at once after an error, which ends the runs.
+        with bar, closing(_execute(notebook, out, todo, workers, reports)) as ended:
+            for run, record in ended:
                 write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
                 failed += record["status"] == FAILED
                 bar.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
                 bar.update()
-    finally:  # after an interrupt, too
-        table = _table(out, runs)
-        write_whole(out / "results.csv", table.to_csv(index=False, lineterminator="\n").encode())
+    except BaseException:  # an interrupt, too
+        if any(_record_file(out, run).is_file() for run in runs):
+            with suppress(OSError):  # the first error is the one to be told
+                _write_table(out, runs)
+        raise
+    return _write_table(out, runs)
+
+
+def _write_table(out: Path, runs: list[Run]) -> pd.DataFrame:
+    table = _table(out, runs)
+    write_whole(
+        out / "results.csv", table.to_csv(index=False, lineterminator="\n").encode(errors="backslashreplace")
+    )
     return table
+
+
+@contextmanager
+def _cleared_unless_begun(out: Path) -> Iterator[None]:
+    """After an error, say how many runs are kept; without any, remove what this call has made."""
+    new = not (out / "settings.json").exists()
+    try:
+        yield
+    except BaseException as error:
+        kept = len(list((out / "runs").glob("*.json")))
+        if kept:
+            error.add_note(f"{kept} runs are kept in {out}: the same call or command continues after them")
+        elif new:
+            (out / "settings.json").unlink(missing_ok=True)
+            for name in ("runs", "notebooks"):
+                with suppress(OSError):  # not empty: something else lies there
+                    (out / name).rmdir()
+        raise
 
 
 def _notebook_file(out: Path, run: Run) -> Path:
@@ -96,7 +135,18 @@ def _record_file(out: Path, run: Run) -> Path:
 
 def _is_done(out: Path, run: Run) -> bool:
     record, executed = _record_file(out, run), _notebook_file(out, run)
-    return executed.is_file() and record.is_file() and json.loads(record.read_text("utf-8"))["status"] == OK
+    return executed.is_file() and _read_record(record).get("status") == OK
+
+
+def _read_record(file: Path) -> dict:
+    """A run's record; empty where there is none that can be read: the run is repeated then."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        return (
+            record if isinstance(record, dict) and {"status", "seconds", "reported"} <= record.keys() else {}
+        )
+    except (OSError, ValueError, RecursionError):
+        return {}
 
 
 def _execute(
@@ -127,6 +177,10 @@ def _execute(
                 child.kill()
                 child.wait()
             _hang_up(child)
+        for run, _ in running.values():  # of runs that did not end
+            for file in (_report_file(out, run), _log_file(out, run), _notebook_file(out, run)):
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
 
 
 def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Popen:
@@ -140,25 +194,32 @@ def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Pop
         "parameters": run.parameters | ({REPORT: str(report)} if reports else {}),
         "cwd": str(notebook.parent),
     }
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            # -P: do not import from the folder of this package.
-            [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | ONE_THREAD,
-        )
+    try:
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                # -P: do not import from the folder of this package.
+                [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | ONE_THREAD,
+            )
+    except OSError:
+        with suppress(OSError):
+            log.unlink(missing_ok=True)
+        raise
     assert child.stdin is not None  # it is a pipe
-    child.stdin.write(json.dumps(request).encode() + b"\n")
-    child.stdin.flush()  # left open: the child ends when it closes, which happens when this process ends
+    with suppress(BrokenPipeError):  # it died at once: its exit code and its log say why
+        child.stdin.write(json.dumps(request).encode() + b"\n")
+        child.stdin.flush()  # left open: the child ends when it closes, which happens when this process ends
     return child
 
 
 def _hang_up(child: subprocess.Popen) -> None:
     """Close the pipe that keeps a child running."""
     if child.stdin is not None:
-        child.stdin.close()
+        with suppress(BrokenPipeError):
+            child.stdin.close()
 
 
 def _report_file(out: Path, run: Run) -> Path:
@@ -211,9 +272,9 @@ def _table(out: Path, runs: list[Run]) -> pd.DataFrame:
     """The runs that have ended, in the order of the plan."""
     rows = []
     for run in runs:
-        if not _record_file(out, run).is_file():
+        record = _read_record(_record_file(out, run))
+        if not record:
             continue
-        record = json.loads(_record_file(out, run).read_text(encoding="utf-8"))
         rows.append(
             run.parameters
             | {"status": record["status"], "seconds": record["seconds"]}

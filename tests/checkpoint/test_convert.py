@@ -109,6 +109,23 @@ def test_a_conversion_that_makes_no_sense(model, package, save, tmp_path, out, o
     assert not (tmp_path / out).exists()
 
 
+def test_a_setting_that_contradicts_the_file_is_refused_unless_forced(model, tmp_path):
+    ours = save_model(model, tmp_path / "ours.safetensors")
+    stated = model.config["stride"]
+    out = tmp_path / "out.safetensors"
+    done = run("convert", ours, out, "--set", f"stride={stated + 1}")
+    assert done.exit_code == 1
+    assert f"states stride={stated} (not {stated + 1}, as --set says)" in done.stderr
+    assert "--force" in done.stderr
+    assert not out.exists()
+    done = run("convert", ours, out, "--set", f"stride={stated + 1}", "--force")
+    assert done.exit_code == 0
+    assert f"states stride={stated}" in done.stderr
+    assert load_model(out).config["stride"] == stated + 1
+    done = run("convert", ours, tmp_path / "same.safetensors", "--set", f"stride={stated}")
+    assert done.exit_code == 0 and done.stderr == ""
+
+
 def test_a_setting_without_a_value(model, package, save, tmp_path):
     done = run("convert", save(package(model)), tmp_path / "a.pth", "--set", "stride")
     assert done.exit_code == 2

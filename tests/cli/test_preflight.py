@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 
 from dprnn_lab import DPRNNTasNet, cli, save_model
 
-TINY = "--n-filters 24 --kernel-size 64 --chunk-size 8 --n-repeats 1 --bn-chan 12 --hid-size 12 --seconds 0.25"
+TINY = (
+    "--n-filters 24 --kernel-size 64 --chunk-size 8 --n-repeats 1 --bn-chan 12 --hid-size 12 --seconds 0.25"
+)
 
 
 def run(*words):
@@ -43,7 +45,9 @@ def test_a_checkpoint_and_a_frozen_part(tmp_path):
                  "--optimizer", "adam", "--json", tmp_path / "r.json")  # fmt: skip
     assert result.exit_code == 0, result.output
     findings = {f["id"]: f for f in json.loads((tmp_path / "r.json").read_text())["findings"]}
-    assert findings["gradients"]["state"] == "ok" and findings["gradients"]["measured"]["frozen"] == ["encoder.filters"]
+    assert findings["gradients"]["state"] == "ok" and findings["gradients"]["measured"]["frozen"] == [
+        "encoder.filters"
+    ]
 
 
 @pytest.mark.parametrize(

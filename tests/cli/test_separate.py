@@ -73,13 +73,18 @@ def test_an_error_is_one_line_and_exits_with_1(model, talk, tmp_path):
     page.write_text("<html>")
     run(talk, "--model", model)
     for arguments, message in [
-        ((talk, "--model", model), "talk_s1.wav: exists already; use force (--force)"),
-        ((fast, "--model", model), "pass resample=True (--resample)"),
+        ((talk, "--model", model), "talk_s1.wav: exists already; use --force"),
+        ((fast, "--model", model), "pass --resample to convert it"),
         ((talk, "--model", page), "not a whole safetensors file"),
         ((tmp_path / "none.wav", "--model", model), "none.wav: no such file or folder"),
         ((tmp_path / "weights", "--model", model), "no audio files in"),
         ((fast, "--model", model, "--scale", "loud"), "scale is 'loud'"),
         ((fast, "--model", model, "--resample", "--window", 0.1), "window is 0.1"),
+        (
+            (fast, "--model", model, "--resample", "--window", 1e9),
+            "--window is 1000000000.0: give at most 3600",
+        ),
+        ((fast, "--model", model, "--resample", "--window", "nan"), "--window is nan"),
     ]:
         result = run(*arguments)
         assert result.exit_code == 1, arguments
@@ -108,6 +113,68 @@ def test_a_bad_file_does_not_stop_the_others(model, tmp_path):
     assert lines[1] == "dprnn-lab: 2 separated, 1 failed"
     written = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.wav"))
     assert written == ["a_s1.wav", "a_s2.wav", "deep/c_s1.wav", "deep/c_s2.wav"]
+
+
+def test_each_file_is_done_or_named(model, talk, tmp_path):
+    folder = tmp_path / "mixed"
+    write_audio(folder / "a.wav", 0.1 * torch.randn(9000), 8000)
+    (folder / "b.m4a").write_bytes(b"\0\0\0 ftypM4A " + bytes(3000))
+    (folder / "gone.flac").symlink_to(tmp_path / "nowhere.flac")
+    missing = tmp_path / "missing.wav"
+    result = run(missing, talk, folder, "--model", model, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert [line.split(":")[0].split("/")[-1] for line in result.stdout.splitlines()] == [
+        "talk.flac",
+        "a.wav",
+    ]
+    lines = result.stderr.splitlines()
+    assert "missing.wav: no such file or folder" in lines[0]
+    assert "b.m4a: not readable as audio" in lines[1]
+    assert "gone.flac" in lines[2]
+    assert lines[3] == "dprnn-lab: 2 separated, 3 failed"
+
+
+def test_names_that_are_not_utf_8_or_would_move_the_cursor(model, tmp_path):
+    folder = tmp_path / "names"
+    for name in (b"caf\xe9.wav", b"red\x1b[31m.wav", b"plain.wav"):
+        path = write_audio(tmp_path / "one.wav", 0.1 * torch.randn(9000), 8000)
+        folder.mkdir(exist_ok=True)
+        os.replace(path, os.fsencode(folder) + b"/" + name)
+    result = run(folder, "--model", model, "--out", tmp_path / "out")
+    assert "plain_s1.wav" in result.stdout
+    assert r"red\x1b[31m_s1.wav" in result.stdout
+    assert "\x1b" not in result.output
+    assert r"caf\xe9" in result.output
+    try:
+        read_audio(folder / os.fsdecode(b"caf\xe9.wav"))
+    except UnicodeError:  # the readers of this package can't open it: then it is named
+        assert result.exit_code == 1
+    else:
+        assert result.exit_code == 0
+        assert len(list((tmp_path / "out").glob("caf*_s2.wav"))) == 1
+    assert len(list((tmp_path / "out").glob("red*_s2.wav"))) == 1
+
+
+def test_the_loss_of_high_frequencies_is_said_once(model, tmp_path):
+    for name in "ab":
+        write_audio(tmp_path / "in" / f"{name}.wav", 0.1 * torch.randn(9000), 48000)
+    result = run(tmp_path / "in", "--model", model, "--resample", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines() == [
+        "dprnn-lab: the outputs are at 8000 Hz, the model's rate, and the input at 48000 Hz: nothing above 4000 Hz is "
+        "left, so they sound duller, as on a telephone"
+    ]
+
+
+def test_channels_that_cancel_and_silence_are_said(model, tmp_path):
+    noise = 0.1 * torch.randn(9000)
+    opposite = write_audio(tmp_path / "opposite.wav", torch.stack([noise, -noise]), 8000)
+    silent = write_audio(tmp_path / "silent.wav", torch.zeros(9000), 8000)
+    result = run(opposite, silent, "--model", model, "--mono", "mean", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "opposite.wav: the mean of the channels is silence: they cancel each other" in result.stdout
+    assert "--mono left" in result.stdout
+    assert "silent.wav: the input is silent" in result.stdout
 
 
 def test_an_interruption_says_how_to_continue(model, talk, monkeypatch):

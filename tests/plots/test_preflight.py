@@ -11,7 +11,10 @@ def test_the_range_test_marks_the_suggestion_and_the_rate_asked_for():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "loss of each step", "smoothed", "asked for: 0.002", "falls fastest: 1.0e-04",
     ]  # fmt: skip
-    assert list(axes.lines[1].get_ydata()) == [3.0, 2.0, 2.0] and list(axes.lines[2].get_xdata()) == [2e-3, 2e-3]
+    assert list(axes.lines[1].get_ydata()) == [3.0, 2.0, 2.0] and list(axes.lines[2].get_xdata()) == [
+        2e-3,
+        2e-3,
+    ]
 
 
 def test_without_a_suggestion_only_the_rate_asked_for():

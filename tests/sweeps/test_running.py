@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from dprnn_lab.evaluation.statistics import student_mean
+from dprnn_lab.files import InUseError, locked
 from dprnn_lab.sweeps import plan, sweep, write_report
 from dprnn_lab.sweeps.running import read_report
 
@@ -191,7 +192,109 @@ def test_an_interrupt_ends_the_current_runs_and_keeps_the_finished(notebook, tmp
     wait_until(lambda: not is_running(notebook))
 
 
+# What must not happen
+
+
+def test_a_second_sweep_in_the_folder_is_refused(notebook, tmp_path):
+    out = tmp_path / "out"
+    with locked(out, "a sweep"), pytest.raises(InUseError, match="in use by a sweep"):
+        sweep(notebook, {"size": [1]}, out, progress=False)
+    assert not list(out.rglob("*.json"))
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_sweep_that_fails_before_its_first_run_leaves_nothing_behind(notebook, tmp_path, made, monkeypatch):
+    out = tmp_path / "new" / "out"
+    if made:
+        out.mkdir(parents=True)
+
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dprnn_lab.sweeps.running.subprocess.Popen", full)
+    with pytest.raises(OSError, match="No space left"):
+        sweep(notebook, {"size": [1]}, out, progress=False)
+    assert (tmp_path / "new").exists() == made
+    assert not made or not list(out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "workers is 0"),
+        ({"workers": 10**6}, "workers is 1000000"),
+        ({"seeds": -1}, "seeds has no values"),
+        ({"seeds": 10**12}, "seeds is 1000000000000"),
+        ({"grid": {"size": list(range(200)), "held": list(range(200))}}, "make 40000 runs"),
+    ],
+)
+def test_absurd_numbers_are_refused_before_anything_is_made(notebook, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(notebook, options.pop("grid", {}), tmp_path / "out", progress=False, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_record_that_is_damaged_is_made_again(finished):
+    notebook, grid, out, table = finished
+    (record,) = [
+        path for path in (out / "runs").glob("*.json") if "size=1" in path.name and "seed=0" in path.name
+    ]
+    whole = record.read_text()
+    record.write_text(whole[:20])
+    before = started(notebook)
+    again = sweep(notebook, grid, out, workers=2, seeds=2, progress=False)
+    assert started(notebook) == before + 3  # this one, and the two that fail
+    pd.testing.assert_frame_equal(without_time(again), without_time(table))
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_command_and_its_runs(notebook, tmp_path):
+    out = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "dprnn_lab.cli",
+        "sweep",
+        notebook,
+        "--grid",
+        "size=[1, 2]",
+        "--grid",
+        "held=2",
+    ]
+    child = subprocess.Popen([*command, "--seeds", "1", "--out", out], stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: started(notebook) == 2 or child.poll() is not None)
+    child.send_signal(signal.SIGTERM)
+    text = child.communicate()[1]
+    assert child.returncode == 143
+    assert "the same command continues from here" in text
+    assert "Traceback" not in text
+    wait_until(lambda: not is_running(notebook))
+    assert pd.read_csv(out / "results.csv")["size"].tolist() == [1]
+    assert {path.suffix for path in (out / "runs").iterdir()} == {".json"}
+
+
 # The report
+
+
+def test_names_in_a_report_are_text_and_no_markup(tmp_path):
+    name = "size=<b>|`x`\x1b[31m"
+    (tmp_path / "settings.json").write_text(json.dumps({"grid": {"size": [3], "seed": [0]}}))
+    (tmp_path / "runs").mkdir()
+    record = {"cell": 1, "source": "`a` | <i>", "error": "ValueError: <script>|\x1b[31m"}
+    (tmp_path / "runs" / f"{name}.json").write_text(json.dumps(record))
+    row = {
+        "size": 3,
+        "seed": 0,
+        "status": "failed",
+        "seconds": 1.0,
+        "notebook": f"notebooks/{name}.ipynb",
+    } | record
+    markdown, page = (p.read_text() for p in write_report(tmp_path, pd.DataFrame([row]), title="<u> | t"))
+    for text in (markdown, page):
+        assert "\x1b" not in text
+        assert "<script" not in text and "<b>" not in text and "<u>" not in text
+    assert r"\|" in markdown
+    assert "`` `a` | <i> ``" in markdown
 
 
 def test_the_report(finished):
