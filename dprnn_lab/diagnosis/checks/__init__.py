@@ -10,6 +10,7 @@ from . import (
     data,
     losses,
     model_in_training,
+    nan_run,
     outputs,
     plateau,
     recording,
@@ -21,7 +22,7 @@ from . import (
 __all__ = ["CHECKS"]
 
 _MODULES = (
-    weights, config, recording, audio, what_if, outputs, seams, losses, data, model_in_training, curves, plateau,
+    weights, config, recording, audio, what_if, outputs, seams, losses, data, model_in_training, nan_run, curves, plateau,
 )  # fmt: skip
 CHECKS = {
     function.failure: function

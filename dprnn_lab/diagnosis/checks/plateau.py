@@ -10,7 +10,7 @@ import pandas as pd
 from ..evidence import Evidence
 from ..finding import STATES, Finding
 from ..score_table import NAMES, ExampleScores, two_clusters
-from ..training_evidence import Run
+from ..run_curves import Run
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["plateau_reading"]
