@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from .finding import Finding
 from .inputs import Inputs
 
-__all__ = ["Coverage", "OPTIONS", "cover", "given_inputs"]
+__all__ = ["NEEDS", "OPTIONS", "Coverage", "could_not_tell", "cover", "given_inputs"]
 
 # The inputs of which a check needs all; several sets are alternatives. The names are the arguments of diagnose();
 # "model" is a model or its file.
@@ -75,6 +75,14 @@ OPTIONS = {
     "batch": "batch (in Python)",
 }
 SHOWN = 3  # further inputs in the sentence
+
+
+def could_not_tell(findings: Sequence[Finding], given: Inputs | None) -> list[Finding]:
+    """Findings that are undecided although every input that they need is there: their ``says`` is the reason."""
+    have = set() if given is None else given_inputs(given)
+    return [
+        f for f in findings if f.state == "undecided" and any(set(one) <= have for one in NEEDS.get(f.id, ()))
+    ]
 
 
 @dataclass(frozen=True)

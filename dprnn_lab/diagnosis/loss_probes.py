@@ -9,6 +9,7 @@ first in a tuple, or in a dictionary.
 Notebook: 07_failures_in_training
 """
 
+import contextlib
 import copy
 import dataclasses
 import inspect
@@ -68,10 +69,10 @@ def probe(loss: Callable, n_src: int | None = None) -> Probes:
         n_src: the number of sources, if the user's batch or model says it.
     """
     if isinstance(loss, nn.Module):
-        try:
+        with contextlib.suppress(
+            Exception
+        ):  # as working_copy: it may hold anything; the engine restores its tensors
             loss = copy.deepcopy(loss)
-        except Exception:  # as working_copy: it may hold anything; the engine restores its tensors
-            pass
     first: Probes | None = None
     counts = [n_src] if n_src else []
     for count in [*counts, *(n for n in SOURCES if n not in counts)]:

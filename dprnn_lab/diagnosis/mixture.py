@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def read_recording(
     return Recording(samples.contiguous(), assumed_rate, "given" if sample_rate else "assumed", transposed)
 
 
-def as_signals(value, name: str) -> torch.Tensor:
+def as_signals(value: Any, name: str) -> torch.Tensor:
     """References or estimates, ``[S, T]`` float32, from a tensor, an array, or a list of paths or arrays.
 
     Signals of different lengths are cut to the shortest.
@@ -128,7 +129,7 @@ def as_signals(value, name: str) -> torch.Tensor:
     return signals
 
 
-def as_tensor(value, name: str) -> torch.Tensor:
+def as_tensor(value: Any, name: str) -> torch.Tensor:
     """Numbers of any kind as float32; int16 and int32 are scaled to -1 to 1.
 
     Raises:

@@ -1,7 +1,7 @@
 """The line to type: a remedy as it works where the user is, in Python or on the command line.
 
-A finding's remedy is a line of Python over the arguments of :func:`dprnn_lab.diagnose`. :func:`python_line` completes it
-with its imports and with the files that were given; :func:`command_line` gives the command that does the same.
+A finding's remedy is a line of Python over the arguments of :func:`dprnn_lab.diagnose`. :func:`python_line` completes
+it with its imports and with the files that were given; :func:`command_line` gives the command that does the same.
 
 Notebook: 06_failures_at_inference
 """
@@ -43,8 +43,8 @@ IMPORTS = {
 }
 # What a user's own program has: the arguments of diagnose(), and the parts of a training.
 VARIABLES = {
-    "model", "mixture", "sample_rate", "references", "estimates", "checkpoint", "config", "run", "batch", "loss", "data",
-    "scores", "path", "sources", "max_steps", "trainer",
+    "model", "mixture", "sample_rate", "references", "estimates", "checkpoint", "config", "run", "batch", "loss",
+    "data", "scores", "path", "sources", "max_steps", "trainer",
 }  # fmt: skip
 _SEPARATE = "dprnn-lab separate {mixture} --model {checkpoint}"
 _EVALUATE = "dprnn-lab evaluate --model {checkpoint} --out results"
@@ -147,14 +147,11 @@ def _change_samples(finding: Finding, places: dict[str, str]) -> str | None:
     """A file of the recording, changed as the Python line changes its samples."""
     if "resample=True" in finding.remedy:
         return _SEPARATE.format(**{n: shlex.quote(v) for n, v in places.items()}) + " --resample"
-    line = finding.remedy.split("  #")[0].rpartition("; ")[2]
-    if (
-        not line.startswith("mixture")
-        or "(path)" in line
-        or "(mixture)" in line.replace("nan_to_num(mixture", "")
-    ):
-        if "resample(mixture" not in line and "nan_to_num" not in line:
-            return None
+    line = finding.remedy.split("  #")[0]
+    if line.startswith("mixture, sample_rate = read_audio(mixture)"):
+        line = line.split("; ", 2)[2]  # _CHANGE reads the file itself
+    if not line.startswith("mixture") or "read_audio" in line:
+        return None  # another recording is wanted, or other samples are bad
     return _python(_CHANGE.format(mixture=places["mixture"], line=line))
 
 
@@ -174,14 +171,26 @@ def _value(node: ast.expr) -> str:
 
 def _without_code(finding: Finding, places: dict[str, str]) -> str | None:
     code = (
-        "import torch; content = torch.load({0!r}, weights_only=False); "
-        "torch.save({{'state_dict': content['state_dict']}}, 'weights.pth')"
-    ).format(places["checkpoint"])
+        f"import torch; content = torch.load({places['checkpoint']!r}, weights_only=False); "
+        "torch.save({'state_dict': content['state_dict']}, 'weights.pth')"
+    )
     return f"{_python(code)}  # only where the file was made: this runs its code"
 
 
 def _chunk(finding: Finding, places: dict[str, str]) -> str | None:
     return f"dprnn-lab train runs/again --chunk-size {finding.evidence['best_chunk_size']}"
+
+
+def _place_of_weights(finding: Finding, places: dict[str, str]) -> str | None:
+    """Weights under another key, or one of several models, as a file that every command reads."""
+    prefixes, file = finding.evidence.get("prefixes"), shlex.quote(places["checkpoint"])
+    if "prefix=" in finding.remedy and isinstance(prefixes, list):
+        prefix = finding.remedy.rpartition("prefix=")[2].rstrip(")").strip("'\"")
+        return f"dprnn-lab convert {file} model.safetensors --prefix {shlex.quote(prefix)}"
+    if "stores" in finding.evidence and finding.remedy.startswith("torch.save(torch.load("):
+        line = finding.remedy.split("; ")[0].replace("checkpoint", repr(places["checkpoint"]))
+        return _python(f"import torch; {line}")
+    return None
 
 
 def _other_checkpoint(finding: Finding, places: dict[str, str]) -> str | None:
@@ -190,11 +199,10 @@ def _other_checkpoint(finding: Finding, places: dict[str, str]) -> str | None:
 
 
 def _long_or_short(finding: Finding, places: dict[str, str]) -> str | None:
-    return (
-        None
-        if "separate(" in finding.remedy
-        else _python(_CHANGE.format(mixture=places["mixture"], line=finding.remedy.split("  #")[0]))
-    )
+    if "window=" in finding.remedy:
+        window = finding.remedy.rpartition("window=")[2].rstrip(")")
+        return _SEPARATE.format(**{n: shlex.quote(v) for n, v in places.items()}) + f" --window {window}"
+    return None if "separate(" in finding.remedy else _change_samples(finding, places)
 
 
 _SPECIAL: dict[str, Callable[[Finding, dict[str, str]], str | None]] = {
@@ -203,6 +211,7 @@ _SPECIAL: dict[str, Callable[[Finding, dict[str, str]], str | None]] = {
     "config-silent": _other_settings,
     "weights-unsafe": _without_code,
     "weights-corrupt": _other_checkpoint,
+    "weights-unmatched": _place_of_weights,
     "chunk-size": _chunk,
     "length": _long_or_short,
 }

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..files import write_whole
-from .coverage import Coverage, cover
+from .coverage import Coverage, could_not_tell, cover
 from .evidence import Evidence
 from .finding import Finding
 from .remedies import command_line, python_line
@@ -86,6 +86,12 @@ class Report:
     def coverage(self) -> Coverage:
         """How many checks had what they need, and which input would decide more."""
         return cover(self.findings, None if self.evidence is None else self.evidence.given)
+
+    @property
+    def not_told(self) -> list[Finding]:
+        """Undecided findings whose inputs are all there, with the reason; none while a failure is the reason."""
+        given = None if self.evidence is None else self.evidence.given
+        return [] if self.state == "fail" else could_not_tell(self.findings, given)
 
     def consequences(self, cause: Finding) -> list[Finding]:
         """Failures and warnings that follow from a cause, directly or through others."""
@@ -190,6 +196,10 @@ class Report:
             if names:
                 sign, style = _SIGNS[state]
                 table.add_row(Text(sign, style), Text(state, style), Text(", ".join(names), "dim"))
+        for finding in self.not_told:
+            table.add_row(
+                Text("?", "dim"), Text(finding.id, "dim"), Text(f"can't tell: {finding.says}", "dim")
+            )
         missing = self._missing()
         if missing:
             table.add_row(Text("?", "dim"), Text("to decide more", "dim"), Text("; ".join(missing), "dim"))

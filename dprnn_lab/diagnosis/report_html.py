@@ -3,7 +3,6 @@
 Notebook: 06_failures_at_inference
 """
 
-from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -42,11 +41,15 @@ PLAYED_SECONDS = 4.0
 def render(report: "Report") -> str:
     """HTML without scripts or links to other files."""
     findings, evidence = report.findings, report.evidence
-    cells = [_row(f, report.consequences(f)) for f in [*report.causes, *report.errors, *report.notes]]
+    cells = [_row(f, report) for f in [*report.causes, *report.errors, *report.notes]]
     for state in ("ok", "undecided"):
         names = ", ".join(f.id for f in findings if f.state == state)
         if names:
             cells.append((_state(state), "", f"<small>{escape(names)}</small>"))
+    cells += [
+        (_state("undecided"), f"<code>{escape(f.id)}</code>", f"<small>can't tell: {escape(f.says)}</small>")
+        for f in report.not_told
+    ]
     first, *further = report.headline()
     head = [f"<p><strong>{escape(first)}</strong>"]
     head += [
@@ -65,27 +68,28 @@ def _state(state: str) -> str:
     return f"<strong style='color:{STATE_COLOURS[state]}'>{STATE_WORDS[state]}</strong>"
 
 
-def _row(finding: Finding, consequences: Sequence[Finding]) -> tuple[str, str, str]:
+def _row(finding: Finding, report: "Report") -> tuple[str, str, str]:
     """A cause; what follows from it is folded."""
     return (
         _state(finding.state),
         f"<code>{escape(finding.id)}</code><br>{escape(finding.title)}",
-        _details(finding)
+        _details(finding, report)
         + "".join(
             f"<details><summary><code>{escape(f.id)}</code> follows from <code>{escape(finding.id)}</code></summary>"
-            f"{_details(f)}</details>"
-            for f in consequences
+            f"{_details(f, report)}</details>"
+            for f in report.consequences(finding)
         ),
     )
 
 
-def _details(finding: Finding) -> str:
+def _details(finding: Finding, report: "Report") -> str:
+    remedy = report.line(finding) if report.on_command_line else finding.remedy
     numbers = ", ".join(f"{k} {v}" for k, v in finding.evidence.items() if not isinstance(v, dict))
     text = f"{escape(finding.says)}<br><small>{escape(numbers)}</small>"
     if finding.state == "error":
         return f"{text}<br><small>report: {escape(finding.bring)}</small>"
     return (
-        f"{text}<br><small>limit: {escape(finding.threshold)}</small><br><code>{escape(finding.remedy)}</code>"
+        f"{text}<br><small>limit: {escape(finding.threshold)}</small><br><code>{escape(remedy)}</code>"
         f"<br><small>read: {escape(finding.section)}</small>"
     )
 

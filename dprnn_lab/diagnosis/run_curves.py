@@ -213,7 +213,7 @@ def _renamed(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _logged_broken(column: pd.Series) -> pd.Series:
-    """Where NaN or infinity was logged. In a column of numbers NaN means "not logged", unless it is all that follows."""
+    """Where NaN or infinity was logged. In a column of numbers NaN is "not logged", unless it is all that follows."""
     if not pd.api.types.is_numeric_dtype(column):
         return column.map(lambda value: isinstance(value, str) and bool(_BROKEN.fullmatch(value))).astype(
             bool

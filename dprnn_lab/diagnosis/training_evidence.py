@@ -1,4 +1,4 @@
-"""Inputs from a training: the curve of a run (:mod:`dprnn_lab.diagnosis.run_curves`), a batch, the lists of training and test material.
+"""Inputs from a training: a batch, the lists of training and test material; ``run_curves`` reads its curve.
 
 Notebook: 07_failures_in_training
 """
@@ -87,7 +87,7 @@ def read_data(data: str | os.PathLike | Mapping[str, Sequence]) -> list[Example]
     return examples
 
 
-def _are_names(value) -> bool:
+def _are_names(value: object) -> bool:
     return (
         isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) for v in value)
     )

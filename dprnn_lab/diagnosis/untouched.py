@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 __all__ = ["Snapshot", "plain_mode", "working_copy"]
 
@@ -34,7 +35,7 @@ class Snapshot:
         self._tensors = [
             (t, t.detach().clone(), t.requires_grad, t.grad, None if t.grad is None else t.grad.clone())
             for t in tensors.values()
-            if not isinstance(t, nn.parameter.UninitializedTensorMixin)
+            if not is_lazy(t)
         ]
         self._torch = torch.get_rng_state()
         self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None

@@ -8,6 +8,7 @@ from . import (
     config,
     curves,
     data,
+    length,
     losses,
     model_in_training,
     nan_run,
@@ -22,7 +23,8 @@ from . import (
 __all__ = ["CHECKS"]
 
 _MODULES = (
-    weights, config, recording, audio, what_if, outputs, seams, losses, data, model_in_training, nan_run, curves, plateau,
+    weights, config, recording, audio, length, what_if, outputs, seams, losses, data, model_in_training, nan_run,
+    curves, plateau,
 )  # fmt: skip
 CHECKS = {
     function.failure: function

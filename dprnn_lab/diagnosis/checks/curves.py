@@ -243,7 +243,8 @@ def _too_little(run: Run) -> str:
     if len(losses) < 3:
         return f"the curve has {len(losses)} row{'s' if len(losses) > 1 else ''} with a training loss"
     if run.unit != "step" or not _in_db(losses):
-        return f"this loss is not in dB by optimiser step (it is {losses.iloc[-1]:.3g} at {run.unit} {int(losses.index[-1])})"
+        last = f"{losses.iloc[-1]:.3g} at {run.unit} {int(losses.index[-1])}"
+        return f"this loss is not in dB by optimiser step ({last})"
     return f"fewer than {MIN_STEPS} steps"
 
 
@@ -255,11 +256,11 @@ def unhealthy_curve(e: Evidence) -> Finding:
     losses = e.run.column("train_loss")
     if flat(losses):
         return fail(
-            f"the loss is {losses.iloc[0]:.4g} in all {len(losses)} rows, from {e.run.unit} {int(losses.index[0])} to "
-            f"{int(losses.index[-1])}: no weight changes",
+            f"the loss is {losses.iloc[0]:.4g} in all {len(losses)} rows (to {e.run.unit} {int(losses.index[-1])}): no "
+            "weight changes",
             {"loss": number(losses.iloc[0], 4), "rows": len(losses)},
             f"one value in {MIN_FLAT_ROWS} rows or more; noise of the batches alone changes a loss",
-            "print([n for n, p in model.named_parameters() if p.grad is None])  # after one backward(): frozen or detached",
+            "print([n for n, p in model.named_parameters() if p.grad is None])  # after a backward(): frozen, detached",
             explained_by=e.cause("detached-loss"),
         )
     behind = _behind(e.run)
@@ -267,8 +268,8 @@ def unhealthy_curve(e: Evidence) -> Finding:
         return undecided(_too_little(e.run), "the same run after 600 steps")
     loss, allowed, step = behind
     cause = e.cause(
-        "sign-of-loss", "detached-loss", "pit-wrong-axis", "no-pit", "silent-target", "targets-inconsistent", "same-speaker",
-        "nan-run", "dead-output", "no-clipping", "learning-rate", "resume",
+        "sign-of-loss", "detached-loss", "pit-wrong-axis", "no-pit", "silent-target", "targets-inconsistent",
+        "same-speaker", "nan-run", "dead-output", "no-clipping", "learning-rate", "resume",
     )  # fmt: skip
     facts = {"step": step, "loss_db": number(loss), "worst_healthy_db": number(allowed)}
     if loss > allowed + MARGIN_DB:

@@ -106,7 +106,7 @@ def same_speaker(e: Evidence) -> Finding:
     }
     if doubled or copies:
         what = (
-            f"two sources are {next(n for n in doubled[0] if doubled[0].count(n) > 1)} in {len(doubled)} of {len(named)} examples"
+            f"two sources are {max(doubled[0], key=doubled[0].count)} in {len(doubled)} of {len(named)} examples"
             if doubled
             else f"two sources are one utterance in {copies} of {len(pairs)} examples"
         )

@@ -3,12 +3,13 @@
 Notebook: 07_failures_in_training
 """
 
+import itertools
 import math
 
 from ..evidence import Evidence
 from ..finding import Finding
 from ..loss_probes import SNRS_DB, Probes
-from .verdict import check, fail, fine, number, undecided
+from .verdict import check, fail, fine, undecided
 
 __all__ = ["detached_loss", "no_pit", "pit_wrong_axis", "sign_of_loss"]
 
@@ -33,7 +34,7 @@ def _facts(probes: Probes) -> dict[str, object]:
 def _steps(probes: Probes, path: tuple[str, ...]) -> list[float]:
     """Changes of the loss along a path, as shares of the spread."""
     unit = probes.spread or 1.0
-    return [(probes[b] - probes[a]) / unit for a, b in zip(path, path[1:], strict=False)]
+    return [(probes[b] - probes[a]) / unit for a, b in itertools.pairwise(path)]
 
 
 def _constant(probes: Probes) -> bool:
@@ -70,8 +71,9 @@ def sign_of_loss(e: Evidence) -> Finding:
         if sum(path) > CLEAR:
             first, last = PATH[0], PATH[-1]
         return fail(
-            f"estimates {SNRS_DB[0]:g} dB above the noise cost {_text(probes[last])}, noise alone {_text(probes[first])}: "
-            "the loss rises as estimates get better, so its sign is turned and training makes them worse",
+            f"estimates {SNRS_DB[0]:g} dB above the noise cost {_text(probes[last])}, noise alone "
+            f"{_text(probes[first])}: the loss rises as estimates get better, so its sign is turned and training "
+            "makes them worse",
             facts,
             "a loss must fall on the way from noise to the targets",
             f"{REMEDY}  # or -loss: a ratio such as SI-SDR is to be maximised, so its negative is the loss",
@@ -91,7 +93,7 @@ def detached_loss(e: Evidence) -> Finding:
         "gradient_norms": probes.gradients and [float(f"{g:.4g}") for g in probes.gradients]
     }
     why = "the loss must change with the estimates, and a finite gradient must reach every output"
-    remedy = "value = loss(model(batch[0]), batch[1]); value.backward()  # no .detach(), .item(), .data, numpy or no_grad"
+    remedy = "loss(model(batch[0]), batch[1]).backward()  # no .detach(), .item(), .data, NumPy or no_grad on the way"
     if _constant(probes):
         return fail(
             f"the loss is {_text(probes['in order'])} for estimates of any quality: it does not depend on them",
@@ -119,7 +121,6 @@ def detached_loss(e: Evidence) -> Finding:
             facts,
             why,
             remedy,
-            explained_by=None,
         )
     return fine("a gradient reaches every output", facts)
 
@@ -156,7 +157,7 @@ def pit_wrong_axis(e: Evidence) -> Finding:
         return fail(
             f"the loss raises an error on estimates and sources [B, S, T]: {probes.error}",
             {"error": probes.error, "sources": probes.n_src},
-            "probes of 1 to 4 sources, in every form that a loss function may want (see dprnn_lab.diagnosis.loss_probes)",
+            "probes of 1 to 4 sources, in the forms of dprnn_lab.diagnosis.loss_probes",
             REMEDY,
         )
     if e.cause("sign-of-loss") or _constant(probes):
@@ -188,8 +189,8 @@ def pit_wrong_axis(e: Evidence) -> Finding:
     if probes[lost] <= right + LOST_TARGET * (probes["noise"] - right):
         words = lost.split()
         return fail(
-            f"estimates that hold target {words[1]} twice and lost target {words[3]} cost {_text(probes[lost])}, correct "
-            f"ones {_text(right)}: each estimate takes its best target, so another target may be lost",
+            f"estimates that hold target {words[1]} twice and lost target {words[3]} cost {_text(probes[lost])}, "
+            f"correct ones {_text(right)}: each estimate takes its best target, so another target may be lost",
             facts,
             f"worse by {LOST_TARGET:.0%} of the way from correct estimates to noise",
             REMEDY,

@@ -95,13 +95,14 @@ def eval_mode(e: Evidence) -> Finding:
         return fail(says, facts, why, "model = model.eval()")
     if batch or others < AGREEMENT_DB:
         what = (
-            f"batch norm depends on the batch ({len(batch)} such layers, the first {batch[0]}), and every pass moves its "
-            "running statistics"
+            f"batch norm depends on the batch ({len(batch)} such layers, the first {batch[0]}), and every pass moves "
+            "its running statistics"
             if batch
             else "something in it depends on the batch"
         )
         return fail(
-            f"the model is in training mode: {what}; alone and beside others a mixture gives results {others:.0f} dB apart",
+            f"the model is in training mode: {what}; alone and beside others a mixture's results agree to "
+            f"{others:.0f} dB",
             facts,
             why,
             "model = model.eval()",
@@ -147,11 +148,11 @@ def chunk_size(e: Evidence) -> Finding:
         which = "intra-chunk" if chunk > count else "inter-chunk"
         memory = f", and {cells / usual:.1f} times the memory" if cells > 1.2 * usual else ""
         return note(
-            f"with chunk_size={chunk} the {which} RNN makes {longest} steps one after another, {least} are enough: slower "
-            f"on a GPU{memory}. In our sweeps the scores did not suffer, so look elsewhere for a bad separation",
+            f"with chunk_size={chunk} the {which} RNN makes {longest} steps one after another, {least} are enough: "
+            f"slower on a GPU{memory}. In our sweeps no score suffered, so look elsewhere for a bad separation",
             facts,
             why,
-            f"config = config | {{'chunk_size': {best}, 'hop_size': None}}  # of a new training; these weights keep theirs",
+            f"config = config | {{'chunk_size': {best}, 'hop_size': None}}  # in a new training, not for these weights",
         )
     return fine(
         f"the longer RNN sees {longest} steps, with the best chunk size {least}",

@@ -30,8 +30,8 @@ def nan_run(e: Evidence) -> Finding:
     if run.breaks:
         name, b = next(iter(run.breaks.items()))
         return note(
-            f"{name} was NaN or infinite in {b.rows} rows ({run.unit} {b.first} to {b.last}) and is finite again: those "
-            "steps were skipped, as mixed precision does now and then",
+            f"{name} was NaN or infinite in {b.rows} rows ({run.unit} {b.first} to {b.last}) and is finite again: "
+            "those steps were skipped, as mixed precision does now and then",
             {"column": name, "first": b.first, "last": b.last, "rows": b.rows},
             "no more than a few: if it returns, lower the learning rate",
             _remedy(run, b.first),

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..evidence import Evidence
 from ..finding import STATES, Finding
-from ..score_table import NAMES, ExampleScores, two_clusters
 from ..run_curves import Run
+from ..score_table import NAMES, ExampleScores, two_clusters
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["plateau_reading"]
