@@ -22,6 +22,10 @@ __all__ = ["weights_corrupt", "weights_partial", "weights_unmatched", "weights_u
 
 RANDOM_SHARE = 0.9  # of the parameters with initial values: nothing was loaded
 NO_MODEL = "there is no model"
+RANDOM_LIMIT = (
+    f"{RANDOM_SHARE:.0%}: a layer counts as random if no value exceeds PyTorch's initial bound and the mean square is "
+    "that of the initial distribution; training leaves no such layer"
+)
 RELOAD = "model = load_model(checkpoint)"
 AUTHOR = 'save_model(model, "model.safetensors")  # by its author, where it was made'
 _DOWNLOAD = re.compile(r"[\s.]*(Download|Get) [^.]*again[^.]*\.?")  # advice for files from elsewhere
@@ -147,12 +151,19 @@ def weights_unmatched(e: Evidence) -> Finding:
     prefix = e.file.report.prefix if e.file is not None and e.file.report is not None else ""
     facts = {"share_random": number(fresh / max(1, total), 3), "layers": len(known), "prefix": prefix}
     if total and fresh / total >= RANDOM_SHARE:
+        if not e.live:
+            return fail(
+                f"{fresh / total:.0%} of the parameters in the file have their random initial values: it was saved "
+                "before the training, or by a run that trained nothing",
+                facts,
+                RANDOM_LIMIT,
+                "model = load_model(checkpoint)  # of a later checkpoint of the same training",
+            )
         because = f"; the keys of the file begin with {prefix!r}, so no name matched" if prefix else ""
         return fail(
             f"{fresh / total:.0%} of the parameters have their random initial values{because}",
             facts,
-            f"{RANDOM_SHARE:.0%}: a layer counts as random if no value exceeds PyTorch's initial bound and the mean "
-            "square is that of the initial distribution; training leaves no such layer",
+            RANDOM_LIMIT,
             RELOAD,
         )
     return _unlike_the_file(e, prefix, facts)
