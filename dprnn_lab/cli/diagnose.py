@@ -44,8 +44,9 @@ def diagnose(
     """Find out why a model does not separate.
 
     Give what you have; each piece allows more checks. No code in the checkpoint
-    is run. Exit status 0: nothing wrong, 1: warnings, 2: failures, or something
-    that can't be read.
+    is run. Exit status 0: nothing wrong in the checks that had what they need,
+    1: warnings, 2: failures, or something that can't be read, 3: a check itself
+    raised an error.
 
     dprnn-lab diagnose --checkpoint best_model.pth --mixture talk.wav
     dprnn-lab diagnose --checkpoint last.ckpt --mixture talk.wav --estimate s1.wav --estimate s2.wav
@@ -63,6 +64,7 @@ def diagnose(
             checkpoint, mixture, references=references or None, estimates=estimates or None, speakers=speakers,
             run=run, data=data, scores=scores, config=_loading(values or [], prefix),
         )  # fmt: skip
+        report.on_command_line = True
         if json is not None:
             report.to_json(json)
     except (ValueError, TypeError, OSError) as error:  # CheckpointError and AudioError are ValueErrors

@@ -3,10 +3,14 @@
 Notebook: 06_failures_at_inference
 """
 
+import platform
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
+import torch
 from torch import nn
 
 from .catalogue import CATALOGUE
@@ -15,8 +19,20 @@ from .evidence import Evidence
 from .finding import STATES, Finding
 from .inputs import FilePath, Inputs, Samples
 from .report import Report
+from .untouched import Snapshot, plain_mode
 
-__all__ = ["diagnose", "sort_findings"]
+__all__ = ["FOLLOWS", "diagnose", "sort_findings"]
+
+# By failure: those that bring it about. A finding is folded under the first of them that was found.
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    "detached-loss": ("sign-of-loss",),
+    "pit-wrong-axis": ("sign-of-loss",),
+    "no-pit": ("pit-wrong-axis", "sign-of-loss"),
+    "no-clipping": ("nan-run",),
+    "dead-output": ("nan-run",),
+    "overfit": ("pit-wrong-axis", "leakage", "sign-of-loss"),
+    "unhealthy-curve": ("nan-run", "sign-of-loss", "detached-loss"),
+}
 
 
 def diagnose(
@@ -40,6 +56,7 @@ def diagnose(
 
     Args:
         model: a checkpoint (path or hub id), or a live model of this package or Asteroid. No code in a file is run.
+            A live model is left as it was: weights, buffers, modes, gradients and random numbers; a copy is run.
         mixture: a path, or samples ``[T]`` or ``[channels, T]``, floating point in -1 to 1 or int16, int32.
         sample_rate: of ``mixture`` in Hz; a file has its own. None for samples: the model's rate is assumed, and
             other rates are tried.
@@ -52,7 +69,8 @@ def diagnose(
         run: the folder of a training run (``curves/version_N/metrics.csv``, ``checkpoints/``), a CSV file or a
             table with the columns ``step, train_loss, valid_loss, grad_norm, si_sdri_<kind>``.
         batch: ``(mixtures [B, T], sources [B, S, T])`` as your training receives them.
-        loss: your loss function, ``loss(estimates [B, S, T], sources [B, S, T])``; it is called with probe signals.
+        loss: your loss function, ``loss(estimates [B, S, T], sources [B, S, T])``; it is called with probe signals,
+            of as many sources as the batch or the model has, and may return a tensor, a tuple or a dictionary.
         data: lists of training and test material: see :func:`dprnn_lab.diagnosis.training_evidence.read_data`.
         scores: of single examples: a table of :func:`dprnn_lab.evaluation.evaluate`, its ``scores.csv`` or the
             folder with it, or SI-SDRi (dB) as arrays, ``{kind: [...]}``; None for those of the last validation in
@@ -66,9 +84,23 @@ def diagnose(
         CheckpointError, AudioError: no such file; a file or array that is not audio.
         TypeError, ValueError: an input of the wrong type, or without content.
     """
-    evidence = Evidence(Inputs(**locals()))  # the arguments, by name
-    for name in CATALOGUE:
-        evidence.found[name] = _run_check(name, evidence)
+    given = Inputs(**locals())  # the arguments, by name
+    live = model if isinstance(model, nn.Module) else None
+    with plain_mode(live):
+        modules = [m for m in (live, loss) if isinstance(m, nn.Module)]
+        before = Snapshot(modules)
+        try:
+            evidence = Evidence(given)
+            if evidence.network is not None and evidence.network is not live:
+                modules.append(evidence.network)
+            snapshot = Snapshot(modules)
+            for name in CATALOGUE:
+                try:
+                    evidence.found[name] = _run_check(name, evidence)
+                finally:
+                    snapshot.restore()
+        finally:
+            before.restore()
     return Report(sort_findings(list(evidence.found.values())), evidence)
 
 
@@ -76,26 +108,49 @@ def _run_check(name: str, evidence: Evidence) -> Finding:
     try:
         return CHECKS[name](evidence)
     except Exception as error:  # one check that fails on unusual input must not hide the other findings
-        return Finding(
-            name,
-            "undecided",
-            f"the check itself failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            {"error": type(error).__name__},
-            bring="this input, in an issue of the project",
-        )
+        return _crashed(name, error)
+
+
+def _crashed(name: str, error: Exception) -> Finding:
+    """The finding on a check that raised: what it raised, where, and how to report it."""
+    first = str(error).splitlines()[0] if str(error) else ""
+    calls = traceback.extract_tb(error.__traceback__)
+    where = [f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in calls][-6:]
+    return Finding(
+        name,
+        "error",
+        f"the check itself failed: {type(error).__name__}: {first}",
+        {"error": type(error).__name__, "message": str(error)[:500], "calls": where, "versions": _versions()},
+        "none: a check must not raise, whatever the input",
+        bring=f"this line and `calls` from to_json(), in an issue of the project ({_versions()})",
+    )
+
+
+def _versions() -> str:
+    from .. import __version__
+
+    return f"dprnn-lab {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def sort_findings(findings: Sequence[Finding]) -> list[Finding]:
     """By state, then causes before their consequences and symptoms, then by suspicion.
 
-    A symptom that no check explained is explained by the first cause.
+    A finding that follows from another failure gets that failure as its ``explained_by``: as its check says, else as
+    :data:`FOLLOWS` says. A symptom that neither explains is explained by the first cause.
     """
     order = list(CATALOGUE)
-    causes = [f.id for f in findings if f.state == "fail" and not f.entry.symptom and not f.explained_by]
+    failed = {f.id for f in findings if f.state == "fail" and not f.entry.symptom}
+    linked = [
+        replace(f, explained_by=next((c for c in FOLLOWS.get(f.id, ()) if c in failed), None))
+        if f.bad and not f.explained_by
+        else f
+        for f in findings
+    ]
+    causes = [f.id for f in linked if f.state == "fail" and not f.entry.symptom and not f.explained_by]
     cause = min(causes, key=order.index, default=None)
     resolved = [
         replace(f, explained_by=cause) if f.bad and f.entry.symptom and not f.explained_by else f
-        for f in findings
+        for f in linked
     ]
     return sorted(
         resolved,

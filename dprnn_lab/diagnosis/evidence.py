@@ -22,10 +22,12 @@ from .checkpoint_file import CheckpointFile, examine
 from .finding import Finding
 from .initial_weights import Layer, layers
 from .inputs import Inputs
+from .loss_probes import Probes, probe
 from .mixture import SILENT_PEAK, Recording, Signals, read_recording, read_signals
 from .remix_consistency import RemixConsistency, remix_consistency
 from .score_table import last_validation, read_scores
 from .training_evidence import read_batch, read_data, read_run
+from .untouched import working_copy
 
 __all__ = ["Control", "Evidence", "best_order", "evaluation_mode", "loudest"]
 
@@ -75,6 +77,7 @@ class Evidence:
     """
 
     def __init__(self, given: Inputs):
+        self.given = given
         self.found: dict[str, Finding] = {}  # of the checks so far
         self.config = dict(given.config or {})
         self.speakers, self.reported, self.loss = given.speakers, given.reported, given.loss
@@ -85,8 +88,7 @@ class Evidence:
             raise TypeError(f"model is {type(model).__name__}: give a path or a torch module")
         self.file: CheckpointFile | None = None if checkpoint is None else examine(checkpoint, self.config)
         self.live = model is not None
-        self.was_training = bool(model is not None and model.training)
-        self.network: nn.Module | None = model if model is not None else self._load()
+        self.network: nn.Module | None = working_copy(model) if model is not None else self._load()
         self.recording: Recording | None = None
         if given.mixture is not None:
             self.recording = read_recording(given.mixture, given.sample_rate, self.rate)
@@ -174,6 +176,11 @@ class Evidence:
         """Of the network."""
         return [] if self.network is None else layers(self.network)
 
+    def on_device(self, samples: torch.Tensor) -> torch.Tensor:
+        """Samples on the device and in the dtype of the network's weights."""
+        weights = [] if self.network is None else self.network.parameters()
+        return samples.to(next((w for w in weights if w.is_floating_point()), torch.zeros(())))
+
     @torch.no_grad()
     def separate(self, mixtures: torch.Tensor) -> torch.Tensor | None:
         """``[B, T]`` to ``[B, S, T]``, in evaluation mode; None when the network can't."""
@@ -181,8 +188,7 @@ class Evidence:
             return None
         try:
             with evaluation_mode(self.network) as network:
-                parameter = next(network.parameters(), torch.zeros(()))
-                estimates = network(mixtures.to(parameter)).float().cpu()
+                estimates = network(self.on_device(mixtures)).float().cpu()
         except Exception:  # a user's network may raise anything: that it can't run is the finding
             return None
         fits = estimates.dim() == 3 and len(estimates) == len(mixtures)
@@ -203,6 +209,18 @@ class Evidence:
             return Control(self._must_separate) if self.n_src == 2 else None
         except (FileNotFoundError, ValueError, RuntimeError):
             return None  # no corpus here, or a network that can't run
+
+    # The loss function
+
+    @cached_property
+    def loss_probes(self) -> Probes | None:
+        """What the loss function gave on signals whose correct relation is known; None without one."""
+        if self.loss is None:
+            return None
+        count = self.batch[1].shape[1] if self.batch is not None else None
+        if count is None and self.own_network is not None:
+            count = self.own_network.n_src
+        return probe(self.loss, count or self.config.get("n_src"))
 
     # The mixture
 

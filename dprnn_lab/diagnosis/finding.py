@@ -9,15 +9,16 @@ from .catalogue import CATALOGUE, Entry
 
 __all__ = ["STATES", "Finding"]
 
-STATES = ("fail", "warn", "undecided", "ok")  # in the order of a report
+STATES = ("fail", "error", "warn", "note", "undecided", "ok")  # in the order of a report
 
 
 @dataclass(frozen=True)
 class Finding:
     """The answer of one check.
 
-    ``state`` is "fail" (broken; ``says`` gives the reason), "warn" (worth a look), "ok", or "undecided" (not enough
-    input; ``bring`` says what is missing).
+    ``state`` is "fail" (broken; ``says`` gives the reason), "warn" (worth a look), "note" (good to know, and no reason
+    for a bad separation), "ok", "undecided" (not enough input; ``bring`` says what is missing), or "error" (the check
+    itself raised an exception, and nothing is known about this failure).
     """
 
     id: str
@@ -48,3 +49,13 @@ class Finding:
     def bad(self) -> bool:
         """Whether it is a failure or a warning."""
         return self.state in ("fail", "warn")
+
+    @property
+    def named(self) -> bool:
+        """Whether a report describes it: a failure, a warning or a note."""
+        return self.bad or self.state == "note"
+
+    @property
+    def looked(self) -> bool:
+        """Whether the check had what it needs."""
+        return self.state not in ("undecided", "error")

@@ -148,7 +148,7 @@ def read_signals(value: Any, name: str) -> Signals:
     return Signals(signals, (signals.shape[1],) * len(signals), (None,) * len(signals))
 
 
-def as_tensor(value, name: str) -> torch.Tensor:
+def as_tensor(value: Any, name: str) -> torch.Tensor:
     """Numbers of any kind as float32; int16 and int32 are scaled to -1 to 1.
 
     Raises:

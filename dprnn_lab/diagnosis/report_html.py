@@ -3,8 +3,8 @@
 Notebook: 06_failures_at_inference
 """
 
-from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
@@ -14,24 +14,51 @@ from .evidence import Evidence
 from .finding import Finding
 from .score_table import NAMES
 
+if TYPE_CHECKING:
+    from .report import Report
+
 __all__ = ["render"]
 
-STATE_COLOURS = {"fail": "#b00020", "warn": "#8a5a00", "ok": "#00695c", "undecided": "#555555"}
-STATE_WORDS = {"fail": "failure", "warn": "warning", "ok": "ok", "undecided": "undecided"}
+STATE_COLOURS = {
+    "fail": "#b00020",
+    "error": "#7b1fa2",
+    "warn": "#8a5a00",
+    "note": "#00557a",
+    "ok": "#00695c",
+    "undecided": "#555555",
+}
+STATE_WORDS = {
+    "fail": "failure",
+    "error": "check failed",
+    "warn": "warning",
+    "note": "note",
+    "ok": "ok",
+    "undecided": "undecided",
+}
 PLAYED_SECONDS = 4.0
 
 
-def render(summary: str, findings: Sequence[Finding], evidence: Evidence | None) -> str:
+def render(report: "Report") -> str:
     """HTML without scripts or links to other files."""
-    cells = [_row(f) for f in findings if f.bad]
+    findings, evidence = report.findings, report.evidence
+    cells = [_row(f, report) for f in [*report.causes, *report.errors, *report.notes]]
     for state in ("ok", "undecided"):
         names = ", ".join(f.id for f in findings if f.state == state)
         if names:
             cells.append((_state(state), "", f"<small>{escape(names)}</small>"))
-    parts = [
-        f"<p><strong>{escape(summary)}</strong></p>",
-        rows(("state", "failure", "finding and remedy"), cells),
+    cells += [
+        (_state("undecided"), f"<code>{escape(f.id)}</code>", f"<small>can't tell: {escape(f.says)}</small>")
+        for f in report.not_told
     ]
+    first, *further = report.headline()
+    head = [f"<p><strong>{escape(first)}</strong>"]
+    head += [
+        f"<br><code>{escape(line.removeprefix('Type: '))}</code>"
+        if line.startswith("Type: ")
+        else f"<br>{escape(line)}"
+        for line in further
+    ]
+    parts = ["".join(head) + "</p>", rows(("state", "failure", "finding and remedy"), cells)]
     if evidence is not None:
         parts += [_sounds(evidence), _curve(evidence), _histogram(evidence)]
     return fragment(parts)
@@ -41,15 +68,29 @@ def _state(state: str) -> str:
     return f"<strong style='color:{STATE_COLOURS[state]}'>{STATE_WORDS[state]}</strong>"
 
 
-def _row(finding: Finding) -> tuple[str, str, str]:
-    numbers = ", ".join(f"{k} {v}" for k, v in finding.evidence.items() if not isinstance(v, dict))
-    follows = f"<br><em>follows from {escape(finding.explained_by)}</em>" if finding.explained_by else ""
+def _row(finding: Finding, report: "Report") -> tuple[str, str, str]:
+    """A cause; what follows from it is folded."""
     return (
         _state(finding.state),
         f"<code>{escape(finding.id)}</code><br>{escape(finding.title)}",
-        f"{escape(finding.says)}{follows}<br><small>{escape(numbers)}</small>"
-        f"<br><small>limit: {escape(finding.threshold)}</small><br><code>{escape(finding.remedy)}</code>"
-        f"<br><small>read: {escape(finding.section)}</small>",
+        _details(finding, report)
+        + "".join(
+            f"<details><summary><code>{escape(f.id)}</code> follows from <code>{escape(finding.id)}</code></summary>"
+            f"{_details(f, report)}</details>"
+            for f in report.consequences(finding)
+        ),
+    )
+
+
+def _details(finding: Finding, report: "Report") -> str:
+    remedy = report.line(finding) if report.on_command_line else finding.remedy
+    numbers = ", ".join(f"{k} {v}" for k, v in finding.evidence.items() if not isinstance(v, dict))
+    text = f"{escape(finding.says)}<br><small>{escape(numbers)}</small>"
+    if finding.state == "error":
+        return f"{text}<br><small>report: {escape(finding.bring)}</small>"
+    return (
+        f"{text}<br><small>limit: {escape(finding.threshold)}</small><br><code>{escape(remedy)}</code>"
+        f"<br><small>read: {escape(finding.section)}</small>"
     )
 
 

@@ -51,7 +51,8 @@ class FaultRun:
     @property
     def named(self) -> str | None:
         """The failure that the report names first."""
-        return self.report.causes[0].id if self.report.causes else None
+        found = self.report.causes or self.report.notes
+        return found[0].id if found else None
 
     @property
     def right(self) -> bool:
@@ -63,7 +64,7 @@ class FaultRun:
         degree = f", strength {self.strength:g}" if has_strength(self.failure, self.variant) else ""
         said = f"named {self.named} first" if self.named else "named nothing"
         verdict = "right" if self.right else "wrong: read on for its evidence"
-        if not self.right and any(f.id == self.failure for f in self.report.causes):
+        if not self.right and any(f.id == self.failure for f in [*self.report.causes, *self.report.notes]):
             verdict = "the injected one is further down"
         return f"Injected: {self.failure}, variant {self.variant}{degree}. The report {said}: {verdict}."
 

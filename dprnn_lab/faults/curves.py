@@ -6,6 +6,7 @@ Notebook: 07_failures_in_training
 """
 
 import random
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -77,6 +78,39 @@ def became_nan(case: Case, rng: random.Random) -> Case:
     return case.change(run=path)
 
 
+def nan_though_clipped(case: Case, rng: random.Random) -> Case:
+    """A run's folder, its gradients clipped at 5: the loss is NaN from one step on, without a rise before."""
+    case = became_nan(case, rng)
+    folder = case.file("clipped-run")
+    curve = folder / "curves" / "version_0" / "metrics.csv"
+    curve.parent.mkdir(parents=True, exist_ok=True)
+    curve.write_bytes(Path(str(case.run)).read_bytes())
+    (folder / "config.yaml").write_text("clip: 5.0\nlr: 0.001\n", encoding="utf-8")
+    return case.change(run=folder)
+
+
+def infinite_gradient(case: Case, rng: random.Random) -> Case:
+    """The gradient norm overflows at one step, and the loss is NaN from the next one on."""
+    table = recorded_curve(f"healthy-{rng.randrange(3)}").astype(object)
+    row = rng.randrange(6, 20)
+    table.loc[table.index[row], "grad_norm"] = "inf"
+    table.loc[table.index[row + 1 :], ["train_loss", "grad_norm"]] = "nan"
+    path = case.file("metrics.csv")
+    table.to_csv(path, index=False)
+    return case.change(run=path)
+
+
+def nan_elsewhere(case: Case, rng: random.Random) -> Case:
+    """Another toolkit's table: other names of columns, a row per epoch."""
+    table = recorded_curve(f"healthy-{rng.randrange(3)}").astype(object)
+    table = table[["train_loss", "valid_loss"]].dropna().reset_index(drop=True)
+    table.loc[rng.randrange(2, len(table) - 2) :, :] = "NaN"
+    table.columns = ["train/loss", "val/loss"]
+    path = case.file("history.csv")
+    table.rename_axis("epoch").to_csv(path)
+    return case.change(run=path)
+
+
 def one_kind(case: Case, rng: random.Random) -> Case:
     """The bundled model's first hour: a man and a woman are separated, two women are not, and the mean is -2 dB."""
     table = pd.read_csv(data_folder() / "model" / "curve.csv")
@@ -89,7 +123,13 @@ FAULTS = {
         "no-pit": _recorded("no-pit"),
         "mean-before-minimum": _recorded("mean-before-minimum"),
     },
-    "no-clipping": {"jump": _recorded("jump"), "became-nan": became_nan},
+    "no-clipping": {"jump": _recorded("jump")},
+    "nan-run": {
+        "became-nan": became_nan,
+        "though-clipped": nan_though_clipped,
+        "infinite-gradient": infinite_gradient,
+        "other-names": nan_elsewhere,
+    },
     "dead-output": {"curve": dead_from},
     "learning-rate": {"high": _recorded("rate-high", lr=1.0), "low": _recorded("rate-low", lr=1e-6)},
     "overfit": {"fixed-list": _recorded("fixed-list", first=500)},

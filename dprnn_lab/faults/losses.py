@@ -3,13 +3,22 @@
 Notebook: 07_failures_in_training
 """
 
+import itertools
 import random
 
 import torch
 from torch import nn
 
 from ..diagnosis.checks.config import rebuild
-from ..loss import multisrc_mse, multisrc_neg_sisdr, multisrc_neg_snr, pairwise_neg_sisdr, singlesrc_neg_sisdr
+from ..loss import (
+    PITLossWrapper,
+    multisrc_mse,
+    multisrc_neg_sisdr,
+    multisrc_neg_snr,
+    pairwise_mse,
+    pairwise_neg_sisdr,
+    singlesrc_neg_sisdr,
+)
 from ..model import DPRNNTasNet
 from .case import Case
 
@@ -47,9 +56,70 @@ def lowest_of_all(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tenso
     return pairwise_neg_sisdr(estimates, sources).flatten(1).min(-1).values.mean()
 
 
+def worst_order(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The maximum over the permutations."""
+    matrix = pairwise_neg_sisdr(estimates, sources)
+    orders = itertools.permutations(range(matrix.shape[1]))
+    return torch.stack([matrix[:, range(len(o)), o].mean(-1) for o in orders]).amax(0).mean()
+
+
 def transposed(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
     """Estimates read as [B, T, S]."""
     return pairwise_neg_sisdr(estimates.transpose(1, 2), sources).mean()
+
+
+_pit = PITLossWrapper(pairwise_neg_sisdr)
+
+
+def negated(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """A minus too many: the loss is SI-SDR."""
+    return -_pit(estimates, sources)
+
+
+def score_as_loss(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """A score, to be maximised, under PIT, which takes the minimum: the worst order of the worst direction."""
+    return PITLossWrapper(lambda e, s: -pairwise_neg_sisdr(e, s))(estimates, sources)
+
+
+def snr_as_loss(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """SNR in a fixed order, to be maximised."""
+    return -multisrc_neg_snr(estimates, sources).mean()
+
+
+def negative_error(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The mean squared error with a minus."""
+    return -PITLossWrapper(pairwise_mse)(estimates, sources)
+
+
+def one_minus_error(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """Distance turned into likeness, and minimised."""
+    return torch.exp(-10 * PITLossWrapper(pairwise_mse)(estimates, sources))
+
+
+def detached(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The estimates detached, as for a metric."""
+    return _pit(estimates.detach(), sources)
+
+
+def detached_with_zero(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """A detached loss that backward() accepts: zero times the estimates was added."""
+    return _pit(estimates.detach(), sources) + 0 * estimates.sum()
+
+
+def through_numpy(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """Computed in NumPy on the way."""
+    error = (estimates.detach().cpu().numpy() - sources.cpu().numpy()) ** 2
+    return torch.tensor(error.mean(), requires_grad=True)
+
+
+def one_output_detached(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The second output takes part in the value, but not in the gradient."""
+    return _pit(torch.cat((estimates[:, :1], estimates[:, 1:].detach()), 1), sources)
+
+
+def of_the_sources(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The sources compared with themselves."""
+    return _pit(sources, sources)
 
 
 def _loss(function):
@@ -102,6 +172,13 @@ def dropout_in_rnn(case: Case, rng: random.Random, strength: float) -> Case:
     return case.change(model=model.train(), checkpoint=None)
 
 
+def batch_norm(case: Case, rng: random.Random) -> Case:
+    """Batch norm after the encoder, and ``model.eval()`` forgotten: the result depends on the batch."""
+    model = rebuild(case.model)
+    model.encoder_act = nn.Sequential(nn.BatchNorm1d(model.config["n_filters"], affine=False))
+    return case.change(model=model.train(), checkpoint=None)
+
+
 def _chunk(size: int):
     def fault(case: Case, rng: random.Random) -> Case:
         """A configuration that is about to be trained."""
@@ -113,6 +190,20 @@ def _chunk(size: int):
 
 
 FAULTS = {
+    "sign-of-loss": {
+        "negated": _loss(negated),
+        "score-under-pit": _loss(score_as_loss),
+        "snr": _loss(snr_as_loss),
+        "negative-error": _loss(negative_error),
+        "likeness": _loss(one_minus_error),
+    },
+    "detached-loss": {
+        "detached": _loss(detached),
+        "zero-added": _loss(detached_with_zero),
+        "numpy": _loss(through_numpy),
+        "one-output": _loss(one_output_detached),
+        "sources-twice": _loss(of_the_sources),
+    },
     "no-pit": {
         "fixed-order": _loss(fixed_order),
         "loop": _loss(first_only),
@@ -120,13 +211,14 @@ FAULTS = {
         "snr": _loss(_fixed(multisrc_neg_snr)),
     },
     "pit-wrong-axis": {
+        "worst-order": _loss(worst_order),
         "best-target": _loss(best_target),
         "best-estimate": _loss(best_estimate),
         "mean-first": _loss(mean_first),
         "lowest-of-all": _loss(lowest_of_all),
         "transposed": _loss(transposed),
     },
-    "eval-mode": {"dropout": dropout, "dropout-in-separator": dropout_in_rnn},
+    "eval-mode": {"dropout": dropout, "dropout-in-separator": dropout_in_rnn, "batch-norm": batch_norm},
     "chunk-size": {"4000": _chunk(4000), "2": _chunk(2), "2000": _chunk(2000), "1": _chunk(1)},
     "dead-output": {"zero-features": dead},
 }

@@ -44,7 +44,8 @@ def read(case: Any, failure: str) -> Any:
     """
     report = case.diagnose()
     finding = report[failure]
-    print("named first:", report.causes[0].id if report.causes else "nothing")
+    named = report.causes or report.notes
+    print("named first:", named[0].id if named else "nothing")
     rows = [(finding.state, finding.says), ("line", finding.threshold), ("remedy", finding.remedy)]
     for name, text in rows:
         print(textwrap.fill(text, 100, initial_indent=f"{name:9s} ", subsequent_indent=" " * 10))

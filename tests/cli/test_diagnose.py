@@ -63,10 +63,10 @@ def test_an_argument_that_contradicts_the_weights(talk):
 
 
 def test_a_run(broken):
-    case = broken("no-clipping", "became-nan")
+    case = broken("nan-run", "became-nan")
     result = run("--run", case.run)
     assert result.exit_code == 2
-    assert "no-clipping" in result.output
+    assert "nan-run" in result.output
 
 
 @pytest.mark.parametrize(

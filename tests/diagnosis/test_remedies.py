@@ -155,6 +155,6 @@ def test_every_failure_of_these_groups_is_repaired_here_or_is_beyond_code():
 @pytest.mark.parametrize("failure", [*BEYOND_CODE, *(e.id for e in CATALOGUE.values() if e.group == "E")])
 def test_a_remedy_is_python_even_when_it_is_not_executed_here(broken, failure):
     finding = broken(failure).diagnose()[failure]
-    assert finding.bad
+    assert finding.named
     compile(finding.remedy, failure, "exec")
     assert "\n" not in finding.remedy

@@ -9,8 +9,10 @@ from . import (
     config,
     curves,
     data,
+    length,
     losses,
     model_in_training,
+    nan_run,
     outputs,
     plateau,
     recording,
@@ -23,7 +25,8 @@ from . import (
 __all__ = ["CHECKS"]
 
 _MODULES = (
-    weights, config, recording, audio, what_if, alignment, speakers, outputs, seams, losses, data, model_in_training,
+    weights, config, recording, audio, length, what_if, alignment, speakers, outputs, seams, losses, data,
+    model_in_training, nan_run,
     curves, plateau,
 )  # fmt: skip
 CHECKS = {

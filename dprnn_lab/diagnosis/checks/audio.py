@@ -6,22 +6,17 @@ Notebook: 06_failures_at_inference
 import torch
 
 from ...audio import clipped_share, correlation, rms_db
-from ...model.filterbank import frame_count
 from ..evidence import Evidence
 from ..finding import Finding
 from ..mixture import FAINT_PEAK, MAX_PEAK, SILENT_PEAK
 from .verdict import check, fail, fine, number, on_samples, undecided, warn
 
-__all__ = ["channels", "length", "level", "not_finite", "silence"]
+__all__ = ["channels", "level", "not_finite", "silence"]
 
 BRING = "the mixture: a path, or samples"
 CLIPPED_SHARE = 1e-3  # of the samples, at the largest value in runs of two and more
 PCM_PEAK = 100.0
 OFFSET_SHARE = 0.05  # mean, relative to the peak
-MEMORY_GB = 4.0
-WINDOWS = (
-    "estimates = separate(model, mixture, sample_rate)  # in overlapping windows, so that memory is bounded"
-)
 
 
 @check("not-finite")
@@ -195,58 +190,3 @@ def level(e: Evidence) -> Finding:
             "mixture, sample_rate = read_audio(path)  # recorded again with less gain",
         )
     return fine(f"peak {largest:.2f}, {facts['rms_dbfs']:.0f} dBFS", facts)
-
-
-@check("length")
-def length(e: Evidence) -> Finding:
-    """Duration against the model's chunk, and against memory."""
-    config = e.settings
-    if e.recording is None or config is None:
-        return undecided("no mixture, or no model with known settings", "both")
-    config = config | {"stride": config["stride"] or max(1, config["kernel_size"] // 2)}
-    config["hop_size"] = config["hop_size"] or max(1, config["chunk_size"] // 2)
-    seconds = e.recording.samples.shape[-1] / e.recording.rate
-    samples = round(seconds * config["sample_rate"])
-    frames = frame_count(samples, config["kernel_size"], config["stride"])
-    chunk = (config["chunk_size"] - 1) * config["stride"] + config["kernel_size"]
-    lost = max(0, samples - config["kernel_size"]) % config["stride"]
-    memory = _memory(config, frames)
-    facts = {
-        "samples": samples,
-        "seconds": number(seconds),
-        "frames": frames,
-        "chunk_samples": chunk,
-        "lost_at_the_end": lost,
-        "memory_gb": number(memory),
-    }
-    pad = "mixture = torch.nn.functional.pad(mixture, (0, sample_rate - mixture.shape[-1] % sample_rate))"
-    if samples < 2 * chunk and seconds < 0.5:
-        return fail(
-            f"{samples} samples ({seconds * 1000:.0f} ms) are shorter than two chunks of {chunk} samples",
-            facts,
-            "two chunks and half a second: the inter-chunk RNN sees hardly a sequence",
-            f"{pad}  # better: a longer recording",
-        )
-    if memory > MEMORY_GB:
-        return fail(
-            f"{seconds:.0f} s need about {memory:.1f} GB in one pass",
-            facts,
-            f"{MEMORY_GB:g} GB, what a laptop can spare",
-            WINDOWS,
-        )
-    if seconds > 60:
-        return warn(
-            f"{seconds:.0f} s are far longer than the mixtures of training",
-            facts,
-            "a minute: the inter-chunk RNN was trained on sequences of a few seconds",
-            WINDOWS,
-        )
-    return fine(f"{seconds:.1f} s, {frames} frames", facts)
-
-
-def _memory(config: dict, frames: int) -> float:
-    """GB of one pass without gradients: its peak, an RNN's gates and output over all chunks."""
-    positions = frames * config["chunk_size"] / config["hop_size"]
-    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[config["rnn_type"]]
-    width = 2 * config["hid_size"] * (gates + 2) + 4 * config["bn_chan"]
-    return positions * width * 4 / 1e9

@@ -5,6 +5,7 @@ Notebook: 06_failures_at_inference
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ __all__ = ["config_shape", "config_silent", "rebuild"]
 CLEAR_GAIN_DB = 1.5  # of the remix-consistency score, by another setting
 
 
-def rebuild(model: DPRNNTasNet, **config) -> DPRNNTasNet:
+def rebuild(model: DPRNNTasNet, **config: Any) -> DPRNNTasNet:
     """The same weights in a model with other settings, in evaluation mode.
 
     Raises:

@@ -13,13 +13,14 @@ from ...checkpoint.unpickling import safe_load
 from ...files import data_folder
 from ..evidence import Evidence
 from ..finding import Finding
-from ..training_evidence import Run
+from ..run_curves import Run
 from .verdict import check, fail, fine, number, undecided, warn
 
-__all__ = ["jump", "learning_rate", "no_clipping", "overfit", "resume", "unhealthy_curve"]
+__all__ = ["flat", "jump", "learning_rate", "no_clipping", "overfit", "resume", "unhealthy_curve"]
 
 MARGIN_DB = 1.0  # over the worst healthy run
 MIN_STEPS = 150  # before, all runs look alike
+MIN_FLAT_ROWS = 4  # of one and the same loss
 USUAL_RATES = (3e-5, 2e-2)  # outside, no run learned in the usual time
 CLIP_GRADIENT = "trainer = L.Trainer(gradient_clip_val=5.0)"
 RESUME = 'training.train(model, data, run, max_steps, resume="run/checkpoints/last.ckpt")'
@@ -56,7 +57,7 @@ def healthy_band() -> pd.Series:
 def _behind(run: Run) -> tuple[float, float, int] | None:
     """The last loss, the worst healthy one at that step, and the step; None for a short curve."""
     losses = run.column("train_loss")
-    if len(losses) < 3 or losses.index[-1] < MIN_STEPS:
+    if len(losses) < 3 or losses.index[-1] < MIN_STEPS or run.unit != "step" or not _in_db(losses):
         return None
     try:
         band = healthy_band()
@@ -67,23 +68,30 @@ def _behind(run: Run) -> tuple[float, float, int] | None:
     return float(losses.iloc[-3:].median()), allowed, step
 
 
+def _in_db(losses: pd.Series) -> bool:
+    """Whether this can be a negative ratio in dB; an error such as MSE stays between 0 and 1."""
+    return bool(losses.min() < -0.2 or losses.max() > 2)
+
+
+def flat(losses: pd.Series) -> bool:
+    """Whether a loss has one value from its first row to its last: no weight changes."""
+    return len(losses) >= MIN_FLAT_ROWS and float(losses.max() - losses.min()) <= 1e-6 * max(
+        1e-6, float(losses.abs().max())
+    )
+
+
 @check("no-clipping")
 def no_clipping(e: Evidence) -> Finding:
     """Gradient norms, and the loss after the largest."""
     if e.run is None:
         return undecided("no curve", BRING)
-    if e.run.broken_at is not None:
-        return fail(
-            f"from step {e.run.broken_at} on the loss or the gradient norm is NaN or infinite",
-            {"step": e.run.broken_at},
-            "none allowed: one such step makes every weight NaN",
-            CLIP_GRADIENT,
-        )
     norms, losses = e.run.column("grad_norm"), e.run.column("train_loss")
     norms = norms[norms.index > WARMUP_STEPS]
     found = jump(losses[losses.index > WARMUP_STEPS])
     if len(norms) < 4 or found is None:
         return undecided("too few gradient norms in the curve", "a curve with a column grad_norm")
+    if e.cause("nan-run") and e.run.clip:
+        return undecided(f"gradients were clipped at {e.run.clip:g}, and the run went to NaN", BRING)
     at, before, after, _ = found
     # A step's loss is computed before its update: the norm that caused the rise may be logged a row before it.
     earlier = norms[norms.index < at]
@@ -227,18 +235,41 @@ def overfit(e: Evidence) -> Finding:
     return fine(f"training {last:.1f} dB, validation {float(valid.iloc[-1]):.1f} dB", facts, why)
 
 
+def _too_little(run: Run) -> str:
+    """Why a curve can't be compared with healthy runs."""
+    losses = run.column("train_loss")
+    if not len(losses):
+        return f"no number of a training loss in {len(run.table)} rows (train_loss, or loss)"
+    if len(losses) < 3:
+        return f"the curve has {len(losses)} row{'s' if len(losses) > 1 else ''} with a training loss"
+    if run.unit != "step" or not _in_db(losses):
+        last = f"{losses.iloc[-1]:.3g} at {run.unit} {int(losses.index[-1])}"
+        return f"this loss is not in dB by optimiser step ({last})"
+    return f"fewer than {MIN_STEPS} steps"
+
+
 @check("unhealthy-curve")
 def unhealthy_curve(e: Evidence) -> Finding:
     """The end of the curve against the worst healthy run."""
     if e.run is None:
         return undecided("no curve", BRING)
+    losses = e.run.column("train_loss")
+    if flat(losses):
+        return fail(
+            f"the loss is {losses.iloc[0]:.4g} in all {len(losses)} rows (to {e.run.unit} {int(losses.index[-1])}): no "
+            "weight changes",
+            {"loss": number(losses.iloc[0], 4), "rows": len(losses)},
+            f"one value in {MIN_FLAT_ROWS} rows or more; noise of the batches alone changes a loss",
+            "print([n for n, p in model.named_parameters() if p.grad is None])  # after a backward(): frozen, detached",
+            explained_by=e.cause("detached-loss"),
+        )
     behind = _behind(e.run)
     if behind is None:
-        return undecided(f"fewer than {MIN_STEPS} steps, or no train_loss", "the same run after 600 steps")
+        return undecided(_too_little(e.run), "the same run after 600 steps")
     loss, allowed, step = behind
     cause = e.cause(
-        "pit-wrong-axis", "no-pit", "silent-target", "targets-inconsistent", "same-speaker", "dead-output",
-        "no-clipping", "learning-rate", "resume",
+        "sign-of-loss", "detached-loss", "pit-wrong-axis", "no-pit", "silent-target", "targets-inconsistent",
+        "same-speaker", "nan-run", "dead-output", "no-clipping", "learning-rate", "resume",
     )  # fmt: skip
     facts = {"step": step, "loss_db": number(loss), "worst_healthy_db": number(allowed)}
     if loss > allowed + MARGIN_DB:

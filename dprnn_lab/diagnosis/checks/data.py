@@ -3,6 +3,8 @@
 Notebook: 07_failures_in_training
 """
 
+import itertools
+
 import torch
 
 from ..evidence import Evidence
@@ -90,7 +92,7 @@ def same_speaker(e: Evidence) -> Finding:
     named = [names for _, names in pairs if len(names) > 1]
     doubled = [names for names in named if len(set(names)) < len(names)]
     alike = [
-        float(_largest_correlation(s[0], s[1]))
+        max(_largest_correlation(a, b) for a, b in itertools.combinations(s, 2))
         for s, _ in pairs[:MAX_PAIRS]
         if len(s) > 1 and s.isfinite().all()
     ]
@@ -104,9 +106,9 @@ def same_speaker(e: Evidence) -> Finding:
     }
     if doubled or copies:
         what = (
-            f"both sources are {doubled[0][0]} in {len(doubled)} of {len(named)} examples"
+            f"two sources are {max(doubled[0], key=doubled[0].count)} in {len(doubled)} of {len(named)} examples"
             if doubled
-            else f"both sources are one utterance in {copies} of {len(pairs)} examples"
+            else f"two sources are one utterance in {copies} of {len(pairs)} examples"
         )
         return fail(
             what,

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..evidence import Evidence
 from ..finding import STATES, Finding
+from ..run_curves import Run
 from ..score_table import NAMES, ExampleScores, two_clusters
-from ..training_evidence import Run
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["plateau_reading"]

@@ -11,7 +11,7 @@ import torch
 from ..evidence import Evidence
 from ..finding import Finding
 
-__all__ = ["check", "fail", "fine", "number", "on_samples", "undecided", "warn"]
+__all__ = ["check", "fail", "fine", "note", "number", "on_samples", "undecided", "warn"]
 
 
 def check(failure: str) -> Callable:
@@ -36,6 +36,11 @@ def fail(says: str, evidence: dict, threshold: str, remedy: str, explained_by: s
 def warn(says: str, evidence: dict, threshold: str, remedy: str, explained_by: str | None = None) -> Finding:
     """Worth a look."""
     return Finding("", "warn", says, evidence, threshold, remedy, explained_by=explained_by)
+
+
+def note(says: str, evidence: dict, threshold: str, remedy: str) -> Finding:
+    """Good to know, and no reason for a bad separation."""
+    return Finding("", "note", says, evidence, threshold, remedy)
 
 
 def fine(says: str, evidence: dict | None = None, threshold: str = "") -> Finding:

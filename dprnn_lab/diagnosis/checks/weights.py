@@ -3,6 +3,7 @@
 Notebook: 06_failures_at_inference
 """
 
+import re
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from ...audio import correlation
 from ...checkpoint.asteroid import from_asteroid
 from ...loss import si_sdr
 from ...model import DPRNNTasNet
+from ..checkpoint_file import CheckpointFile
 from ..evidence import Evidence, best_order
 from ..finding import Finding
 from .verdict import check, fail, fine, number, undecided, warn
@@ -20,8 +22,14 @@ __all__ = ["weights_corrupt", "weights_partial", "weights_unmatched", "weights_u
 
 RANDOM_SHARE = 0.9  # of the parameters with initial values: nothing was loaded
 NO_MODEL = "there is no model"
+RANDOM_LIMIT = (
+    f"{RANDOM_SHARE:.0%}: a layer counts as random if no value exceeds PyTorch's initial bound and the mean square is "
+    "that of the initial distribution; training leaves no such layer"
+)
 RELOAD = "model = load_model(checkpoint)"
 AUTHOR = 'save_model(model, "model.safetensors")  # by its author, where it was made'
+_DOWNLOAD = re.compile(r"[\s.]*(Download|Get) [^.]*again[^.]*\.?")  # advice for files from elsewhere
+_AVERAGED = re.compile(r"ema|averag|swa|teacher", re.IGNORECASE)
 BRING_MODEL = "the checkpoint's path, or the model"
 
 
@@ -31,10 +39,13 @@ def weights_unsafe(e: Evidence) -> Finding:
     if e.file is None:
         return fine("there is no checkpoint file") if e.live else undecided(NO_MODEL, BRING_MODEL)
     if e.file.foreign:
-        shown = ", ".join(e.file.foreign[:4])
         return fail(
-            f"the file names {shown}, which weights do not need; torch.load may run them",
-            {"names": e.file.foreign[:20], "file": e.file.path.name},
+            _objects(e.file),
+            {
+                "names": e.file.foreign[:20],
+                "places": dict(list(e.file.places.items())[:10]),
+                "file": e.file.path.name,
+            },
             "none allowed: a pickle can call what it names",
             AUTHOR,
         )
@@ -48,18 +59,28 @@ def weights_unsafe(e: Evidence) -> Finding:
     return fine("the file was read without running any code")
 
 
+def _objects(file: CheckpointFile) -> str:
+    """What the file holds beside or in place of weights."""
+    shown = ", ".join(file.foreign[:4])
+    if not file.places:
+        return f"the file names {shown}, which weights do not need; torch.load may run them"
+    key, name = next(iter(file.places.items()))
+    if key in ("", "model", "net", "network"):
+        at = f" at {key!r}" if key else ""
+        return f"the file holds a whole object of {name}{at}, not its weights; torch.load may run its code"
+    more = f" and {len(file.places) - 1} more" if len(file.places) > 1 else ""
+    return f"beside its weights the file holds an object at {key!r} ({name}){more}; torch.load may run code to make it"
+
+
 @check("weights-corrupt")
 def weights_corrupt(e: Evidence) -> Finding:
     """A file that is not a checkpoint, or weights that are not finite."""
     if e.file is None and not e.live:
         return undecided(NO_MODEL, BRING_MODEL)
     if e.file is not None and e.file.read_error and e.cause("weights-unsafe") is None:
-        return fail(
-            e.file.read_error.removeprefix(f"{e.file.path}: "),
-            {"file": e.file.path.name, "bytes": e.file.path.stat().st_size},
-            "the whole file must be readable as a checkpoint",
-            "model = load_model(checkpoint)  # after downloading it again and comparing its size",
-        )
+        if e.file.stores:
+            return fine("the file is whole, and its weights are in a place where load_model does not look")
+        return _unreadable(e.file)
     bad: dict[str, int] = {}
     if e.live and e.network is not None:
         state = e.network.state_dict()
@@ -76,12 +97,48 @@ def weights_corrupt(e: Evidence) -> Finding:
     return fine("all weights are finite")
 
 
+def _unreadable(file: CheckpointFile) -> Finding:
+    """A file that can't be read: the advice depends on where it comes from."""
+    facts: dict[str, object] = {"file": file.path.name, "bytes": file.path.stat().st_size}
+    limit = "the whole file must be readable as a checkpoint"
+    if not file.damaged:
+        return fail(
+            file.reason, facts, limit, "model = load_model(checkpoint)  # of a file as the message says"
+        )
+    if file.of_own_run:
+        says = _DOWNLOAD.sub("", file.reason).rstrip(" .")
+        facts["others"] = [str(p) for p in file.others[:5]]
+        remedy = (
+            f"model = load_model({str(file.others[0])!r})  # another checkpoint of this run"
+            if file.others
+            else ""
+        )
+        return fail(
+            f"{says}; a run that was killed, or a full disk, leaves such a file",
+            facts,
+            limit,
+            remedy or "model = load_model(checkpoint)  # of another run: this one has no other checkpoint",
+        )
+    return fail(
+        file.reason,
+        facts,
+        limit,
+        "model = load_model(checkpoint)  # of a new copy; compare its size with the original's",
+    )
+
+
 @check("weights-unmatched")
 def weights_unmatched(e: Evidence) -> Finding:
     """A network that is (nearly) all random: nothing was loaded."""
+    if e.file is not None and e.file.stores:
+        return _elsewhere(e.file)
     if e.file is not None and e.file.name_error:
+        if len(e.file.prefixes) > 1:
+            return _several(e.file)
         return fail(
-            f"none of the file's {len(e.file.keys)} tensors has the name of a DPRNN-TasNet's parameter",
+            e.file.name_error.removeprefix(f"{e.file.path}: ")
+            if e.file.prefixes
+            else f"none of the file's {len(e.file.keys)} tensors has the name of a DPRNN-TasNet's parameter",
             {"keys": e.file.keys[:5]},
             "a strict load needs every name",
             "model = load_model(checkpoint)  # of a training that used DPRNNTasNet",
@@ -94,15 +151,59 @@ def weights_unmatched(e: Evidence) -> Finding:
     prefix = e.file.report.prefix if e.file is not None and e.file.report is not None else ""
     facts = {"share_random": number(fresh / max(1, total), 3), "layers": len(known), "prefix": prefix}
     if total and fresh / total >= RANDOM_SHARE:
+        if not e.live:
+            return fail(
+                f"{fresh / total:.0%} of the parameters in the file have their random initial values: it was saved "
+                "before the training, or by a run that trained nothing",
+                facts,
+                RANDOM_LIMIT,
+                "model = load_model(checkpoint)  # of a later checkpoint of the same training",
+            )
         because = f"; the keys of the file begin with {prefix!r}, so no name matched" if prefix else ""
         return fail(
             f"{fresh / total:.0%} of the parameters have their random initial values{because}",
             facts,
-            f"{RANDOM_SHARE:.0%}: a layer counts as random if no value exceeds PyTorch's initial bound and the mean "
-            "square is that of the initial distribution; training leaves no such layer",
+            RANDOM_LIMIT,
             RELOAD,
         )
     return _unlike_the_file(e, prefix, facts)
+
+
+def _elsewhere(file: CheckpointFile) -> Finding:
+    """Weights under a key that the loader does not know."""
+    key = next(iter(file.stores))
+    path = "".join(f"[{part!r}]" for part in key.split(".")) if "[" not in key else None
+    line = (
+        f'torch.save(torch.load(checkpoint, weights_only=True){path}, "weights.pth"); model = load_model("weights.pth")'
+        if path
+        else 'torch.save(model.state_dict(), "weights.pth")  # where the file was made'
+    )
+    names = ", ".join(repr(k) for k in file.stores)
+    return fail(
+        f"the file is whole, and the {file.stores[key]} tensors of a DPRNN-TasNet lie under {names}, where load_model "
+        "does not look",
+        {"stores": file.stores},
+        "weights at the top, or under state_dict, model_state_dict or model",
+        line,
+    )
+
+
+def _several(file: CheckpointFile) -> Finding:
+    """Two models, such as the raw and the averaged one."""
+    names = ", ".join(repr(p) for p in file.prefixes)
+    averaged = [p for p in file.prefixes if _AVERAGED.search(p)]
+    chosen = (averaged or file.prefixes)[0]
+    which = (
+        f"; {chosen!r} is called like the average over steps, which validation usually scores"
+        if averaged
+        else ""
+    )
+    return fail(
+        f"the file holds {len(file.prefixes)} models, under {names}: say which one{which}",
+        {"prefixes": file.prefixes, "tensors": len(file.keys)},
+        "one model, or a prefix that chooses one",
+        f"model = load_model(checkpoint, prefix={chosen!r})",
+    )
 
 
 def _unlike_the_file(e: Evidence, prefix: str, facts: dict) -> Finding:
