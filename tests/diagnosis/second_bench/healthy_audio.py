@@ -7,7 +7,7 @@ from dprnn_lab import separate
 from dprnn_lab.loss import si_sdr
 
 from .case import World, healthy
-from .voices import RATE, in_room, resampled, set_snr
+from .voices import RATE, in_room, resampled, set_snr, wideband
 
 
 def _all(good, **more) -> dict:
@@ -182,8 +182,7 @@ def outputs_of_files_with_one_gain_for_all(world: World):
 @healthy
 def wideband_estimates_without_a_model(world: World):
     """16 kHz throughout, outputs 14 dB good, a service's answer: no model to bring."""
-    sources = resampled(world.voices.sources(791, 3.0), RATE, 16000)
-    sources = sources + 0.002 * world.noise(*sources.shape)  # energy above the telephone band
+    sources = wideband(world.voices.sources(791, 3.0), world.seed)
     estimates = sources + 0.15 * sources.flip(0)
     return {"mixture": sources.sum(0), "sample_rate": 16000, "references": sources, "estimates": estimates}
 

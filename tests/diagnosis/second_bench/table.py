@@ -46,7 +46,7 @@ def render(verdicts: list[Verdict], known_voices: bool) -> str:
         "",
         "Written by `make bench-diagnosis` (`python tests/diagnosis/second_bench`). Its cases were made from the "
         "catalogue and the documentation, without reading the checks: projects in the form of Asteroid, SpeechBrain "
-        f"and hand-written code. This table: {voices}; {sum(v.seconds for v in verdicts):.0f} s of diagnosis.",
+        f"and hand-written code. This table: {voices}.",
         "",
         "| | goal | measured |",
         "|---|---|---|",
