@@ -34,8 +34,8 @@ test-asteroid: $(VENV)-asteroid/ready  ## compare with the real Asteroid, in an 
 bench: $(VENV)-asteroid/bench  ## time and memory beside the real Asteroid; writes tests/benchmarks/results.md
 	$(VENV)-asteroid/bin/python tests/benchmarks/run.py $(ARGS)
 
-bench-diagnosis: $(VENV)/ready  ## measure how far the diagnosis can be trusted; writes tests/diagnosis/README.md
-	$(BIN)/python -m dprnn_lab.faults.bench $(ARGS)
+bench-diagnosis: $(VENV)/ready  ## measure how far the diagnosis can be trusted; writes the README.md of both benches
+	$(BIN)/python -m dprnn_lab.faults.bench $(ARGS); first=$$?; $(BIN)/python tests/diagnosis/second_bench --workers $(WORKERS) && exit $$first
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
