@@ -85,8 +85,6 @@ def plan(
         raise ValueError(f"{REPORT!r} is in the grid: the sweep itself sets it")
     if SEED in axes:
         raise ValueError(f"{SEED!r} is in the grid: give the seeds separately, such as seeds={axes[SEED]}")
-    if isinstance(seeds, int) and seeds > MOST_RUNS:
-        raise ValueError(f"seeds is {seeds}: give at most {MOST_RUNS}")
     axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)
     count = math.prod(len(values) for values in axes.values())
     if count > MOST_RUNS:
