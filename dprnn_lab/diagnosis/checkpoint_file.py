@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from ..checkpoint import CheckpointError, LoadReport, inspect_checkpoint
+from ..checkpoint.archives import ENDINGS
 from ..checkpoint.hub import locate
 from ..checkpoint.names import rename
-from ..checkpoint.reading import ENDINGS, read_file
+from ..checkpoint.reading import read_file
 from ..checkpoint.unpickling import foreign_names, safe_load
 from .pickle_layout import foreign_places
 
