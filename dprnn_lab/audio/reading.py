@@ -67,7 +67,7 @@ def read_frames(path: str | os.PathLike, start: int, stop: int) -> torch.Tensor:
 def _read(
     file: soundfile.SoundFile, path: str | os.PathLike, start: int, stop: int, exact: bool = True
 ) -> torch.Tensor:
-    """Samples ``start`` to ``stop`` of an opened file; not ``exact``: a file that ends before is used, with a warning."""
+    """Samples ``start`` to ``stop`` of an opened file; not ``exact``: fewer with a warning, if it ends before."""
     if start and file.can_seek:  # type: ignore[attr-defined]
         file.seek(start)
     elif start:  # GSM, say: decoded from the beginning
@@ -87,8 +87,8 @@ def _read(
         samples = np.concatenate(blocks)
     if 0 < len(samples) < stop - start and not exact:
         warnings.warn(
-            f"{printable(path)}: ends after {start + len(samples)} of {file.frames} samples: it may have been cut off, and "
-            "is used as it is",
+            f"{printable(path)}: ends after {start + len(samples)} of {file.frames} samples: it may have been cut off, "
+            "and is used as it is",
             stacklevel=3,
         )
     elif len(samples) < stop - start:
