@@ -5,6 +5,7 @@ Notebook: 04_data
 
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import soundfile
 import torch
 
 from .checks import check_format, check_samples
-from .errors import AudioError
+from .errors import AudioError, printable
 from .opening import opened
 from .rates import LARGEST_SIGNAL, input_part, rate_ratio, resampler
 
@@ -49,7 +50,8 @@ def read_audio(path: str | os.PathLike) -> tuple[torch.Tensor, int]:
                 f"{path}: {hours:.1f} hours of {channels} channels are {gigabytes:.0f} GB in memory: split the file, "
                 "or separate it from file to file (dprnn-lab separate, separate_file)"
             )
-        return _read(file, path, 0, frames), rate
+        # The header of an MP3 may be an estimate; FLAC's is exact.
+        return _read(file, path, 0, frames, exact=file.format == "FLAC"), rate
 
 
 def read_frames(path: str | os.PathLike, start: int, stop: int) -> torch.Tensor:
@@ -62,8 +64,10 @@ def read_frames(path: str | os.PathLike, start: int, stop: int) -> torch.Tensor:
         return _read(file, path, start, stop)
 
 
-def _read(file: soundfile.SoundFile, path: str | os.PathLike, start: int, stop: int) -> torch.Tensor:
-    """Samples ``start`` to ``stop`` of an opened file."""
+def _read(
+    file: soundfile.SoundFile, path: str | os.PathLike, start: int, stop: int, exact: bool = True
+) -> torch.Tensor:
+    """Samples ``start`` to ``stop`` of an opened file; not ``exact``: fewer with a warning, if it ends before."""
     if start and file.can_seek:  # type: ignore[attr-defined]
         file.seek(start)
     elif start:  # GSM, say: decoded from the beginning
@@ -81,7 +85,13 @@ def _read(file: soundfile.SoundFile, path: str | os.PathLike, start: int, stop: 
             if len(blocks[-1]) < step:
                 break
         samples = np.concatenate(blocks)
-    if len(samples) < stop - start:
+    if 0 < len(samples) < stop - start and not exact:
+        warnings.warn(
+            f"{printable(path)}: ends after {start + len(samples)} of {file.frames} samples: it may have been cut off, "
+            "and is used as it is",
+            stacklevel=3,
+        )
+    elif len(samples) < stop - start:
         raise AudioError(
             f"{path}: ends after {start + len(samples)} of {file.frames} samples: it was cut off; copy or record it "
             "again"

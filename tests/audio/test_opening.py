@@ -110,6 +110,16 @@ def test_a_wav_that_was_cut_off_is_used_and_said(wav):
         assert read_audio(path)[0].shape == (1, 9978)
 
 
+def test_an_mp3_that_was_cut_off_is_used_and_said(tmp_path, samples):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, samples, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(
+        UserWarning, match=r"a\.mp3: ends after \d+ of 30000 samples: it may have been cut off"
+    ):
+        assert 10_000 < read_audio(path)[0].shape[1] < 20_000
+
+
 def test_a_flac_that_was_cut_off_is_an_error_before_it_is_used(flac):
     path = flac(LENGTH)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
