@@ -54,8 +54,8 @@ class Heart:
 
     @property
     def progress(self) -> float:
-        """Fall of the loss, relative to the way; NaN after NaN."""
-        return (self.start - self.end) / max(self.way, 1e-12)
+        """Fall of the loss, relative to the way; NaN after NaN, or where there is no way to go."""
+        return (self.start - self.end) / self.way if self.way > 0 else math.nan
 
     @property
     def update(self) -> float | None:
