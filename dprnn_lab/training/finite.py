@@ -91,9 +91,10 @@ def check_scores(module: Any) -> None:
 def from_data(error: Exception, module: Any, validating: bool) -> NotFiniteError | None:
     """The error of a reader that found a sample which is not finite, with the step; None for other errors."""
     text = str(error)
-    value = getattr(error, "value", None)
-    if not re.search(r"\bnot finite|\bnon-finite|\bnan\b|\binfinit|\b-?inf\b", text, re.IGNORECASE):
+    told = re.search(r"\bnot finite|\bnon-finite|\bnan\b|\binfinit|\binf\b", text, re.IGNORECASE)
+    if told is None or "silent or not finite" in text:
         return None
+    value = re.search(r"(?<!\w)(-?inf|nan)\b", text)
     step = module.trainer.global_step + (0 if validating else 1)
     sample = getattr(error, "sample", None)
     if sample is None and (found := re.search(r"\bsample (\d+)", text)):
@@ -101,7 +102,12 @@ def from_data(error: Exception, module: Any, validating: bool) -> NotFiniteError
     file = getattr(error, "file", None) or getattr(error, "path", None)
     if file is None and (found := re.match(r"(.+?\.\w{2,5}): ", text)):
         file = found[1]
-    fault = _fault(module, "validation data" if validating else "training data", step, value or math.nan)
+    fault = _fault(
+        module,
+        "validation data" if validating else "training data",
+        step,
+        float(value[1]) if value else math.nan,
+    )
     fault |= {"file": None if file is None else str(file), "sample": sample}
     when = f"validation after step {step}" if validating else f"step {step}"
     return NotFiniteError(f"{when}: {text}", fault)

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -178,6 +179,10 @@ def end_badly(
         ending = Ending("error", step, steps, sentence, saved)
     if not (session.begun or session.keep or not is_first_process()):
         return
+    if not is_first_process() and isinstance(error, RuntimeError):
+        time.sleep(
+            3
+        )  # a connection that broke: the process with the cause tells, or was killed and this one ends too
     try:
         first = claim_ending(session.run, ending)
     except OSError:  # a full disk

@@ -200,3 +200,33 @@ def test_options_of_train_override_a_file_of_settings(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     kept = Settings.read(tmp_path / "run" / "config.yaml")
     assert (kept.init, kept.blocks, kept.flip) == (None, None, True)
+
+
+def test_what_a_file_switches_on_can_be_switched_off(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "dprnn_lab.training.run.train_run", lambda settings, *rest, **options: made.append(settings)
+    )
+    config = tmp_path / "mine.yaml"
+    config.write_text("flip: true\nresample: true\ncompile_model: true\n")
+    for words in ([], ["--no-flip", "--no-resample", "--no-compile-model"]):
+        assert run("train", tmp_path / "run", "--config", config, *words).exit_code == 0
+    assert [(s.flip, s.resample, s.compile_model) for s in made] == [(True,) * 3, (False,) * 3]
+
+
+def test_train_reports_errors_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for arguments, message in [
+        (("--accelerator", "tpu"), "accelerator is 'tpu'"),
+        (("--devices", 999), "devices is 999"),
+        (("--precision", "16"), "precision is '16'"),
+        (("--set", "model.n_repeats=100000"), "n_repeats is 100000: the network would have"),
+        (("--set", "model.foo=3"), "DPRNNTasNet has no argument 'foo'"),
+        (("--batch", 10**9), "1000000000: it must be above 0 and at most 4096"),
+    ]:
+        result = run("train", tmp_path / "run", *arguments)
+        assert result.exit_code == 1
+        assert message in result.output
+        assert len(result.output.splitlines()) == 1
+        assert not (tmp_path / "run").exists()
+    assert "is a file: give the name of a folder" in run("train", tmp_path / "file").output

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from dprnn_lab import load_model
+from dprnn_lab.audio import AudioError
 from dprnn_lab.checkpoint import read_info
 from dprnn_lab.files import InUseError, locked
 from dprnn_lab.loss import si_sdr
@@ -225,19 +226,21 @@ def test_the_last_good_model_stays_after_a_step_that_is_not_finite(noise_run, tm
 
 
 def test_a_reader_that_names_file_and_sample_is_heard(noise_run, tmp_path):
-    error = ValueError("/data/ada/3.wav: sample 20000 is nan: repair or remove the file")
+    error = AudioError(
+        "/data/ada/3.wav: 1 of 32000 samples are NaN or infinite, the first one (inf) at sample 20000 (2.5 s); cut it"
+    )
     for workers in (0, 1):
         with pytest.raises(NotFiniteError) as caught:
             noise_run(f"run{workers}", 12, wrap=lambda d: Poisoned(d, 2, error=error), workers=workers)
         assert str(caught.value).startswith(f"step 5: {error}")
         assert "Traceback" not in str(caught.value)
         fault = read_ending(tmp_path / f"run{workers}").fault
-        assert (fault["file"], fault["sample"]) == ("/data/ada/3.wav", 20000)
+        assert (fault["file"], fault["sample"], fault["value"]) == ("/data/ada/3.wav", 20000, "inf")
 
 
 def test_an_unreadable_file_is_one_sentence_from_worker_processes_too(noise_run, tmp_path):
-    error = ValueError("/data/ada/3.wav: is no audio file")
-    with pytest.raises(ValueError, match=r"^/data/ada/3\.wav: is no audio file$"):
+    error = AudioError("/data/ada/3.wav: is no audio file; a silent or not finite one is another error")
+    with pytest.raises(ValueError, match=r"^/data/ada/3\.wav: is no audio file; "):
         noise_run("run", 12, wrap=lambda d: Poisoned(d, 2, error=error), workers=2)
     assert read_ending(tmp_path / "run").state == "error"
     assert read_ending(tmp_path / "run").sentence == str(error)
