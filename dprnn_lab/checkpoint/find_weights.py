@@ -24,7 +24,10 @@ TENSORS = 20_000  # in a file
 _DEPTH, _PLACES = 6, 20_000  # of dictionaries in dictionaries
 _LIST = 100  # dictionaries in a list
 # States of optimisers have the parameters' names and shapes, and other numbers.
-_NO_WEIGHTS = re.compile(r"optim|sched|exp_avg|moment|grad|scaler|muon|adam", re.IGNORECASE)
+_NO_WEIGHTS = re.compile(
+    r"optimi[sz]|(^|_)optim|schedul|exp_avg|(^|_)(momentum|moments?|grads?|gradients?|scaler|muon|adamw?)($|_)",
+    re.IGNORECASE,
+)
 
 
 @dataclass

@@ -65,6 +65,7 @@ def test_the_state_of_an_optimiser_is_not_taken_for_weights(model, theirs, save,
     assert same(load_model(path, **silent))
     with pytest.raises(CheckpointError, match="no tensor"):
         load_model(save({"optimizer": {"exp_avg": moments}}))
+    assert same(load_model(save({"upgraded_adams": theirs(model), "optimizer_states": [moments]}), **silent))
 
 
 def test_a_file_without_our_weights_is_not_called_damaged(save):
