@@ -58,7 +58,7 @@ def examine(path: str | os.PathLike, config: Mapping) -> CheckpointFile:
         return file
     file.keys = list(contents.tensors)
     try:
-        file.tensors = rename(file.path, contents.tensors).tensors
+        file.tensors = rename(file.path, contents.tensors, config.get("prefix")).tensors
         file.report = inspect_checkpoint(file.path, **config)
     except CheckpointError as error:
         if file.tensors:
