@@ -39,12 +39,15 @@ def as_options(text: str, options: Mapping[str, str]) -> str:
     >>> as_options("choose mono='mean' or 'left'", {"mono": "--mono"})
     "choose --mono mean or 'left'"
     """
+    if options:  # a message that has both ways needs one
+        text = re.sub(r"\bload_model\([^()]*\), on the command line ", "", text)
     if "values" in options:  # --set NAME=VALUE
-        text = re.sub(r"load_model\(path, ([^()]*)\)", _as_set, text)
+        text = re.sub(r"load_model\(path, ([^()]*)\)", partial(_as_set, options), text)
     for name, option in options.items():
         named = BEFORE + re.escape(name)
         if re.search(named + "=", text):
             text = re.sub(rf" \({re.escape(option)}\)", "", text)
+        text = re.sub(rf"{named} \({re.escape(option)}\)", option, text)
         text = re.sub(named + r"=True\b", option, text)
         text = re.sub(named + r"=(?:False|None)\b", f"no {option}", text)
         text = re.sub(named + r"=\.\.\.", option, text)
@@ -62,5 +65,7 @@ def _quoted(option: str, match: re.Match) -> str:
     return f"{option} {match[1] or match[2]}"
 
 
-def _as_set(call: re.Match) -> str:
-    return " ".join(f"--set {argument.strip()}" for argument in call[1].split(", "))
+def _as_set(options: Mapping[str, str], call: re.Match) -> str:
+    """The arguments of a call, those that are no options of their own with ``--set``."""
+    given = [argument.strip() for argument in call[1].split(", ")]
+    return " ".join(a if a.partition("=")[0] in options else f"--set {a}" for a in given)

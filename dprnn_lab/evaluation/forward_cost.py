@@ -220,7 +220,12 @@ def _in_child(function: Callable, *arguments: Any, timeout: float | None = None)
             env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in paths if p)},
         )
         late = threading.Event()
-        timer = threading.Timer(timeout or 0, lambda: (late.set(), child.kill()))
+
+        def kill() -> None:
+            late.set()
+            child.kill()
+
+        timer = threading.Timer(timeout or 0, kill)
         timer.daemon = True
         try:
             if timeout is not None:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -151,7 +151,7 @@ def _read_record(file: Path) -> dict:
 
 def _execute(
     notebook: Path, out: Path, runs: list[Run], workers: int, reports: bool
-) -> Iterator[tuple[Run, dict]]:
+) -> Generator[tuple[Run, dict]]:
     """Each run and its record, as they end."""
     waiting = list(runs)
     running: dict[subprocess.Popen, tuple[Run, float]] = {}

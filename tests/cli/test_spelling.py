@@ -30,7 +30,12 @@ OPTIONS = {"mix": "--mix", "resample": "--resample", "mono": "--mono", "skip_bad
             "window is 0: give 1 second or more, or None for no windows",
             "--window is 0: give 1 second or more",
         ),
-        ("load_model(path, prefix='ema')", "--set prefix='ema'"),
+        ("load_model(path, prefix='ema')", "--prefix ema"),
+        (
+            "Choose one: load_model(path, prefix='ema'), on the command line --prefix ema",
+            "Choose one: --prefix ema",
+        ),
+        ("leave prefix (--prefix) out", "leave --prefix out"),
         ("a.ckpt: load_model(path, stride=4, chunk_size=9)", "a.ckpt: --set stride=4 --set chunk_size=9"),
         ("premix=1 and --set mix=2 stay", "premix=1 and --set mix=2 stay"),
         ("the mix is loud", "the mix is loud"),
