@@ -7,6 +7,7 @@ import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -127,9 +128,11 @@ def _crashed(name: str, error: Exception) -> Finding:
 
 
 def _versions() -> str:
-    from .. import __version__
-
-    return f"dprnn-lab {__version__}, torch {torch.__version__}, Python {platform.python_version()}"
+    try:
+        own = metadata.version("dprnn-lab")
+    except metadata.PackageNotFoundError:  # run from its folder, without being installed
+        own = "not installed"
+    return f"dprnn-lab {own}, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def sort_findings(findings: Sequence[Finding]) -> list[Finding]:
