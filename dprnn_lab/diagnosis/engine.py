@@ -7,7 +7,7 @@ import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -129,8 +129,8 @@ def _crashed(name: str, error: Exception) -> Finding:
 
 def _versions() -> str:
     try:
-        own = version("dprnn-lab")
-    except PackageNotFoundError:  # run from its folder
+        own = metadata.version("dprnn-lab")
+    except metadata.PackageNotFoundError:  # run from its folder, without being installed
         own = "not installed"
     return f"dprnn-lab {own}, torch {torch.__version__}, Python {platform.python_version()}"
 

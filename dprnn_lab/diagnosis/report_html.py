@@ -4,7 +4,7 @@ Notebook: 06_failures_at_inference
 """
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from matplotlib.figure import Figure
 
@@ -13,9 +13,6 @@ from ..report_page import fragment, picture, players, rows
 from .evidence import Evidence
 from .finding import Finding
 from .score_table import NAMES
-
-if TYPE_CHECKING:
-    from .report import Report
 
 __all__ = ["render"]
 
@@ -38,7 +35,36 @@ STATE_WORDS = {
 PLAYED_SECONDS = 4.0
 
 
-def render(report: "Report") -> str:
+class Shown(Protocol):
+    """What is shown of a :class:`~dprnn_lab.diagnosis.Report`, which imports this module."""
+
+    findings: list[Finding]
+    evidence: Evidence | None
+    on_command_line: bool
+
+    @property
+    def causes(self) -> list[Finding]: ...
+    @property
+    def errors(self) -> list[Finding]: ...
+    @property
+    def notes(self) -> list[Finding]: ...
+    @property
+    def not_told(self) -> list[Finding]: ...
+
+    def consequences(self, cause: Finding) -> list[Finding]:
+        """Findings that follow from a cause."""
+        ...
+
+    def headline(self) -> list[str]:
+        """The lines at the head."""
+        ...
+
+    def line(self, finding: Finding | None = None) -> str:
+        """The line to type."""
+        ...
+
+
+def render(report: Shown) -> str:
     """HTML without scripts or links to other files."""
     findings, evidence = report.findings, report.evidence
     cells = [_row(f, report) for f in [*report.causes, *report.errors, *report.notes]]
@@ -68,7 +94,7 @@ def _state(state: str) -> str:
     return f"<strong style='color:{STATE_COLOURS[state]}'>{STATE_WORDS[state]}</strong>"
 
 
-def _row(finding: Finding, report: "Report") -> tuple[str, str, str]:
+def _row(finding: Finding, report: Shown) -> tuple[str, str, str]:
     """A cause; what follows from it is folded."""
     return (
         _state(finding.state),
@@ -82,7 +108,7 @@ def _row(finding: Finding, report: "Report") -> tuple[str, str, str]:
     )
 
 
-def _details(finding: Finding, report: "Report") -> str:
+def _details(finding: Finding, report: Shown) -> str:
     remedy = report.line(finding) if report.on_command_line else finding.remedy
     numbers = ", ".join(f"{k} {v}" for k, v in finding.evidence.items() if not isinstance(v, dict))
     text = f"{escape(finding.says)}<br><small>{escape(numbers)}</small>"

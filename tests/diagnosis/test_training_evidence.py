@@ -172,3 +172,11 @@ def test_a_gap_that_a_wrong_loss_makes_is_no_cause_of_its_own():
     }
     assert diagnose(**case)["overfit"].explained_by == "pit-wrong-axis"
     assert diagnose(run=case["run"])["overfit"].explained_by is None
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (0, 2), (1, 2)])
+def test_every_pair_of_sources_is_compared(first, second):
+    sources = torch.randn(2, 3, 4000)
+    assert diagnose(batch=(sources.sum(1), sources))["same-speaker"].state == "undecided"
+    sources[:, second] = sources[:, first]
+    assert diagnose(batch=(sources.sum(1), sources))["same-speaker"].state == "fail"
