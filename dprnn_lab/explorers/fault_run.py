@@ -13,7 +13,7 @@ from ..audio import correlation, read_audio
 from ..checkpoint import load_model
 from ..diagnosis import CATALOGUE, Report
 from ..diagnosis.evidence import best_order
-from ..diagnosis.mixture import SILENT_PEAK
+from ..diagnosis.mixture import SILENT_PEAK, as_signals
 from ..diagnosis.training_evidence import read_data, read_run
 from ..faults import FAULTS, Case, has_strength, healthy_case, healthy_training, inject
 from ..loss import si_sdr
@@ -260,7 +260,7 @@ def _outputs(case: Case, samples: torch.Tensor, rate: float) -> tuple[torch.Tens
     """The estimates of the case, else those of its model on the samples as given; or None and the reason."""
     model = case.model
     if case.estimates is not None and not (model is not None and model.training):
-        return case.estimates, ""
+        return as_signals(case.estimates, "estimates"), ""
     if model is None:
         if case.checkpoint is None:
             return None, "there is no model yet"

@@ -203,7 +203,7 @@ def other_mixture(case: Case, rng: random.Random) -> Case:
 def person_alone(case: Case, rng: random.Random) -> Case:
     """A recording of one person through the model; nobody says that it is one."""
     voice = case.truth[rng.randrange(2)].clone()
-    return case.change(mixture=voice, references=None).with_own_estimates()
+    return case.change(mixture=voice, references=None, truth=voice[None]).with_own_estimates()
 
 
 def _in_parts(voice: torch.Tensor, rng: random.Random, bands: int) -> torch.Tensor:
@@ -218,7 +218,9 @@ def split_voice(case: Case, rng: random.Random) -> Case:
     """One person's recording and its two outputs, without the model: bands of the voice by turns."""
     voice = case.truth[rng.randrange(2)].clone()
     parts = _in_parts(voice, rng, 8)
-    return case.change(model=None, checkpoint=None, mixture=voice, references=None, estimates=parts)
+    return case.change(
+        model=None, checkpoint=None, mixture=voice, references=None, truth=voice[None], estimates=parts
+    )
 
 
 def one_of_two(case: Case, rng: random.Random) -> Case:

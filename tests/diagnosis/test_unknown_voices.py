@@ -116,7 +116,7 @@ def test_estimates_of_another_mixture_are_named(pairs, which):
     mixture, sources = pairs[0]
     estimates = sources.clone()
     for i in which:
-        estimates[i] = pairs[3][1][i]
+        estimates[i] = pairs[3][1][i].flip(-1)  # backwards: the list has an utterance more than once
     says = diagnose(mixture=mixture, estimates=estimates)["late-estimates"].says
     assert "of another one" in says
     assert says.startswith("the estimates have" if len(which) == 2 else "estimate 2 has")
@@ -169,10 +169,9 @@ def gate(signals, size=160):
     return (frames * (loud > 0.03 * loud.mean(1, keepdim=True))).reshape(len(signals), -1)
 
 
-@pytest.mark.parametrize("size", [80, 160, 400, 2000])
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(("size", "count"), [(80, 1), (160, 2), (400, 1), (2000, 2)])
 def test_pauses_of_a_gate_are_no_seams(pairs, size, count):
-    for mixture, sources in pairs:
+    for mixture, sources in pairs[:3]:
         estimates = gate(sources[:count], size)
         report = diagnose(mixture=mixture[: estimates.shape[-1]], estimates=estimates)
         assert not report["seam-artefact"].bad, report["seam-artefact"].says
@@ -209,7 +208,8 @@ def test_noise_and_rooms_are_measured_without_a_model(pairs):
         echo = torch.randn(4000, generator=generator) * torch.exp(-6.9 * torch.arange(4000) / 4000)
         echo[0] = 5.0
         wet = F.conv1d(F.pad(mixture[None], (3999, 0))[None], echo.flip(0)[None, None])[0, 0]
-        assert acoustics.recording_sign(wet, RATE)[0] == "a long decay, as of a room"
+        assert acoustics.recording_sign(wet, RATE)[0]
+        assert acoustics.decay_db_per_s(wet, RATE) > acoustics.ECHO_DB_PER_S > acoustics.decay_db_per_s(mixture, RATE)
 
 
 def test_one_voice_is_told_from_two(pairs):

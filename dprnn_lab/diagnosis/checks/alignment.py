@@ -80,7 +80,10 @@ def late_estimates(e: Evidence) -> Finding:
     if mixture is None:
         return undecided("the mixture is silent", "a mixture with sound in it")
     rate = e.rate or e.recording.rate
-    found = _other_rate(e, rate) or _other_length(e, mixture, rate)
+    found = _other_rate(e, rate)
+    if found is None and e.cause("rate-mismatch"):  # the mixture was resampled since
+        return undecided("the mixture's own rate comes first", "estimates made after it is fixed")
+    found = found or _other_length(e, mixture, rate)
     if found is not None:
         return found
     if not e.estimates.isfinite().all() or float(e.estimates.abs().max()) == 0:

@@ -32,7 +32,14 @@ def one_speaker(e: Evidence) -> Finding:
     if outputs is None or mixture is None or len(outputs) < 2:
         return undecided("no mixture, or no two outputs of it", BRING)
     cause = e.broken_weights or e.cause(
-        "not-finite", "silence", "rate-mismatch", "config-silent", "length", "late-estimates", "dead-output"
+        "not-finite",
+        "silence",
+        "rate-mismatch",
+        "config-silent",
+        "length",
+        "late-estimates",
+        "dead-output",
+        "domain-mismatch",
     )
     if cause or not outputs.isfinite().all():
         return undecided(

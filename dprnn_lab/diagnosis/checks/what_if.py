@@ -50,7 +50,11 @@ def rate_mismatch(e: Evidence) -> Finding:
     why = f"{BAND_SHARE:.0%} of the band, and {MIN_GAIN_DB:g} dB of remix consistency for another rate"
     suspect = edge < BAND_SHARE or middle > MEDIAN_SHARE
     score = e.score_on_mixture
-    tried = _try_rates(e, e.clean, wanted, edge) if suspect and wanted and score is not None else {}
+    # One voice scores by chance: its score decides nothing.
+    alone = e.people is None and one_voice_score(e.clean, rate) > ONE_VOICE_SCORE
+    tried = (
+        _try_rates(e, e.clean, wanted, edge) if suspect and wanted and score is not None and not alone else {}
+    )
     facts["scores_at_db"] = {f"{r:g}": number(s) for r, (s, _) in tried.items()}
     best = max(tried, key=lambda r: tried[r][0], default=None)
     if (
