@@ -34,8 +34,8 @@ def check_step(
         batch: mixture ``[B, T]`` and sources ``[B, S, T]`` of the step.
         loss: a scalar; ``norm``: the gradient's, a scalar.
     """
-    strategy = module.trainer.strategy
-    if not strategy.reduce_boolean_decision(not bool(torch.isfinite(loss) & torch.isfinite(norm)), all=False):
+    here = not bool(torch.isfinite(loss) & torch.isfinite(norm))
+    if module._trainer is None or not module.trainer.strategy.reduce_boolean_decision(here, all=False):
         return
     error = _what_is_not_finite(module, batch, loss, norm)
     if module.trainer.world_size > 1:  # all processes stop, and tell what the one with the cause knows
@@ -79,9 +79,9 @@ def check_weights(module: Any) -> None:
 
 def check_scores(module: Any) -> None:
     """Raise NotFiniteError if a validation mixture has a score that is not finite."""
-    step = module.trainer.global_step
     for row in module.scores:
         if not math.isfinite(row["si_sdr"]):
+            step = module.trainer.global_step
             raise _error(
                 module, "validation", step, row["si_sdr"],
                 f"SI-SDR of the validation mixture {row['id']!r}", _remedy(module),

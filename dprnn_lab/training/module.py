@@ -71,7 +71,8 @@ class SeparationModule(L.LightningModule):
             raise ValueError(
                 f"halve_after is {halve_after} and cooldown {cooldown}: both set the learning rate, leave one out"
             )
-        if not any(p.requires_grad for p in model.parameters()):
+        trained = [p.requires_grad for p in model.parameters()]
+        if trained and not any(trained):
             raise ValueError(
                 "every parameter of the model is frozen: nothing is left to train; freeze fewer parts"
             )
