@@ -73,6 +73,7 @@ class Job:
             raise
 
     def remove(self) -> None:
+        """Remove the folder with all that is in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def done(self) -> int:
@@ -83,9 +84,11 @@ class Job:
         return self.folder / f"window-{k:06d}.npy"
 
     def has(self, k: int) -> bool:
+        """Whether window ``k`` is finished."""
         return self._path(k).exists()
 
     def keep(self, k: int, estimates: torch.Tensor) -> None:
+        """Write the estimates ``[S, T]`` of window ``k``."""
         scratch = self.folder / "window.part"
         with naming(self._path(k)):
             with scratch.open("wb") as file:
@@ -93,6 +96,7 @@ class Job:
             os.replace(scratch, self._path(k))
 
     def fetch(self, k: int) -> torch.Tensor:
+        """The estimates ``[S, T]`` of window ``k``."""
         return torch.from_numpy(np.load(self._path(k)))
 
     def finish(

@@ -55,7 +55,7 @@ class Session:
     validating: bool = False
     begun: bool = False
     keep: bool = False
-    on_begin: Callable[[], None] = lambda: None
+    on_begin: Callable[[], None] | None = None
 
 
 @contextmanager
@@ -136,7 +136,8 @@ class BeginSession(Callback):
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self.session.loaded = True
         if trainer.is_global_zero:
-            self.session.on_begin()
+            if self.session.on_begin is not None:
+                self.session.on_begin()
             step = trainer.global_step
             ending = Ending(
                 "running",

@@ -209,7 +209,11 @@ def test_noise_and_rooms_are_measured_without_a_model(pairs):
         echo[0] = 5.0
         wet = F.conv1d(F.pad(mixture[None], (3999, 0))[None], echo.flip(0)[None, None])[0, 0]
         assert acoustics.recording_sign(wet, RATE)[0]
-        assert acoustics.decay_db_per_s(wet, RATE) > acoustics.ECHO_DB_PER_S > acoustics.decay_db_per_s(mixture, RATE)
+        assert (
+            acoustics.decay_db_per_s(wet, RATE)
+            > acoustics.ECHO_DB_PER_S
+            > acoustics.decay_db_per_s(mixture, RATE)
+        )
 
 
 def test_one_voice_is_told_from_two(pairs):
