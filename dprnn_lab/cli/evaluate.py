@@ -30,9 +30,10 @@ def evaluate(
     data: Annotated[
         str,
         typer.Option(
-            help="'test' or 'valid' of the bundled voices; a CSV of mixtures; or a folder with mix, s1, s2."
+            help="unseen (people whom no bundled model was trained on), unseen-rooms, test, valid; several with commas "
+            "between; a CSV of mixtures; or a folder with mix, s1, s2."
         ),
-    ] = "test",
+    ] = "unseen,test",
     mix: Annotated[
         str | None, typer.Option(help="Folder of the mixtures, if DATA has several, such as mix_clean.")
     ] = None,
@@ -84,7 +85,7 @@ def evaluate(
     mixtures = open_mixtures(data, mix, sample_rate, skip_bad)
     systems = dict(zip(names, [*files, *wanted_baselines], strict=True))
     for name in wanted_baselines:
-        if (reason := why_not(name, mixtures.specs[0])) is not None:
+        if reason := next(filter(None, (why_not(name, spec) for spec in mixtures.specs)), None):
             say(f"dprnn-lab: the baseline {name} is left out: {reason}", err=True)
             del systems[name]
     if not systems:

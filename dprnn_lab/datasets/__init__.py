@@ -5,6 +5,7 @@ from .conversation import Conversation, Swaps, count_swaps, make_conversation
 from .corpus import UNSEEN_SPEAKER, SpeechCorpus, Utterance, read_metadata
 from .disk_mixtures import DiskMixtures, FixedSegments, RandomSegments
 from .dynamic_mixing import DynamicMixing, FrozenMixtures, change_speed
+from .in_rooms import InRooms
 from .mixing import PAIR_KINDS, FixedMixtures, MixtureSpec, mix, pair_kind
 from .segment_lengths import SegmentLengths
 from .speaker_folders import SpeakerFolders, read_sexes
@@ -16,6 +17,7 @@ __all__ = [
     "FixedMixtures",
     "FixedSegments",
     "FrozenMixtures",
+    "InRooms",
     "MixtureSpec",
     "Noise",
     "PAIR_KINDS",

@@ -137,4 +137,8 @@ def why_not(name: str, spec: object) -> str | None:
     """
     if name == "nmf" and not (hasattr(spec, "first") and hasattr(spec, "second")):
         return "the mixtures do not say who speaks, and NMF needs their speakers"
+    if name == "nmf" and any(
+        str(getattr(spec, part)).startswith("strangers/") for part in ("first", "second")
+    ):
+        return "NMF learns from other speech of the speakers, and the test-only voices have none"
     return None

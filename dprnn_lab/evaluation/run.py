@@ -5,84 +5,32 @@ Notebook: 08_evaluation
 
 import hashlib
 import importlib.util
-import inspect
 import json
-import math
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ..audio import SAMPLE_RATE
-from ..datasets.disk_mixtures import DiskMixtures
-from ..datasets.mixing import FixedMixtures
 from ..files import (
     check_or_write_settings,
-    data_folder,
     locked,
     made_folder,
     naming,
-    near_name,
     write_whole,
 )
+from .opening import open_mixtures
 from .processes import check_workers, map_in_processes
 from .scores import check_metrics
 from .systems import Address, fingerprint, make_system
 from .table import MixtureSet, check_sources, left_out_of, mixture_scores, read_item, score_item
 
 __all__ = ["check_fits", "check_rates", "evaluate_to", "open_mixtures"]
-
-
-def open_mixtures(
-    data: str | os.PathLike,
-    mix: str | None = None,
-    sample_rate: float | None = None,
-    skip_bad: bool = False,
-) -> FixedMixtures | DiskMixtures:
-    """The bundled mixtures of a split ("test", "valid"), a folder of mixtures, or a CSV of either kind.
-
-    Args:
-        mix: name of the mixtures' folder, if ``data`` has several.
-        sample_rate: Hz that the files on disk must have, and to which the bundled voices are converted.
-        skip_bad: leave out files that can't be read.
-
-    Raises:
-        FileNotFoundError, ValueError: nothing there, or as :class:`FixedMixtures` and :class:`DiskMixtures` do.
-    """
-    if sample_rate is not None and not (math.isfinite(sample_rate) and 1 <= sample_rate <= 1e6):
-        raise ValueError(f"sample_rate is {sample_rate!r}: give a number of Hz, such as 8000 or 16000")
-    rate = SAMPLE_RATE if sample_rate is None else sample_rate  # of the bundled voices
-    path = Path(data)
-    lists = sorted(file.stem for file in (data_folder() / "mixtures").glob("*.csv"))
-    if not path.exists() and str(data) not in lists:
-        near = near_name(path)
-        hint = f"did you mean {near}?" if near else f"give a folder, a CSV, or one of {', '.join(lists)}"
-        raise FileNotFoundError(
-            f"{data}: no such folder or file, and no mixture list of the bundled voices: {hint}"
-        )
-    if path.suffix == ".csv" and path.is_file():
-        with path.open(encoding="utf-8", errors="replace") as file:
-            header = file.readline().replace("\0", "")  # of UTF-16
-        if "mixture_path" not in header:
-            return _made(FixedMixtures, skip_bad, path, sample_rate=rate)
-        return _made(DiskMixtures, skip_bad, path, sample_rate)
-    if path.is_dir():
-        return _made(DiskMixtures, skip_bad, path, sample_rate, mix)
-    return _made(FixedMixtures, skip_bad, data, sample_rate=rate)
-
-
-def _made(kind: Callable, skip_bad: bool, *arguments: Any, **options: Any) -> Any:
-    """The mixtures, told to leave out bad files where they look at files before the first is opened."""
-    if skip_bad and "skip_bad" in inspect.signature(kind).parameters:
-        options["skip_bad"] = True
-    return kind(*arguments, **options)
 
 
 def check_fits(systems: Mapping[str, object], mixtures: MixtureSet) -> None:
