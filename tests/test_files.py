@@ -21,8 +21,9 @@ from dprnn_lab.files import (
 )
 
 HOLD = """
-import sys, time
+import signal, sys, time
 from dprnn_lab.files import locked
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the tests run in the background of a shell
 with locked(sys.argv[1], "a long test", file=sys.argv[1].endswith(".wav")):
     print("held", flush=True)
     time.sleep(600)
