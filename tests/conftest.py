@@ -1,10 +1,19 @@
 """What many tests share: fixed random numbers, a model whose forward pass takes milliseconds, healthy cases."""
 
+import signal
+from contextlib import suppress
+
 import pytest
 import torch
 
 from dprnn_lab import DPRNNTasNet
 from dprnn_lab.faults import healthy_case, healthy_training
+
+# A shell that runs the tests in the background, or nohup, has signals ignored; the processes of the tests inherit that.
+for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if (_number := getattr(signal, _name, None)) and signal.getsignal(_number) is signal.SIG_IGN:
+        with suppress(ValueError):  # only the main thread may set handlers
+            signal.signal(_number, _handler)
 
 TINY = {"bn_chan": 6, "hid_size": 4, "chunk_size": 10, "n_repeats": 2, "n_filters": 5}
 

@@ -135,7 +135,7 @@ def test_archives_that_unpack_to_more_than_they_are(
 def test_a_number_in_the_file_does_not_decide_alone_how_large_a_model_is(model, package, save, name, value):
     for options in ({}, {"strict": False}):
         with pytest.raises(
-            CheckpointError, match=rf"does not build a model: {name}={value} is in the file .*, but"
+            CheckpointError, match=rf"does not build a model: {name}(={value} is in the file .*, but| is )"
         ):
             load_model(save(package(model, in_chan=None, **{name: value})), **options)
 

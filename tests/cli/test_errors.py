@@ -19,7 +19,18 @@ from dprnn_lab.checkpoint import CheckpointError
 from dprnn_lab.cli import errors
 from dprnn_lab.cli.common import app as real
 
-COMMANDS = ("train", "evaluate", "sweep", "separate", "info", "convert", "export", "diagnose", "checklist")
+COMMANDS = (
+    "train",
+    "preflight",
+    "evaluate",
+    "sweep",
+    "separate",
+    "info",
+    "convert",
+    "export",
+    "diagnose",
+    "checklist",
+)
 
 
 def run(app, *arguments, **environment):

@@ -172,7 +172,7 @@ def test_any_scores(scores):
         ({"mixture": torch.zeros(100, 4000)}, AudioError, "one mixture at a time"),
         ({"mixture": torch.zeros(0)}, AudioError, "with samples in it"),
         ({"mixture": torch.zeros(9, dtype=torch.bool)}, AudioError, "dtype"),
-        ({"mixture": ["a", "b"]}, AudioError, "as numbers"),
+        ({"mixture": ["a", "b"]}, AudioError, "give an array or tensor of numbers"),
         ({"mixture": {}}, TypeError, "mixture is dict"),
         ({"mixture": torch.zeros(9), "sample_rate": -1}, AudioError, "above 0 Hz"),
         ({"references": "one.wav"}, AudioError, "one file per source"),

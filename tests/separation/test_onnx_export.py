@@ -112,7 +112,10 @@ def test_the_command_says_what_is_wrong(tiny, tmp_path):
         ((tmp_path / "none.safetensors", tmp_path / "a.onnx"), "no such file"),
         ((model, model), "exists already"),
         ((model, tmp_path / "a.txt"), "end the name with .onnx"),
-        ((model, tmp_path / "a.onnx", "--seconds", 0), "samples is 0"),
+        (
+            (model, tmp_path / "a.onnx", "--seconds", 0),
+            "--seconds is 0.0: give a number above 0 and up to 600",
+        ),
     ]:
         result = run(*arguments)
         assert result.exit_code == 1, message

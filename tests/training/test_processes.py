@@ -66,7 +66,8 @@ def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     reached = torch.load(last, weights_only=False)["global_step"]
     assert 0 < reached < 200
     done = finish(killed, "--resume")  # the settings are in the folder
-    assert int(done.stdout.split()[1]) in range(reached + 1, reached + 21)  # the next validation
+    first = next(line for line in done.stdout.splitlines() if line.startswith("step "))
+    assert int(first.split()[1]) in range(reached + 1, reached + 21)  # the next validation
     for name, value in weights(tmp_path / "whole").items():
         torch.testing.assert_close(weights(killed)[name], value, atol=1e-6, rtol=0)
     pd.testing.assert_frame_equal(curve(killed), curve(tmp_path / "whole"), atol=1e-4, check_like=True)
