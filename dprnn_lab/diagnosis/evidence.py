@@ -71,9 +71,8 @@ class Evidence:
     """The inputs of :func:`dprnn_lab.diagnose`, read and checked.
 
     Attributes, None where the input is missing: ``file``, ``network``, ``recording``, ``references`` and
-    ``estimates`` (``[S, T]``), ``given_estimates`` (with lengths and rates), ``batch`` (mixtures ``[B, T]``, sources
-    ``[B, S, T]``), ``loss``, ``run``, ``data``,
-    ``scores``, ``reported``, ``speakers``.
+    ``estimates`` (``[S, T]``), ``given_references`` and ``given_estimates`` (with lengths and rates), ``batch``
+    (mixtures ``[B, T]``, sources ``[B, S, T]``), ``loss``, ``run``, ``data``, ``scores``, ``reported``, ``speakers``.
     """
 
     def __init__(self, given: Inputs):
@@ -92,20 +91,20 @@ class Evidence:
         self.recording: Recording | None = None
         if given.mixture is not None:
             self.recording = read_recording(given.mixture, given.sample_rate, self.rate)
-        self.references = self._signals(given.references, "references")
-        self.given_estimates = None if given.estimates is None else read_signals(given.estimates, "estimates")
-        self.estimates = self._signals(self.given_estimates, "estimates")
+        self.given_references = _read(given.references, "references")
+        self.references = self._signals(self.given_references)
+        self.given_estimates = _read(given.estimates, "estimates")
+        self.estimates = self._signals(self.given_estimates)
         self.run = None if given.run is None else read_run(given.run)
         self.batch = None if given.batch is None else read_batch(given.batch)
         self.data = None if given.data is None else read_data(given.data)
         scores = last_validation(given.run) if given.scores is None else given.scores
         self.scores = None if scores is None else read_scores(scores)
 
-    def _signals(self, given: Any, name: str) -> torch.Tensor | None:
+    def _signals(self, signals: Signals | None) -> torch.Tensor | None:
         """References or estimates ``[S, T]``; files at the recording's rate are brought to the model's, as it is."""
-        if given is None:
+        if signals is None:
             return None
-        signals = given if isinstance(given, Signals) else read_signals(given, name)
         wanted = self.rate
         if (
             wanted is None
@@ -282,19 +281,22 @@ class Evidence:
     @cached_property
     def own_score(self) -> float | None:
         """SI-SDRi (dB) of the model's own outputs under the best order, when there are references."""
-        if (
-            self.own is None
-            or self.references is None
-            or self.clean is None
-            or len(self.references) != len(self.own)
-        ):
+        return None if self.own is None or self.clean is None else self.improvement(self.own, self.clean)
+
+    def improvement(self, outputs: torch.Tensor, mixture: torch.Tensor) -> float | None:
+        """SI-SDRi (dB) of outputs ``[S, T]`` of a mixture ``[T]`` under the best order; None without references."""
+        if self.references is None or len(self.references) != len(outputs):
             return None
-        length = min(s.shape[-1] for s in (self.references, self.own, self.clean))
-        references, outputs = self.references[:, :length], self.own[:, :length]
+        length = min(s.shape[-1] for s in (self.references, outputs, mixture))
+        references, outputs = self.references[:, :length], outputs[:, :length]
         if not references.isfinite().all():
             return None
         after = si_sdr(best_order(outputs, references), references).mean()
-        return float(after - si_sdr(self.clean[None, :length], references).mean())
+        return float(after - si_sdr(mixture[None, :length], references).mean())
+
+
+def _read(value: Any, name: str) -> Signals | None:
+    return None if value is None else read_signals(value, name)
 
 
 def best_order(estimates: torch.Tensor, references: torch.Tensor) -> torch.Tensor:

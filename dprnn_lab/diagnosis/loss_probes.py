@@ -13,6 +13,7 @@ import contextlib
 import copy
 import dataclasses
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -241,12 +242,28 @@ def _signals(n_src: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
             # Louder than the mixture, so that no measure of the error takes one for the other.
             "the mixture and noise": torch.cat((mixture[:, :-1], 3 * noise[:, -1:]), 1),
         }
+        for order in _further_orders(n_src):
+            probes[f"order {' '.join(str(i + 1) for i in order)}"] = near[:, order]
         for i in range(n_src):
             for j in range(i):
                 twice = near.clone()
                 twice[:, i] = targets[:, j] + (near[:, i] - targets[:, i])
                 probes[f"target {j + 1} twice, {i + 1} lost"] = twice
     return targets, probes
+
+
+def _further_orders(n_src: int) -> list[list[int]]:
+    """Orders beside the given one and "all swapped": two exchanged, rotations, the reverse. All, up to three sources.
+
+    A function that leaves orders out (rotations only, the first few of a list) misses one of these.
+    """
+    given = list(range(n_src))
+    orders = [given[k:] + given[:k] for k in range(1, n_src)]
+    for i, j in itertools.combinations(given, 2):
+        orders.append([j if s == i else i if s == j else s for s in given])
+    orders.append(given[::-1])
+    known = (given, [n_src - 1, *given[:-1]])
+    return [list(o) for o in dict.fromkeys(map(tuple, orders)) if list(o) not in known]
 
 
 def _place(loss: Callable) -> torch.Tensor:

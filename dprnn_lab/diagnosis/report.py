@@ -223,7 +223,7 @@ class Report:
         return sorted(dict.fromkeys(wanted), key=wanted.count, reverse=True)[:4]
 
     def __str__(self) -> str:
-        console = Console(width=110, force_terminal=False, color_system=None)
+        console = Console(width=110, force_terminal=False, force_jupyter=False, color_system=None)
         with console.capture() as capture:
             console.print(self)
         return capture.get()

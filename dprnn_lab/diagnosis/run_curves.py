@@ -37,6 +37,7 @@ _CLIP = re.compile(
     r"^\s*(?:clip|gradient_clip_val|max_grad_norm|grad_clip|clip_grad_norm|gradient_clipping):\s*([\d.eE+-]+)\s*$",
     re.M,
 )
+_RATE = re.compile(r"^\s*(?:lr|learning_rate|base_lr|max_lr):\s*([\d.eE+-]+)\s*$", re.M)
 _LOG_PAIR = re.compile(r"(train|valid)\s+([\w.-]+):\s*(\S+?)(?:,|\s|$)")
 MAX_FACT_BYTES = 100_000
 
@@ -63,6 +64,7 @@ class Run:
     folder: Path | None = None
     unit: str = "step"  # of the column ``step``: "epoch" where nothing else was logged
     clip: float | None = None  # largest gradient norm, 0 for no clipping; None if the run does not say it
+    rate: float | None = None  # learning rate, as the run's settings say it
     ending: dict[str, Any] = field(default_factory=dict)  # how the run ended, as it was written at its end
 
     def column(self, name: str) -> pd.Series:
@@ -107,7 +109,7 @@ def read_run(run: "str | os.PathLike[str] | pd.DataFrame | Run") -> Run:
     last = path / "checkpoints" / "last.ckpt"
     found = Run(pd.DataFrame(), checkpoint=last if last.is_file() else None, folder=folder)
     if folder is not None:
-        found.clip, found.ending = _clip(folder), ending
+        found.clip, found.rate, found.ending = _setting(folder, _CLIP), _setting(folder, _RATE), ending
     return _join([_read(file) for file in files], found)
 
 
@@ -229,12 +231,12 @@ def _logged_broken(column: pd.Series) -> pd.Series:
     return infinite
 
 
-def _clip(folder: Path) -> float | None:
-    """The largest gradient norm that the run's settings allow."""
+def _setting(folder: Path, pattern: re.Pattern[str]) -> float | None:
+    """A number in the run's settings, by its line; None if they do not say it."""
     for name in ("config.yaml", "hparams.yaml", "curves/version_0/hparams.yaml"):
         try:
             text = (folder / name).read_bytes()[:MAX_FACT_BYTES].decode(errors="replace")
-            found = _CLIP.search(text)
+            found = pattern.search(text)
             if found:
                 return float(found[1])
         except (OSError, ValueError):

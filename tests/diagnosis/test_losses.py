@@ -195,6 +195,31 @@ def test_every_pair_of_targets_is_compared(n_src):
     assert diagnose(loss=loses_the_last, config={"n_src": n_src})["pit-wrong-axis"].state == "fail"
 
 
+@pytest.mark.parametrize(
+    ("orders", "n_src"),
+    [
+        ("rotations", 3), ("rotations", 4), ("all but the last", 3), ("all but the last", 4), ("half of them", 3),
+        ("neighbours", 4),
+    ],
+)  # fmt: skip
+def test_orders_that_are_not_tried_are_missed(orders, n_src):
+    given = list(range(n_src))
+    every = list(itertools.permutations(given))
+    tried = {
+        "rotations": [given[k:] + given[:k] for k in given],
+        "all but the last": every[:-1],
+        "half of them": every[: len(every) // 2],
+        "neighbours": [given, [1, 0, *given[2:]], [*given[:-2], n_src - 1, n_src - 2], given[::-1]],
+    }[orders]
+
+    def loss(estimates, sources):
+        return torch.stack([multisrc_neg_sisdr(estimates[:, p], sources) for p in tried]).amin(0).mean()
+
+    report = diagnose(loss=loss, config={"n_src": n_src})
+    assert report.causes[0].id in ("no-pit", "pit-wrong-axis")
+    assert report.causes[0].state == "fail"
+
+
 def test_a_loss_stays_as_it_was():
     loss = WithParameters()
     diagnose(loss=loss)

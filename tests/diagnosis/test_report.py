@@ -91,6 +91,15 @@ def test_the_text_names_cause_remedy_and_section(reports):
     assert repr(reports["broken"]) == text
 
 
+def test_the_text_shows_nothing_of_its_own_in_a_notebook(reports, monkeypatch):
+    """In a kernel rich displays what it prints: making text put an empty output into the cell."""
+    shown = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda segments, text: shown.append(text))
+    assert "06_failures_at_inference.ipynb#weights-unmatched" in str(reports["broken"])
+    assert shown == []
+
+
 def test_the_text_of_a_healthy_case_says_what_was_looked_at(reports):
     text = str(reports["healthy"])
     assert re.match(r"\d+ of \d+ checks had what they need; run would decide \d+ more", text)

@@ -75,6 +75,37 @@ def test_the_learning_rate_is_read_from_the_checkpoint(folder, rate, state):
     assert finding.state == state  # it learns, so that it is a warning at most
 
 
+@pytest.mark.parametrize(
+    ("groups", "state"),
+    [
+        ({"lr": 1e-3}, "ok"),
+        ({"lr": 0.5}, "warn"),
+        ({"lr": 1e-6}, "ok"),  # of a run that learns: a scheduler has lowered it
+        ({"lr": 1e-6, "initial_lr": 1e-3}, "ok"),
+        ({"lr": 1e-6, "initial_lr": 1e-6}, "warn"),
+    ],
+)
+def test_without_a_scheduler_the_optimiser_says_the_rate(folder, groups, state):
+    checkpoint(folder, optimizer_states=[{"state": {}, "param_groups": [groups]}])
+    assert diagnose(run=folder)["learning-rate"].state == state
+
+
+def test_a_run_that_does_not_learn_at_the_rate_of_its_optimiser_or_settings(tmp_path):
+    rows = "".join(f"{step},{34 - 0.001 * step}\n" for step in range(25, 3000, 25))
+    (tmp_path / "metrics.csv").write_text(f"step,train_loss\n{rows}")
+    checkpoint(tmp_path, optimizer_states=[{"state": {}, "param_groups": [{"lr": 1e-6}]}])
+    assert diagnose(run=tmp_path).causes[0].id == "learning-rate"
+    (tmp_path / "checkpoints" / "last.ckpt").unlink()
+    (tmp_path / "hparams.yaml").write_text("batch_size: 4\nlr: 1.0e-06\n")
+    assert diagnose(run=tmp_path).causes[0].id == "learning-rate"
+
+
+def test_one_target_needs_not_be_the_mixture():
+    source = 0.1 * torch.randn(3, 1, 8000, generator=torch.Generator().manual_seed(0))
+    report = diagnose(batch=(source[:, 0] + 0.05 * torch.randn(3, 8000), source))
+    assert report["targets-inconsistent"].state == "ok"
+
+
 def test_the_band_of_healthy_runs_falls():
     band = healthy_band()
     assert band.is_monotonic_decreasing

@@ -9,12 +9,15 @@ import torch
 from torch.nn import functional as F
 
 from dprnn_lab import diagnose
-from dprnn_lab.audio import resample, write_audio
+from dprnn_lab.audio import read_audio, resample, write_audio
 from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.diagnosis import acoustics
 from dprnn_lab.diagnosis.checks import what_if
 from dprnn_lab.diagnosis.checks.alignment import lag_to
 from dprnn_lab.diagnosis.checks.clicks import clicks, gaps, grid
+from dprnn_lab.diagnosis.evidence import Evidence
+from dprnn_lab.diagnosis.inputs import Inputs
+from dprnn_lab.diagnosis.remix_consistency import RemixConsistency
 from dprnn_lab.faults import FAULTS, inject
 
 RATE = 8000
@@ -93,6 +96,50 @@ def test_files_at_another_rate_are_named_by_their_header(by_files, talk):
     report = by_files(resample(talk(0).truth, RATE, 16000) * 0.5, 16000)
     assert report.findings[0].id == "late-estimates"
     assert "at 16000 Hz, the mixture is at 8000 Hz" in report.findings[0].says
+
+
+def test_files_at_another_rate_have_a_line_that_reads_them(by_files, talk):
+    finding = by_files(resample(talk(0).truth, RATE, 16000) * 0.5, 16000).findings[0]
+    assert finding.remedy == (
+        "estimates = torch.stack([resample(*read_audio(path), 8000)[0] for path in estimates])"
+    )
+
+
+@pytest.mark.parametrize("as_files", [True, False])
+def test_references_at_another_rate_are_named(pairs, tmp_path, as_files):
+    mixture, sources = pairs[0]
+    wide = resample(sources, RATE, 16000)
+    references = (
+        [write_audio(tmp_path / f"{i}.wav", x, 16000) for i, x in enumerate(wide)] if as_files else wide
+    )
+    finding = diagnose(mixture=mixture, sample_rate=RATE, references=references).findings[0]
+    assert (finding.id, finding.state) == ("rate-mismatch", "fail")
+    assert "16000 Hz" in finding.says and "references" in finding.says
+    names = {"torch": torch, "resample": resample, "read_audio": read_audio, "references": references}
+    exec(finding.remedy, names)
+    assert names["references"].shape == sources.shape
+    assert diagnose(mixture=mixture, sample_rate=RATE, references=sources)["rate-mismatch"].state == "ok"
+
+
+def test_a_shorter_reference_is_not_taken_for_another_rate(pairs):
+    mixture, sources = pairs[0]
+    half = sources[:, : sources.shape[1] // 2]
+    assert diagnose(mixture=mixture, sample_rate=RATE, references=half)["rate-mismatch"].state == "ok"
+
+
+def test_an_output_of_noise_is_named_whether_the_voices_are_known_or_not(pairs):
+    """Neither as late, nor as of another mixture, nor by its level."""
+    mixture, sources = pairs[0]
+    noise = 0.03 * torch.randn(len(mixture), generator=torch.Generator().manual_seed(0))
+    for references in (sources, None):
+        report = diagnose(
+            mixture=mixture,
+            sample_rate=RATE,
+            references=references,
+            estimates=torch.stack((mixture, noise)),
+        )
+        assert report.findings[0].id == "one-speaker"
+        assert "output 2 is steady noise" in report.findings[0].says
 
 
 def test_files_of_different_lengths_are_named(by_files, talk):
@@ -282,6 +329,17 @@ def test_a_gain_of_another_polarity_counts_only_if_the_model_then_works(talk, mo
     assert inject("polarity", case).diagnose()["polarity"].bad
     monkeypatch.setattr(what_if, "MOST_BELOW_KNOWN_DB", -20.0)
     assert inject("polarity", case).diagnose()["polarity"].state == "ok"
+
+
+@pytest.mark.parametrize(("inverted", "state"), [(11.0, "fail"), (8.5, "ok"), (3.0, "ok")])
+def test_references_decide_over_the_polarity(talk, monkeypatch, inverted, state):
+    """Remix consistency rises by chance on some voices; with references SI-SDRi must rise too."""
+    evidence = Evidence(Inputs(talk(0).model, talk(0).mixture, RATE, talk(0).references))
+    low, high = (RemixConsistency((x,), x, -x, 0.0, 0.0) for x in (1.0, 9.0))
+    evidence.score_on_mixture, evidence.own_score = low, 8.0
+    monkeypatch.setattr(evidence, "rescore", lambda pieces: high)
+    monkeypatch.setattr(what_if, "_improvement_inverted", lambda e, clean: inverted)
+    assert what_if.polarity(evidence).state == state
 
 
 def test_the_script_of_the_table_runs(talk, tmp_path):

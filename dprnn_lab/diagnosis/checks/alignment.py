@@ -7,14 +7,18 @@ reference is needed.
 Notebook: 06_failures_at_inference
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from ...audio import resample
 from ..evidence import Evidence
 from ..finding import Finding
+from ..mixture import Signals
+from .noise_outputs import outputs_of_noise
 from .verdict import check, fail, fine, number, undecided
 
-__all__ = ["lag_to", "late_estimates"]
+__all__ = ["lag_to", "late_estimates", "rate_of_references"]
 
 LENGTH_SHARE = 0.95  # a network loses less than a stride; more is missing, or another rate
 SAME_LENGTH = 0.02  # between two lengths that differ by a rate
@@ -43,6 +47,7 @@ ANOTHER_CORRELATION = (
 CLEAR_CORRELATION = 0.2  # at the lag, for it to count
 LAG_GAIN = 0.01  # of correlation, by the lag; one sample: 0.03 to 0.35
 BRING = "your estimates and the mixture"
+EQUAL = "equal: scores, sums and gains compare sample by sample"
 CUT = "estimates = separate(model, mixture, sample_rate)  # as long as the mixture, at the model's rate"
 # Where one of these was found, estimates and mixture need not have anything in common.
 BEFORE = (
@@ -96,6 +101,46 @@ def late_estimates(e: Evidence) -> Finding:
     return _late(e, mixture, rate)
 
 
+def rate_of_references(e: Evidence) -> Finding | None:
+    """A failure when the references are not at the mixture's rate, by their files' headers or by their number.
+
+    Corpora such as LibriMix come at several rates, one folder each. None if nothing speaks for another rate.
+    """
+    given, mixture = e.given_references, e.clean
+    if given is None or e.references is None or e.recording is None or mixture is None:
+        return None
+    rate, as_given = e.rate or e.recording.rate, e.recording.samples.shape[-1]
+    if all(abs(n / as_given - 1) < SAME_LENGTH for n in given.lengths):
+        return None  # sample by sample they may agree: then the mixture's rate is the question
+    facts = {
+        "reference_samples": list(given.lengths),
+        "reference_rates": [None if r is None else number(r) for r in given.rates],
+        "mixture_samples": as_given,
+        "mixture_rate": number(e.recording.rate),
+    }
+    known = [r for r in given.rates if r is not None]
+    other = [r for r in known if r not in (rate, e.recording.rate)]
+    if other:
+        says = f"the references are at {other[0]:g} Hz, the mixture is at {e.recording.rate:g} Hz"
+        return fail(says, facts, EQUAL, _at_rate("references", given, other[0], rate))
+    fits = None if known else _fits_at(e.references, given.lengths, mixture, rate)
+    if fits is None:
+        return None
+    says = (
+        f"the references have {given.lengths[0]} samples, the mixture has {len(mixture)}: they fit it at "
+        f"{fits[0]:g} Hz, not at {rate:g} Hz"
+    )
+    facts |= {"fits_at_hz": fits[0], "correlation": number(fits[1])}
+    return fail(says, facts, EQUAL, _at_rate("references", given, fits[0], rate))
+
+
+def _at_rate(name: str, given: Signals, wrong: float, rate: float) -> str:
+    """The line that resamples signals, whether they are files or arrays."""
+    if all(r is not None for r in given.rates):
+        return f"{name} = torch.stack([resample(*read_audio(path), {rate:g})[0] for path in {name}])"
+    return f"{name} = resample({name}, {wrong:g}, {rate:g})"
+
+
 def _facts(e: Evidence, mixture: torch.Tensor | None) -> dict:
     given = e.given_estimates
     assert given is not None and e.recording is not None
@@ -119,9 +164,23 @@ def _other_rate(e: Evidence, rate: float) -> Finding | None:
         f"the estimates are at {' and '.join(f'{r:g}' for r in dict.fromkeys(known))} Hz, the mixture is at "
         f"{e.recording.rate:g} Hz",
         _facts(e, None),
-        "equal: scores, sums and gains compare sample by sample",
-        f"estimates = resample(estimates, {wrong:g}, {rate:g})",
+        EQUAL,
+        _at_rate("estimates", e.given_estimates, wrong, rate),
     )
+
+
+def _fits_at(
+    signals: torch.Tensor, lengths: Sequence[int], mixture: torch.Tensor, rate: float
+) -> tuple[int, float] | None:
+    """The rate (Hz) at which signals ``[S, T]`` fit the mixture ``[T]``, and their largest correlation with it then."""
+    finite = signals.nan_to_num(0.0, 0.0, 0.0)
+    for ratio in RATES:
+        if len(set(lengths)) == 1 and abs(lengths[0] / (ratio * len(mixture)) - 1) < SAME_LENGTH:
+            true = round(ratio * rate)
+            best = max(lag_to(resample(x, true, int(rate)), mixture, int(0.01 * rate))[1] for x in finite)
+            if best > CLEAR_CORRELATION:
+                return true, best
+    return None
 
 
 def _other_length(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding | None:
@@ -135,19 +194,15 @@ def _other_length(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding | 
     fits = LENGTH_SHARE * len(mixture) <= shortest and longest <= len(mixture) / LENGTH_SHARE
     if fits:
         return None
-    finite = e.estimates.nan_to_num(0.0, 0.0, 0.0)
-    for ratio in RATES:
-        if abs(shortest / (ratio * len(mixture)) - 1) < SAME_LENGTH and longest == shortest:
-            true = round(ratio * rate)
-            best = max(lag_to(resample(x, true, int(rate)), mixture, int(0.01 * rate))[1] for x in finite)
-            if best > CLEAR_CORRELATION:
-                return fail(
-                    f"the estimates have {shortest} samples, the mixture has {len(mixture)}: they fit it at "
-                    f"{true:g} Hz, not at {rate:g} Hz",
-                    facts | {"fits_at_hz": true, "correlation": number(best)},
-                    "equal: scores, sums and gains compare sample by sample",
-                    f"estimates = resample(estimates, {true:g}, {rate:g})",
-                )
+    at = _fits_at(e.estimates, lengths, mixture, rate)
+    if at is not None:
+        return fail(
+            f"the estimates have {shortest} samples, the mixture has {len(mixture)}: they fit it at "
+            f"{at[0]:g} Hz, not at {rate:g} Hz",
+            facts | {"fits_at_hz": at[0], "correlation": number(at[1])},
+            EQUAL,
+            f"estimates = resample(estimates, {at[0]:g}, {rate:g})",
+        )
     share = (shortest if shortest < len(mixture) else longest) / len(mixture)
     what = "half as long" if abs(share - 0.5) < 0.01 else f"{share:.0%} of its length"
     if shortest != longest:
@@ -173,7 +228,13 @@ def _late(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding:
         f"{LAG_GAIN:g} higher than without it; under that at every lag, an estimate is not of this mixture"
     )
     # A faint voice correlates little too, but in place.
-    strange = [i for i, (lag, best, _) in enumerate(found) if lag and best < CLEAR_CORRELATION and loud[i]]
+    # Neither is an output of noise from another mixture: the check one-speaker names it.
+    noise = outputs_of_noise(e.estimates, mixture, rate)
+    strange = [
+        i
+        for i, (lag, best, _) in enumerate(found)
+        if lag and best < CLEAR_CORRELATION and loud[i] and i not in noise
+    ]
     if strange:
         which = "the estimates have" if len(strange) == len(found) else f"estimate {strange[0] + 1} has"
         return fail(

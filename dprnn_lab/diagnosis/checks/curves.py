@@ -122,15 +122,20 @@ def learning_rate(e: Evidence) -> Finding:
     """The rate of the run, and whether it learns."""
     if e.run is None:
         return undecided("no curve", BRING)
-    rate = _rate(e.run)
+    rate, last = _rate(e.run)
     behind = _behind(e.run)
     if rate is None:
         return undecided("the curve has no learning rate", "a column lr, or the folder with its checkpoints")
+    learned = behind is None or behind[0] <= behind[1] + MARGIN_DB
+    if last and rate < USUAL_RATES[0] and learned:
+        return fine(
+            f"{rate:g} at the end of the run: which rate it began with is not known", {"last_rate": rate}
+        )
     facts = {"learning_rate": rate}
     if USUAL_RATES[0] <= rate <= USUAL_RATES[1]:
         return fine(f"{rate:g} is a usual learning rate", facts, f"{USUAL_RATES[0]:g} to {USUAL_RATES[1]:g}")
     answer, says = warn, f"a learning rate of {rate:g} is {'high' if rate > USUAL_RATES[1] else 'low'}"
-    if behind is not None and behind[0] > behind[1] + MARGIN_DB:
+    if behind is not None and not learned:
         loss, healthy, step = behind
         answer, says = (
             fail,
@@ -144,16 +149,25 @@ def learning_rate(e: Evidence) -> Finding:
     )
 
 
-def _rate(run: Run) -> float | None:
-    """The largest rate in the curve, or the rate in the last checkpoint."""
+def _rate(run: Run) -> tuple[float | None, bool]:
+    """The largest rate in the curve, the last checkpoint or the settings; and whether it is only the rate at the end.
+
+    A scheduler lowers the rate of the optimiser, which says the first one only where the scheduler wrote it down.
+    """
     columns = [c for c in run.table if c == "lr" or str(c).startswith(("lr-", "learning_rate"))]
     if columns:
-        return float(run.table[columns[0]].max())
-    state = _checkpoint(run)
-    for schedule in (state or {}).get("lr_schedulers") or []:
+        return float(run.table[columns[0]].max()), False
+    state = _checkpoint(run) or {}
+    for schedule in state.get("lr_schedulers") or []:
         if schedule.get("base_lrs"):
-            return float(max(schedule["base_lrs"]))
-    return None
+            return float(max(schedule["base_lrs"])), False
+    optimisers = [o for o in state.get("optimizer_states") or [] if isinstance(o, dict)]
+    groups = [g for o in optimisers for g in o.get("param_groups") or []]
+    first = [g["initial_lr"] for g in groups if "initial_lr" in g]
+    if first or run.rate is not None:
+        return float(max(first) if first else run.rate or 0.0), False
+    now = [g["lr"] for g in groups if "lr" in g]
+    return (float(max(now)), True) if now else (None, False)
 
 
 def _checkpoint(run: Run) -> dict | None:

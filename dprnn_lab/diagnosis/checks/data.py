@@ -52,6 +52,11 @@ def targets_inconsistent(e: Evidence) -> Finding:
     mixtures, sources = e.batch
     if not (mixtures.isfinite().all() and sources.isfinite().all()):
         return undecided("the batch holds NaN or infinity", "a batch of finite numbers")
+    if sources.shape[1] == 1:
+        return fine(
+            "one target: the rest of the mixture is what the network is to take away",
+            {"examples": len(mixtures)},
+        )
     rest = mixtures - sources.sum(1)
     ceiling = 10 * torch.log10(mixtures.square().sum(-1) / (rest.square().sum(-1) + 1e-12) + 1e-12)
     facts = {

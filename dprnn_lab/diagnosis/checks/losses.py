@@ -144,6 +144,15 @@ def no_pit(e: Evidence) -> Finding:
             f"equal within {TOLERANCE:.0%} of the spread over all probes: the network can't know which voice is first",
             REMEDY,
         )
+    others = [n for n in probes.values if n.startswith("order ") and probes.differ("in order", n, TOLERANCE)]
+    if others:
+        return fail(
+            f"correct estimates cost {_text(probes['in order'])}, the same in the {others[0]} "
+            f"{_text(probes[others[0]])}: not every order of the {probes.n_src} sources is tried",
+            facts,
+            f"equal within {TOLERANCE:.0%} of the spread over all probes, in every order",
+            REMEDY,
+        )
     return fine("the order of the estimates makes no difference", facts)
 
 

@@ -194,6 +194,10 @@ def scale_free(e: Evidence) -> Finding:
     between, _ = _correlations(estimates, mixture)
     if peaks.min() == 0 or between > CLOSE_CORRELATION or e.cause(*CAUSES, "late-estimates"):
         return undecided("these outputs do not fit the mixture with any gain", "estimates that differ", facts)
+    if e.suspected("one-speaker"):
+        return undecided(
+            "the outputs are not the voices of the mixture, with any gain", "estimates that are", facts
+        )
     if e.suspected("relative-level-lost") or e.suspected("seam-artefact"):
         return undecided(
             "each output or window was normalised on its own", "the model's estimates, unchanged", facts

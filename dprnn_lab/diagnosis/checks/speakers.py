@@ -8,15 +8,15 @@ import torch
 from ...audio import correlation
 from ...loss import si_sdr
 from ...separation.in_memory import scale_to_mixture
-from ..acoustics import NOISY_SHARE, ONE_VOICE_SCORE, noisy_share, one_voice_score
+from ..acoustics import ONE_VOICE_SCORE, noisy_share, one_voice_score
 from ..evidence import Evidence
 from ..finding import Finding
+from .noise_outputs import NOISE_OUTPUT_SHARE, outputs_of_noise
 from .outputs import CLOSE_CORRELATION
 from .verdict import check, fine, number, undecided, warn
 
 __all__ = ["one_speaker"]
 
-NOISE_OUTPUT_SHARE = 0.5  # of the frequencies of an output are steady noise
 SAME_SOURCE_DB = (
     6.0  # by which each output is closer to one reference than to the other, more than the mixture is
 )
@@ -69,21 +69,25 @@ def one_speaker(e: Evidence) -> Finding:
         f"and 1 of 40 of two; steady noise at over {NOISE_OUTPUT_SHARE:.0%} of an output's frequencies"
     )
     follows = "sources-count" if e.suspected("sources-count") else None
+    noise = outputs_of_noise(outputs, mixture, rate)
+    if noise:
+        many = e.people is not None and e.people > 1
+        return warn(
+            f"output {noise[0] + 1} is steady noise, and the mixture has none: "
+            + ("no voice is in it" if many else "there was no second voice to put there?"),
+            facts,
+            why,
+            "estimates = separate(model, mixture, sample_rate)  # compare with the model's own outputs"
+            if many
+            else REMEDY,
+            explained_by=follows,
+        )
     if e.people is not None and e.people > 1:
         return _of_known_people(e, outputs, facts, why)
     if e.people == 1 or facts["one_voice_score_of_the_mixture"] > ONE_VOICE_SCORE:
         apart = float(levels.max() - levels.min())
         return warn(
             f"the recording seems to be of one person: the outputs are parts of one voice, {apart:.0f} dB apart",
-            facts,
-            why,
-            REMEDY,
-            explained_by=follows,
-        )
-    loudest = max(range(len(noisy)), key=lambda i: noisy[i])
-    if noisy[loudest] > NOISE_OUTPUT_SHARE and noisy_share(mixture, rate) < NOISY_SHARE:
-        return warn(
-            f"output {loudest + 1} is steady noise, and the mixture has none: there was no second voice to put there?",
             facts,
             why,
             REMEDY,

@@ -10,15 +10,17 @@ import torch
 
 from ...audio import resample
 from ..acoustics import ONE_VOICE_SCORE, one_voice_score
-from ..evidence import PIECE_SECONDS, Evidence, loudest
+from ..evidence import MAX_SECONDS, PIECE_SECONDS, Evidence, loudest
 from ..finding import Finding
 from ..remix_consistency import REMIX_OK_DB
+from .alignment import rate_of_references
 from .verdict import check, fail, fine, number, on_samples, undecided, warn
 
 __all__ = ["polarity", "rate_mismatch", "train_serve_skew"]
 
 MIN_GAIN_DB = 2.5  # of the remix-consistency score, by the change
 MIN_POLARITY_GAIN_DB = 3.5  # one voice alone gains up to 3 by chance
+MIN_IMPROVEMENT_GAIN_DB = 1.0  # of SI-SDRi, by the inversion: references decide over remix consistency
 MIN_SCORE_DB = 2.5  # after the change
 MOST_BELOW_KNOWN_DB = 3.0  # after the change, under the score of the bundled mixtures
 SURE_BELOW_KNOWN_DB = 1.5  # for a failure; else a warning
@@ -30,7 +32,7 @@ BRING = "the mixture, and a model that loads"
 
 @check("rate-mismatch")
 def rate_mismatch(e: Evidence) -> Finding:
-    """The known rate, the edge of the spectrum, and trials at other rates."""
+    """The known rate, that of the references, the edge of the spectrum, and trials at other rates."""
     if e.recording is None:
         return undecided("there is no audio", "the mixture: a path, or samples and their sample_rate")
     rate, wanted = e.recording.rate, e.rate
@@ -45,6 +47,9 @@ def rate_mismatch(e: Evidence) -> Finding:
         )
     if e.clean is None:
         return undecided("the mixture is silent", "a mixture with sound in it")
+    references = rate_of_references(e)
+    if references is not None:
+        return references
     edge, middle = _band(e.clean)
     facts = {"rate": rate, "rate_from": e.recording.rate_from, "edge": number(edge), "middle": number(middle)}
     why = f"{BAND_SHARE:.0%} of the band, and {MIN_GAIN_DB:g} dB of remix consistency for another rate"
@@ -135,6 +140,22 @@ def polarity(e: Evidence) -> Finding:
     facts = {"score_db": number(before), "inverted_db": number(inverted)}
     why = f"{MIN_POLARITY_GAIN_DB:g} dB. A model that separates both polarities equally shows no difference"
     if gain > MIN_POLARITY_GAIN_DB and inverted > MIN_SCORE_DB and _as_good_as_known(e, inverted):
+        given, turned = e.own_score, _improvement_inverted(e, clean)
+        if given is not None and turned is not None:
+            facts |= {"improvement_db": number(given), "improvement_inverted_db": number(turned)}
+            if turned < given + MIN_IMPROVEMENT_GAIN_DB:
+                says = f"SI-SDRi is {given:.1f} dB as given, {turned:.1f} dB inverted"
+                return fine(
+                    says, facts, f"{MIN_IMPROVEMENT_GAIN_DB:g} dB of SI-SDRi, where there are references"
+                )
+        if e.control is None and turned is None:
+            return warn(
+                f"with inverted polarity, remix consistency is {gain:.1f} dB higher; what this model reaches on other "
+                "recordings is not known",
+                facts,
+                why,
+                on_samples(e, "mixture = -mixture"),
+            )
         e.replace_clean(-clean)
         return fail(
             f"with inverted polarity, remix consistency is {gain:.1f} dB higher",
@@ -143,6 +164,12 @@ def polarity(e: Evidence) -> Finding:
             on_samples(e, "mixture = -mixture"),
         )
     return fine(f"{before:.1f} dB as given, {inverted:.1f} dB inverted", facts, why)
+
+
+def _improvement_inverted(e: Evidence, clean: torch.Tensor) -> float | None:
+    """SI-SDRi (dB) of the model's outputs of the inverted mixture; None without references."""
+    outputs = None if e.own_score is None else e.separate(-clean[None, : int(MAX_SECONDS * (e.rate or 8000))])
+    return None if outputs is None else e.improvement(outputs[0], clean)
 
 
 def _as_good_as_known(e: Evidence, score: float, below: float | None = None) -> bool:

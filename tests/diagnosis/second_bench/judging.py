@@ -28,15 +28,15 @@ class Verdict:
     case: Case
     seconds: float = 0.0  # of CPU time, for the diagnosis alone
     first: str = ""  # id of the likeliest cause
-    named: list[str] = field(default_factory=list)  # ids of all failures and warnings, in the report's order
-    failed: list[str] = field(default_factory=list)  # ids of failures
+    named: list[str] = field(default_factory=list)  # ids of all that the report describes, in its order
+    failed: list[str] = field(default_factory=list)  # ids of failures, and of checks that crashed
     summary: str = ""
     crash: str = ""  # the exception that `diagnose` raised, or the making of the case
     changed: list[str] = field(default_factory=list)  # what `diagnose` left changed in the user's model
 
     @property
     def found(self) -> bool:
-        """Whether one of the expected ids is among failures and warnings."""
+        """Whether the report describes one of the expected ids, as a failure, a warning or a note."""
         return not self.crash and any(name in self.case.expect for name in self.named)
 
     @property
@@ -97,9 +97,9 @@ def judge(case: Case, voices: Voices) -> Verdict:
     verdict.summary, line = report.summary(), text.strip().splitlines()[0].strip()
     if line not in verdict.summary:
         verdict.summary += f" / {line}"
-    verdict.named = [f.id for f in report.findings if f.state in ("warn", *BROKEN)]
+    verdict.named = [f.id for f in report.findings if f.named]
     verdict.failed = [f.id for f in report.findings if f.state in BROKEN]
-    causes = [f for f in report.findings if f.state in ("warn", *BROKEN) and f.explained_by is None]
+    causes = [f for f in report.findings if f.named and f.explained_by is None]
     verdict.first = causes[0].id if causes else ""
     return verdict
 
