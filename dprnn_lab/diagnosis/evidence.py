@@ -4,7 +4,7 @@ Notebook: 06_failures_at_inference
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,10 @@ from torch import nn
 from ..audio import resample
 from ..checkpoint import CheckpointError, load_model
 from ..checkpoint.settings import DEFAULTS
-from ..datasets.mixing import FixedMixtures
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, reorder, si_sdr
 from ..model import DPRNNTasNet
 from .checkpoint_file import CheckpointFile, examine
+from .control import PIECE_SECONDS, Control, known_of
 from .finding import Finding
 from .initial_weights import Layer, layers
 from .inputs import Inputs
@@ -31,9 +31,7 @@ from .untouched import working_copy
 
 __all__ = ["Control", "Evidence", "best_order", "evaluation_mode", "loudest"]
 
-PIECE_SECONDS = 3.0  # of the excerpts on which a model is judged
 MAX_SECONDS = 60.0  # that are separated in one pass
-CONTROL_MIXTURES = 3
 
 
 @contextmanager
@@ -45,26 +43,6 @@ def evaluation_mode(network: nn.Module) -> Iterator[nn.Module]:
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-class Control:
-    """The model on bundled mixtures of a man and a woman, whose sources are known."""
-
-    def __init__(self, model: Callable[[torch.Tensor], torch.Tensor]):
-        mixtures = FixedMixtures("valid", kind="man-woman", limit=CONTROL_MIXTURES)
-        half = int(PIECE_SECONDS * 4000)
-        pairs = [(m[8000:][: 2 * half], s[:, 8000:][:, : 2 * half]) for m, s, _ in mixtures]
-        self.model = model
-        self.mixtures, self.sources = (torch.stack(part) for part in zip(*pairs, strict=True))
-        self.remix: RemixConsistency = remix_consistency(model, self.mixtures)
-
-    @cached_property
-    def improvement(self) -> float:
-        """SI-SDRi, dB."""
-        pit = PITLossWrapper(pairwise_neg_sisdr)
-        with torch.no_grad():
-            after = -pit(self.model(self.mixtures), self.sources)
-        return float(after - si_sdr(self.mixtures.unsqueeze(1), self.sources).mean())
 
 
 class Evidence:
@@ -205,7 +183,7 @@ class Evidence:
         if self.network is None or self.rate != 8000 or self.broken_weights:
             return None
         try:
-            return Control(self._must_separate) if self.n_src == 2 else None
+            return Control(self._must_separate, known_of(self.network)) if self.n_src == 2 else None
         except (FileNotFoundError, ValueError, RuntimeError):
             return None  # no corpus here, or a network that can't run
 
