@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from ..audio import printable
+from ..error_texts import printable
 
 __all__ = ["Row", "read_table", "table_columns", "text_of"]
 

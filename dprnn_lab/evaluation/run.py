@@ -23,13 +23,13 @@ from tqdm import tqdm
 from ..audio import SAMPLE_RATE
 from ..datasets.disk_mixtures import DiskMixtures
 from ..datasets.mixing import FixedMixtures
+from ..error_texts import near_name
 from ..files import (
     check_or_write_settings,
     data_folder,
     locked,
     made_folder,
     naming,
-    near_name,
     write_whole,
 )
 from .processes import check_workers, map_in_processes

@@ -13,8 +13,9 @@ import torch
 
 from dprnn_lab import CheckpointError, load_model, save_model
 from dprnn_lab.checkpoint import archives
-from dprnn_lab.checkpoint.errors import DamagedError, RefusedError, printable
+from dprnn_lab.checkpoint.errors import DamagedError, RefusedError
 from dprnn_lab.checkpoint.facts import plain
+from dprnn_lab.error_texts import printable
 
 pytestmark = [pytest.mark.usefixtures("no_warnings"), pytest.mark.timeout(60)]
 

@@ -49,7 +49,7 @@ def weights_unsafe(e: Evidence) -> Finding:
             "none allowed: a pickle can call what it names",
             AUTHOR,
         )
-    if "refused" in e.file.read_error:
+    if e.file.refused:
         return fail(
             "the safe reader refuses the file's pickle",
             {"error": e.file.read_error},
