@@ -206,7 +206,8 @@ class Settings:
             if getattr(self, name) is not None and not self.init:
                 instead = {"blocks": "n_repeats", "hidden": "hid_size"}.get(name, name)
                 raise ValueError(
-                    f"{name} changes a loaded network, and init is not set: give model.{instead} instead"
+                    f"{name} changes a loaded network, and init is not set: give model.{instead} instead "
+                    f"(on the command line --set model.{instead}=...)"
                 )
 
         self._check_shares()

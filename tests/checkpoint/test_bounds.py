@@ -141,6 +141,12 @@ def test_a_number_in_the_file_does_not_decide_alone_how_large_a_model_is(model, 
             load_model(save(package(model, in_chan=None, **{name: value})), **options)
 
 
+@pytest.mark.parametrize("value", [10**12, 10**9, -5, float("nan"), "100"])
+def test_a_chunk_size_that_no_model_has_is_refused(model, package, save, value):
+    with pytest.raises(CheckpointError, match=r"does not build a model: .*chunk_size"):
+        load_model(save(package(model, in_chan=None, chunk_size=value)))
+
+
 def test_the_index_of_a_block_is_no_number_of_blocks(model, theirs, save, silent):
     for index, message in (("999999", "n_repeats is 1000000"), ("9" * 5000, "1 unexpected")):
         state = theirs(model) | {f"masker.net.{index}.intra_norm.gamma": torch.ones(6)}
