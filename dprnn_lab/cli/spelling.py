@@ -58,6 +58,7 @@ def as_options(text: str, options: Mapping[str, str]) -> str:
             rf"(?:{named}|{re.escape(option)}), {re.escape(option)}\b", option, text
         )  # both were named
         text = re.sub(rf"(^|: |, and ){re.escape(name)} (?=is |are |names |changes )", rf"\1{option} ", text)
+        text = re.sub(rf"(?<=\bleave ){re.escape(name)}(?= out\b| as )", option, text)
     return re.sub(r",? or None (?:for|to) [\w ]+", "", text) if options else text
 
 

@@ -120,7 +120,7 @@ def find_checkpoint(run: Path) -> Resumed:
     found = checkpoints(run)
     if not found:
         near = None if run.exists() else near_name(run)
-        remedy = "start it with resume=False" if near is None else f"did you mean {near}?"
+        remedy = "leave resume out to start it" if near is None else f"did you mean {near}?"
         raise FileNotFoundError(f"{last} does not exist: nothing to resume; {remedy}")
     if found[0] != last:
         problems.append(f"{last} does not exist")

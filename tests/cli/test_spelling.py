@@ -89,3 +89,4 @@ def test_what_a_setting_names_or_changes():
         as_options("start another run (init='a/last.ckpt')", options)
         == "start another run (--init a/last.ckpt)"
     )
+    assert as_options("leave resume out to start it", options) == "leave --resume out to start it"
