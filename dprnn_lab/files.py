@@ -1,9 +1,8 @@
-"""Atomic file writes; results guarded against other settings and other processes; names as text; the data folder.
+"""Atomic file writes; results guarded against other settings and other processes; YAML; the data folder.
 
 Notebook: 05_training
 """
 
-import difflib
 import errno
 import json
 import os
@@ -22,12 +21,9 @@ __all__ = [
     "InUseError",
     "check_or_write_settings",
     "data_folder",
-    "explained",
     "locked",
     "made_folder",
     "naming",
-    "near_name",
-    "printable",
     "read_yaml",
     "write_whole",
 ]
@@ -35,24 +31,6 @@ __all__ = [
 # Of a YAML file: bytes, values after all aliases are replaced by what they stand for, lists in lists.
 YAML_BYTES, YAML_VALUES, YAML_DEPTH = 2**20, 10_000, 50
 _DEEP = re.compile(rf"(?:[\[{{]\s*){{{YAML_DEPTH},}}")
-# Control characters (with the escapes of terminals), those that reverse the direction of text, and the surrogates that
-# stand for bytes of a file name that are not UTF-8.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-REMEDIES = {
-    errno.ENOSPC: "free some space, or choose another place",
-    errno.EDQUOT: "free some space, or choose another place",
-    errno.EFBIG: "the limit of file sizes is reached (ulimit -f)",
-    errno.EACCES: "check its permissions, or choose another place",
-    errno.EPERM: "check its permissions, or choose another place",
-    errno.EROFS: "choose another place",
-    errno.EEXIST: "a file is there where a folder is needed; choose another name",
-    errno.ENOTDIR: "a file is there where a folder is needed; choose another name",
-    errno.EISDIR: "give a file",
-    errno.ENOENT: "check the name, and that it was not removed meanwhile",
-    errno.EMFILE: "close other files, or raise the limit (ulimit -n)",
-    errno.ENAMETOOLONG: "choose a shorter name",
-}
 
 
 class InUseError(OSError):
@@ -184,26 +162,6 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def explained(error: BaseException) -> str:
-    """An exception as a sentence: for one of the operating system the path, the reason and what to do.
-
-    >>> explained(OSError(errno.ENOSPC, "No space left on device", "out/a.wav"))
-    'out/a.wav: no space left on device; free some space, or choose another place'
-    """
-    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and " memory" in text.lower()):
-        text = (
-            "out of memory: close other programs, or give shorter, smaller or fewer pieces of work at a time"
-        )
-    elif isinstance(error, OSError) and error.strerror:
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        reason = error.strerror[0].lower() + error.strerror[1:]
-        remedy = REMEDIES.get(error.errno or 0)
-        text = f"{where}{reason}" if remedy is None or ";" in reason else f"{where}{reason}; {remedy}"
-    return text.rstrip(".") + notes if notes else text
-
-
 @contextmanager
 def made_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Make a folder and its parents; after an error inside, those that were made and are empty are removed again."""
@@ -217,41 +175,6 @@ def made_folder(path: str | os.PathLike) -> Iterator[Path]:
             for folder in new:
                 folder.rmdir()
         raise
-
-
-def near_name(path: str | os.PathLike) -> Path | None:
-    """For a path that does not exist, one of a similar name that does; None if nothing comes near."""
-    path = Path(path)
-    try:
-        for known in reversed(path.parents):
-            rest = path.relative_to(known).parts
-            if not rest or (known / rest[0]).exists() or not known.is_dir():
-                continue
-            names = sorted(f.name for f in known.iterdir() if not f.name.startswith("."))
-            near = difflib.get_close_matches(rest[0], names, 3, cutoff=0.6)
-            whole = [n for n in near if (known / n).joinpath(*rest[1:]).exists()]
-            return known.joinpath(whole[0], *rest[1:]) if whole else known / near[0] if near else None
-    except OSError:  # a folder that can't be listed
-        pass
-    return None
-
-
-def printable(text: object, lines: bool = False) -> str:
-    """Text from data or file names, with what a terminal would obey or can't show escaped; ``lines`` keeps newlines.
-
-    >>> printable("caf\\udce9 \\x1b[31m")
-    'caf\\\\xe9 \\\\x1b[31m'
-    """
-
-    def escape(match: re.Match) -> str:
-        character = match[0]
-        if lines and character in "\n\t":
-            return character
-        if "\udc80" <= character <= "\udcff":  # a byte
-            return f"\\x{ord(character) - 0xDC00:02x}"
-        return character.encode("unicode_escape").decode()
-
-    return UNPRINTABLE.sub(escape, str(text))
 
 
 def check_or_write_settings(folder: str | os.PathLike, settings: dict) -> list[str]:

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 from .audio import encode_audio, peak
-from .files import printable
+from .error_texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

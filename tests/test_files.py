@@ -9,13 +9,11 @@ import time
 
 import pytest
 
+from dprnn_lab.error_texts import explained, near_name, printable
 from dprnn_lab.files import (
     InUseError,
-    explained,
     locked,
     made_folder,
-    near_name,
-    printable,
     read_yaml,
     write_whole,
 )
@@ -143,7 +141,7 @@ def test_a_write_that_fails_names_its_target_and_leaves_nothing(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
 def test_a_full_disk_names_the_file(tmp_path):
     code = (
-        "import resource, sys; from dprnn_lab.files import explained, write_whole\n"
+        "import resource, sys; from dprnn_lab.error_texts import explained; from dprnn_lab.files import write_whole\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "try: write_whole(sys.argv[1], bytes(1000))\n"
         "except OSError as error: print(explained(error))"

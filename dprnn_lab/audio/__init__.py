@@ -18,9 +18,10 @@ import torch
 
 from ..files import write_whole
 from .checks import MONO_MODES, check_finite, check_format, check_samples, check_suits
-from .errors import AudioError, printable
+from .errors import AudioError
 from .folders import (
     AUDIO_ENDINGS,
+    FOREIGN_ENDINGS,
     LOSSLESS_ENDINGS,
     FolderContent,
     audio_files,
@@ -35,6 +36,7 @@ from .reading import LONG_BYTES, read_audio, read_frames, read_mono, read_mono_c
 
 __all__ = [
     "AUDIO_ENDINGS",
+    "FOREIGN_ENDINGS",
     "LONG_BYTES",
     "LOSSLESS_ENDINGS",
     "SAMPLE_RATE",
@@ -56,7 +58,6 @@ __all__ = [
     "is_passed_over",
     "opened",
     "peak",
-    "printable",
     "rate_ratio",
     "read_audio",
     "read_frames",

@@ -1,11 +1,11 @@
-"""The error of audio that can't be used, and names of files as they can be printed.
+"""The error of audio that can't be used.
 
 Notebook: 04_data
 """
 
-import os
+from ..error_texts import printable
 
-__all__ = ["AudioError", "printable"]
+__all__ = ["AudioError"]
 
 
 class AudioError(ValueError):
@@ -18,19 +18,4 @@ class AudioError(ValueError):
     def __init__(self, message: str) -> None:
         if message.startswith(f"Caught {type(self).__name__} in "):
             message = message.rpartition(f"{type(self).__name__}: ")[2].strip()
-        super().__init__(printable(message))
-
-
-def printable(name: str | os.PathLike) -> str:
-    r"""A name or message as text that can be printed: control characters and bytes that are not UTF-8 are escaped.
-
-    >>> print(printable("caf\udce9.wav"))
-    caf\xe9.wav
-    """
-    text = os.fspath(name) if isinstance(name, os.PathLike) else name
-    text = (
-        text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        if not text.isascii()
-        else text
-    )
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+        super().__init__(printable(message, lines=True))

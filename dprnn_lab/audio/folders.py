@@ -10,10 +10,12 @@ from pathlib import Path
 
 import soundfile
 
-from .errors import AudioError, printable
+from ..error_texts import printable
+from .errors import AudioError
 
 __all__ = [
     "AUDIO_ENDINGS",
+    "FOREIGN_ENDINGS",
     "LOSSLESS_ENDINGS",
     "FolderContent",
     "audio_files",

@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import soundfile
 
-from .errors import AudioError, printable
+from ..error_texts import printable
+from .errors import AudioError
 
 __all__ = ["AudioInfo", "audio_info", "opened"]
 

@@ -13,8 +13,9 @@ import numpy as np
 import soundfile
 import torch
 
+from ..error_texts import printable
 from .checks import check_format, check_samples
-from .errors import AudioError, printable
+from .errors import AudioError
 from .opening import opened
 from .rates import LARGEST_SIGNAL, input_part, rate_ratio, resampler
 

@@ -6,18 +6,11 @@ message is therefore one line of printable characters and of limited length.
 
 import os
 
-__all__ = ["CheckpointError", "DamagedError", "NotWrittenError", "RefusedError", "printable", "short"]
+from ..error_texts import printable
+
+__all__ = ["CheckpointError", "DamagedError", "NotWrittenError", "RefusedError", "short"]
 
 LONGEST = 2000  # characters of a message
-
-
-def printable(text: object) -> str:
-    """The text with control characters, line breaks and directional marks as escapes, such as ``\\\\x1b``.
-
-    >>> print(printable("red" + chr(27) + "[31m"))
-    red\\x1b[31m
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def short(text: object, limit: int = 120) -> str:

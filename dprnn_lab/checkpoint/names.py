@@ -178,6 +178,11 @@ def choose(path: Path, given: str, names: Sequence[str]) -> str:
             return found[0]
         if found:
             raise CheckpointError(several(path, found))
+    if list(names) == [""]:
+        raise CheckpointError(
+            f"{path}: no parameter of a DPRNN-TasNet behind the prefix {given!r}: the names of its one model have no "
+            "prefix; leave prefix (--prefix) out"
+        )
     there = ", ".join(repr(short(name)) for name in list(names)[:8]) or "none"
     raise CheckpointError(
         f"{path}: no parameter of a DPRNN-TasNet behind the prefix {given!r}; there are {there}. Give one of "

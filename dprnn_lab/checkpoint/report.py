@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import printable, short
+from ..error_texts import printable
+from .errors import short
 from .infer import UNDECIDED
 from .settings import Conflict, Setting
 

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from ..files import explained, printable
+from ..error_texts import explained, printable
 from .spelling import as_options, options_of
 
 __all__ = ["Commands", "StopError", "Terminated", "describe", "in_own_words", "say", "stop", "trace"]

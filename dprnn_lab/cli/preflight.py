@@ -43,23 +43,15 @@ def preflight(
 
     from ..diagnosis.preflight import preflight_settings
 
-    try:
-        if checkpoint is not None:
-            if given.get("init") is not None:
-                raise ValueError("--checkpoint and --init both name a checkpoint: leave one of them out")
-            given["init"] = checkpoint
-        settings = read_settings(Settings(), config, values, given)
-        report = preflight_settings(settings, budget_s=budget)
-        if out is not None:
-            report.to_html(out)
-        if json is not None:
-            report.to_json(json)
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        ImportError,
-    ) as error:  # CheckpointError, AudioError are ValueErrors
-        stop(error)
+    if checkpoint is not None:
+        if given.get("init") is not None:
+            stop("--checkpoint and --init both name a checkpoint: leave one of them out")
+        given["init"] = checkpoint
+    settings = read_settings(Settings(), config, values, given)
+    report = preflight_settings(settings, budget_s=budget)
+    if out is not None:
+        report.to_html(out)
+    if json is not None:
+        report.to_json(json)
     Console().print(report)
     raise typer.Exit(report.exit_code)

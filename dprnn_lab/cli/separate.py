@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..files import printable
+from ..error_texts import printable
 from .common import PREFIX_HELP, app, say, stop
 from .errors import describe, in_own_words, trace
 

@@ -57,7 +57,8 @@ def as_options(text: str, options: Mapping[str, str]) -> str:
         text = re.sub(
             rf"(?:{named}|{re.escape(option)}), {re.escape(option)}\b", option, text
         )  # both were named
-        text = re.sub(rf"(^|: ){re.escape(name)} (?=is |are )", rf"\1{option} ", text)
+        text = re.sub(rf"(^|: |, and ){re.escape(name)} (?=is |are |names |changes )", rf"\1{option} ", text)
+        text = re.sub(rf"(?<=\bleave ){re.escape(name)}(?= out\b| as )", option, text)
     return re.sub(r",? or None (?:for|to) [\w ]+", "", text) if options else text
 
 

@@ -24,11 +24,11 @@ from ..audio import (
     check_format,
     folder_content,
     peak,
-    printable,
     rate_ratio,
     rms,
     unread_text,
 )
+from ..error_texts import printable
 from .folder_voice import FolderUtterance, FolderVoice
 from .notes import SKIP_BAD, note
 from .sound_places import Sliced, places_with_sound, start_at

@@ -33,9 +33,9 @@ from ..audio import (
     AudioError,
     audio_info,
     check_samples,
-    printable,
     read_audio,
 )
+from ..error_texts import printable
 from .mixture_files import MixtureFiles, find_mixtures
 from .notes import SKIP_BAD, note
 from .segment_lengths import SegmentLengths

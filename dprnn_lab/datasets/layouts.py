@@ -18,10 +18,10 @@ from ..audio import (
     audio_files,
     audio_info,
     folder_content,
-    printable,
     subfolders,
     unread_text,
 )
+from ..error_texts import printable
 
 __all__ = [
     "audio_by_speaker", "holds_mixtures", "is_mix", "layout_error", "missing_error", "mixture_folders", "near_mixtures",

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
-from ..audio import PEAK, SAMPLE_RATE, AudioError, printable, read_mono_cached, resample, rms
+from ..audio import PEAK, SAMPLE_RATE, AudioError, read_mono_cached, resample, rms
+from ..error_texts import printable
 from ..files import data_folder
 from .tables import Row, read_table, table_columns
 

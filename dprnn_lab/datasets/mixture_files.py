@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..audio import folder_content, printable, subfolders, unread_text
+from ..audio import folder_content, subfolders, unread_text
+from ..error_texts import printable
 from .layouts import is_mix, missing_error, near_mixtures, source_folders
 from .notes import SKIP_BAD, note
 from .tables import Row, read_table, table_columns

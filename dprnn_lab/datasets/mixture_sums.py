@@ -8,7 +8,7 @@ Notebook: 04_data
 import numpy as np
 import torch
 
-from ..audio import printable
+from ..error_texts import printable
 from .disk_mixtures import DiskMixtures
 from .layouts import is_mix
 

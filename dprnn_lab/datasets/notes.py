@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..audio import printable
+from ..error_texts import printable
 
 __all__ = ["SKIP_BAD", "DataWarning", "left_out_text", "note"]
 

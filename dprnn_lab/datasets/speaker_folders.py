@@ -23,11 +23,11 @@ from ..audio import (
     AudioError,
     audio_info,
     check_format,
-    printable,
     rate_ratio,
     read_frames,
     unread_text,
 )
+from ..error_texts import printable
 from .dynamic_mixing import DynamicMixing, FrozenMixtures, segment_length
 from .folder_voice import PART, FolderUtterance, FolderVoice
 from .layouts import audio_by_speaker

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from ..audio import printable
+from ..error_texts import printable
 
 __all__ = ["Row", "read_table", "table_columns", "text_of"]
 
@@ -222,6 +222,6 @@ def _text(cell: str) -> str:
 
 def _existing(path: Path) -> Path | None:
     try:
-        return path if path.exists() or path.is_symlink() else None
+        return path if (path.exists() and not path.is_dir()) or path.is_symlink() else None
     except (OSError, ValueError):  # a name too long for the system, or with a zero byte
         return None

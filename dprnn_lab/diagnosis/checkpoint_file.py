@@ -14,6 +14,7 @@ import torch
 
 from ..checkpoint import CheckpointError, LoadReport, inspect_checkpoint
 from ..checkpoint.archives import ENDINGS
+from ..checkpoint.errors import DamagedError, RefusedError
 from ..checkpoint.hub import locate
 from ..checkpoint.names import rename
 from ..checkpoint.reading import read_file
@@ -23,7 +24,6 @@ from .pickle_layout import foreign_places
 __all__ = ["CheckpointFile", "examine"]
 
 _ROOTS = ("encoder", "decoder", "masker", "separator")  # parts of a DPRNN-TasNet, in its parameters' names
-_DAMAGED = ("not a whole", "damaged", "is empty", "end is missing", "truncated", "begins like no checkpoint")
 MAX_DEPTH = 4  # of dictionaries and lists in which weights are looked for
 MAX_VISITS = 10_000
 
@@ -36,6 +36,8 @@ class CheckpointFile:
     foreign: list[str] = field(default_factory=list)  # functions and classes that its pickle names
     places: dict[str, str] = field(default_factory=dict)  # keys at which objects of such classes lie
     read_error: str = ""
+    refused: bool = False  # reading it could run code or fill the memory
+    damaged: bool = False  # bytes are missing or wrong, so that another copy helps
     stores: dict[str, int] = field(
         default_factory=dict
     )  # key to number of tensors, where read_error hides weights
@@ -55,11 +57,6 @@ class CheckpointFile:
     def reason(self) -> str:
         """Why it can't be read, without the path before it."""
         return self.read_error.removeprefix(f"{self.path}: ")
-
-    @property
-    def damaged(self) -> bool:
-        """Whether bytes are missing or wrong, so that another copy helps."""
-        return any(word in self.read_error for word in _DAMAGED)
 
     @property
     def of_own_run(self) -> bool:
@@ -86,13 +83,15 @@ def examine(path: str | os.PathLike[str], config: Mapping[str, Any]) -> Checkpoi
         TypeError: an unknown argument in ``config``.
     """
     file = CheckpointFile(locate(path))
+    prefix = config.get("prefix")
     if not file.path.is_file():
         read_file(file.path)  # raises the error for this path
     try:
-        contents = read_file(file.path)
+        contents = read_file(file.path, prefix)
     except CheckpointError as error:
         file.read_error = str(error)
-        if "refused" in file.read_error:
+        file.refused, file.damaged = isinstance(error, RefusedError), isinstance(error, DamagedError)
+        if file.refused:
             file.foreign = _foreign(file.path)
             file.places = foreign_places(file.path)
         elif not file.damaged:
@@ -100,7 +99,7 @@ def examine(path: str | os.PathLike[str], config: Mapping[str, Any]) -> Checkpoi
         return file
     file.keys = list(contents.tensors)
     try:
-        file.tensors = rename(file.path, contents.tensors, config.get("prefix")).tensors
+        file.tensors = rename(file.path, contents.tensors, prefix).tensors
         file.report = inspect_checkpoint(file.path, **config)
     except CheckpointError as error:
         if file.tensors:

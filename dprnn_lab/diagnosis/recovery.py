@@ -94,6 +94,7 @@ def recover_config(
     mixture: torch.Tensor,
     candidates: Mapping[str, Sequence] | None = None,
     rounds: int = 6,
+    prefix: str | None = None,
 ) -> Recovery:
     """Rank candidate values of the settings that no tensor shape reveals, on real mixtures, without references.
 
@@ -128,12 +129,13 @@ def recover_config(
         candidates: values by argument, of stride, chunk_size, mask_act, norm_type, encoder_activation; None for
             :func:`usual_candidates`.
         rounds: at most; each changes one argument.
+        prefix: which of several models in the checkpoint, as for :func:`dprnn_lab.load_model`.
 
     Raises:
         CheckpointError: weights that can't be read, or do not make a whole model.
         ValueError: a silent or misshaped mixture, or candidates without a choice.
     """
-    tensors, start = _weights(weights)
+    tensors, start = _weights(weights, prefix)
     if start["n_src"] < 2:
         raise ValueError("the model has one output: remixing its estimates says nothing about it")
     pieces = _pieces(mixture, round(PIECE_SECONDS * start["sample_rate"]))
@@ -206,15 +208,15 @@ def _pieces(mixture: torch.Tensor, length: int) -> torch.Tensor:
 
 
 def _weights(
-    source: str | os.PathLike | Mapping[str, torch.Tensor],
+    source: str | os.PathLike | Mapping[str, torch.Tensor], prefix: str | None = None
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Tensors under this package's names, and the configuration to start from."""
     if isinstance(source, Mapping):
         path, contents = Path("the state dict"), Contents("state dict", dict(source))
     else:
         path = locate(source)
-        contents = read_file(path)
-    tensors = rename(path, contents.tensors).tensors
+        contents = read_file(path, prefix)
+    tensors = rename(path, contents.tensors, prefix).tensors
     settings, _ = resolve(path, contents, tensors, {name: w.value for name, w in infer(tensors).items()})
     config = {name: setting.value for name, setting in settings.items()}
     try:

@@ -65,14 +65,17 @@ def read_scores(scores: object) -> ExampleScores:
         table = table[table["system"] == table["system"].iloc[0]]
     found = [m for m in NAMES if m in table]
     if not found:
+        where = f"{scores}: " if isinstance(scores, (str, os.PathLike)) else ""
         raise ValueError(
-            f"the scores have the columns {', '.join(map(str, table.columns))}: 'si_sdri' (or 'si_sdr') is missing"
+            f"{where}the scores have the columns {', '.join(map(str, table.columns))}: 'si_sdri' (or 'si_sdr') is "
+            "missing; give the scores.csv of dprnn-lab evaluate --out, or name that column so"
         )
     kinds = table["kind"].astype(str) if "kind" in table else ALL
     numbers = table[found].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
     whole = numbers.assign(kind=kinds).dropna().reset_index(drop=True)
     if whole.empty:
-        raise ValueError("there are no scores: evaluate at least one example")
+        where = f"{scores}: " if isinstance(scores, (str, os.PathLike)) else ""
+        raise ValueError(f"{where}there are no scores: evaluate at least one example")
     return ExampleScores(whole, len(numbers) - len(whole))
 
 

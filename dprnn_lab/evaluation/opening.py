@@ -14,7 +14,8 @@ from ..audio import SAMPLE_RATE
 from ..datasets.disk_mixtures import DiskMixtures
 from ..datasets.in_rooms import InRooms
 from ..datasets.mixing import FixedMixtures
-from ..files import data_folder, near_name
+from ..error_texts import near_name
+from ..files import data_folder
 
 __all__ = ["ROOMS", "JoinedMixtures", "open_mixtures"]
 

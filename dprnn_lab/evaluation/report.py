@@ -12,7 +12,8 @@ import pandas as pd
 
 from .. import report_page as html
 from ..audio import SAMPLE_RATE
-from ..files import printable, write_whole
+from ..error_texts import printable
+from ..files import write_whole
 from ..report_page import markdown, markdown_table
 from .forward_cost import COST_SECONDS, system_costs
 from .scores import METRICS

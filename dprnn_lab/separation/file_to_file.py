@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from ..audio import PEAK, AudioError
-from ..files import explained, locked, made_folder
+from ..error_texts import explained
+from ..files import locked, made_folder
 from ..model import DPRNNTasNet
 from .audio_stream import AudioStream
 from .inputs import SourceFile, check_outputs, find_audio, output_paths
@@ -136,6 +137,7 @@ def separate_file(
     source = Path(source)
     state = SourceFile(source)
     stream = AudioStream(source, model.sample_rate, resample=resample, mono=mono)
+    stream.check_end()
     plan = windows_for(model, stream.samples, window)
     folder = source.parent if folder is None else Path(folder)
     outputs = output_paths(source, folder, model.n_src)

@@ -8,29 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..audio import AUDIO_ENDINGS, AudioError
+from ..audio import AUDIO_ENDINGS, FOREIGN_ENDINGS, AudioError
 
 __all__ = ["SourceFile", "check_outputs", "find_audio", "output_paths"]
-
-# Recordings that soundfile can't read. In a folder they are named and not passed over.
-OTHER_ENDINGS = frozenset(
-    (
-        ".m4a",
-        ".m4b",
-        ".mp4",
-        ".aac",
-        ".wma",
-        ".amr",
-        ".3gp",
-        ".webm",
-        ".mka",
-        ".ac3",
-        ".dts",
-        ".ape",
-        ".alac",
-        ".wv",
-    )
-)
 
 
 def find_audio(sources: Iterable[str | os.PathLike], recursive: bool = False) -> Iterator[tuple[Path, Path]]:
@@ -57,7 +37,7 @@ def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
         if not recursive:
             folders.clear()
         for name in files:
-            if Path(name).suffix.lower() in AUDIO_ENDINGS | OTHER_ENDINGS:
+            if Path(name).suffix.lower() in AUDIO_ENDINGS | FOREIGN_ENDINGS:
                 yield Path(where, name)
     for error in denied:
         yield Path(os.fsdecode(error.filename))

@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from ..checkpoint.errors import CheckpointError
 from ..checkpoint.unpickling import safe_load
+from ..error_texts import near_name
 from ..files import write_whole
 
 __all__ = [
@@ -77,7 +78,7 @@ def read_checkpoint(path: Path) -> Resumed:
     for name, kind in NEEDED.items():
         if not isinstance(content.get(name), kind):
             raise CheckpointError(
-                f"{path}: has no {name!r}: it can't be resumed; start another run from its weights, --init {path}"
+                f"{path}: has no {name!r}: it can't be resumed; start another run from its weights, init={str(path)!r}"
             )
     if (
         not re.fullmatch(r"\d+(\.\w+)*(\+\w+)?", content["pytorch-lightning_version"])
@@ -118,7 +119,9 @@ def find_checkpoint(run: Path) -> Resumed:
     last, problems = run / "checkpoints" / "last.ckpt", []
     found = checkpoints(run)
     if not found:
-        raise FileNotFoundError(f"{last} does not exist: nothing to resume")
+        near = None if run.exists() else near_name(run)
+        remedy = "leave resume out to start it" if near is None else f"did you mean {near}?"
+        raise FileNotFoundError(f"{last} does not exist: nothing to resume; {remedy}")
     if found[0] != last:
         problems.append(f"{last} does not exist")
     for path in found:

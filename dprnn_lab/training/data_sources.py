@@ -11,7 +11,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from ..audio import SAMPLE_RATE, printable
+from ..audio import SAMPLE_RATE
 from ..datasets.augmentation import GENERATED, Noise, Rooms
 from ..datasets.disk_mixtures import DiskMixtures, FixedSegments, RandomSegments
 from ..datasets.dynamic_mixing import DynamicMixing
@@ -20,6 +20,7 @@ from ..datasets.mixing import FixedMixtures
 from ..datasets.mixture_sums import check_sums
 from ..datasets.notes import DataWarning, left_out_text
 from ..datasets.speaker_folders import SpeakerFolders
+from ..error_texts import printable
 from .datamodule import MixingData
 from .settings import Settings
 

@@ -110,7 +110,7 @@ def check_optimizer(module: SeparationModule, resumed: Resumed) -> None:
     if trained != module.optimizer:
         raise ValueError(
             f"optimizer is {module.optimizer!r}, and {resumed.path} was trained with {trained!r}, whose state does not "
-            f"fit: leave it out, or start another run from these weights (init {resumed.path})"
+            f"fit: leave it out, or start another run from these weights (init={str(resumed.path)!r})"
         )
     made: Any = module.configure_optimizers()
     try:
@@ -118,7 +118,8 @@ def check_optimizer(module: SeparationModule, resumed: Resumed) -> None:
     except Exception as error:  # of any kind: it depends on what differs
         raise ValueError(
             f"{resumed.path}: the state of its optimiser belongs to other parameters than are trained now (freeze "
-            f"differs, or the file is damaged): leave freeze as it was, or start another run (init {resumed.path})"
+            f"differs, or the file is damaged): leave freeze as it was, or start another run "
+            f"(init={str(resumed.path)!r})"
         ) from error
 
 
@@ -136,7 +137,7 @@ def explained(
         reason = " ".join(str(error).split())[:200]
         return CheckpointError(
             f"{resumed.path}: can't be resumed, its state of the training is not whole ({reason}): take another "
-            "checkpoint, or start another run from its weights with init"
+            "checkpoint, or start another run from its weights with init=..."
         )
     return error
 

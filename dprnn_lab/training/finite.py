@@ -143,9 +143,9 @@ def _rate(module: Any) -> float | None:
 
 def _remedy(module: Any) -> str:
     """What to try, most likely first."""
-    tries = ["a lower learning rate (lr)"]
+    tries = ["a lower learning rate (lr=...)"]
     if not module.trainer.gradient_clip_val:
-        tries.append("clipping (clip 5)")
+        tries.append("clipping (clip=5)")
     if module.trainer.precision != "32-true":
         tries.append("precision 32-true")
     return f"try {', or '.join(tries)}"

@@ -30,7 +30,7 @@ from .settings import SMALL, Settings
 
 __all__ = ["make_model", "train_run"]
 
-NETWORK_SETTINGS = ("model", "init", "blocks", "hidden", "stride", "sample_rate")
+NETWORK_SETTINGS = ("model", "init", "prefix", "blocks", "hidden", "stride", "sample_rate")
 
 
 def train_run(
@@ -103,7 +103,10 @@ def _resumed(settings: Settings, run: Path) -> Resumed:
 
 def make_model(settings: Settings) -> DPRNNTasNet:
     """The network of the settings: new with random weights, or from a checkpoint and changed as they say."""
-    model = load_model(settings.init) if settings.init else DPRNNTasNet(**SMALL | settings.model)
+    if settings.init:
+        model = load_model(settings.init, prefix=settings.prefix)
+    else:
+        model = DPRNNTasNet(**SMALL | settings.model)
     if settings.sample_rate is not None:
         model = at_sample_rate(model, settings.sample_rate)
     if settings.stride is not None:
@@ -131,7 +134,7 @@ def _refuse_another_network(settings: Settings, run: Path) -> None:
         if asked != had:
             raise ValueError(
                 f"{name} is {asked!r}, and {run} was started with {had!r}: a resumed run keeps its network; leave "
-                f"{name} out, or start another run with init {run / 'checkpoints' / 'last.ckpt'}"
+                f"{name} out, or start another run with init={str(run / 'checkpoints' / 'last.ckpt')!r}"
             )
 
 

@@ -70,6 +70,9 @@ class Settings:
 
     model: dict = _network({}, "Arguments of DPRNNTasNet, in addition to those of SMALL.")
     init: StrPath | None = _network(None, "A checkpoint to start from (fine-tuning).")
+    prefix: str | None = _network(
+        None, "Which of several models in INIT: the beginning of its parameters' names, or its key."
+    )
     blocks: int | None = _network(
         None, "Dual-path blocks, more than INIT has; the new ones start with zero effect.", low=1, high=1000
     )
@@ -195,11 +198,16 @@ class Settings:
                 f"init is {self.init!r} and model has {', '.join(self.model)}: a checkpoint contains its network, "
                 "leave one of them out"
             )
+        if self.prefix is not None and not self.init:
+            raise ValueError(
+                f"prefix is {self.prefix!r}, and init is not set: it chooses one of the models in INIT, leave it out"
+            )
         for name in ("blocks", "hidden", "stride", "sample_rate"):
             if getattr(self, name) is not None and not self.init:
                 instead = {"blocks": "n_repeats", "hidden": "hid_size"}.get(name, name)
                 raise ValueError(
-                    f"{name} changes a loaded network, and init is not set: give model.{instead} instead"
+                    f"{name} changes a loaded network, and init is not set: give model.{instead} instead "
+                    f"(on the command line --set model.{instead}=...)"
                 )
 
         self._check_shares()

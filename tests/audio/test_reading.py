@@ -13,13 +13,13 @@ from dprnn_lab.audio import (
     audio_files,
     check_finite,
     folder_content,
-    printable,
     read_mono,
     read_mono_cached,
     read_mono_part,
     reading,
     subfolders,
 )
+from dprnn_lab.error_texts import printable
 
 
 def write(path, samples, rate=8000, **options):

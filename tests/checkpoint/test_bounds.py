@@ -13,8 +13,9 @@ import torch
 
 from dprnn_lab import CheckpointError, load_model, save_model
 from dprnn_lab.checkpoint import archives
-from dprnn_lab.checkpoint.errors import DamagedError, RefusedError, printable
+from dprnn_lab.checkpoint.errors import DamagedError, RefusedError
 from dprnn_lab.checkpoint.facts import plain
+from dprnn_lab.error_texts import printable
 
 pytestmark = [pytest.mark.usefixtures("no_warnings"), pytest.mark.timeout(60)]
 
@@ -138,6 +139,12 @@ def test_a_number_in_the_file_does_not_decide_alone_how_large_a_model_is(model, 
             CheckpointError, match=rf"does not build a model: {name}(={value} is in the file .*, but| is )"
         ):
             load_model(save(package(model, in_chan=None, **{name: value})), **options)
+
+
+@pytest.mark.parametrize("value", [10**12, 10**9, -5, float("nan"), "100"])
+def test_a_chunk_size_that_no_model_has_is_refused(model, package, save, value):
+    with pytest.raises(CheckpointError, match=r"does not build a model: .*chunk_size"):
+        load_model(save(package(model, in_chan=None, chunk_size=value)))
 
 
 def test_the_index_of_a_block_is_no_number_of_blocks(model, theirs, save, silent):

@@ -145,13 +145,8 @@ def test_names_that_are_not_utf_8_or_would_move_the_cursor(model, tmp_path):
     assert r"red\x1b[31m_s1.wav" in result.stdout
     assert "\x1b" not in result.output
     assert r"caf\xe9" in result.output
-    try:
-        read_audio(folder / os.fsdecode(b"caf\xe9.wav"))
-    except UnicodeError:  # the readers of this package can't open it: then it is named
-        assert result.exit_code == 1
-    else:
-        assert result.exit_code == 0
-        assert len(list((tmp_path / "out").glob("caf*_s2.wav"))) == 1
+    assert result.exit_code == 0
+    assert len(list((tmp_path / "out").glob("caf*_s2.wav"))) == 1
     assert len(list((tmp_path / "out").glob("red*_s2.wav"))) == 1
 
 

@@ -78,3 +78,15 @@ def test_options_are_named_as_the_commands_have_them():
     assert options_of(COMMANDS["separate"])["float_samples"] == "--float"
     assert options_of(COMMANDS["evaluate"])["models"] == "--model"
     assert "sources" not in options_of(COMMANDS["separate"])  # an argument without a name
+
+
+def test_what_a_setting_names_or_changes():
+    options = {"freeze": "--freeze", "blocks": "--blocks", "init": "--init", "resume": "--resume"}
+    assert as_options("freeze names 'x', which", options) == "--freeze names 'x', which"
+    text = "blocks changes a loaded network, and init is not set"
+    assert as_options(text, options) == "--blocks changes a loaded network, and --init is not set"
+    assert (
+        as_options("start another run (init='a/last.ckpt')", options)
+        == "start another run (--init a/last.ckpt)"
+    )
+    assert as_options("leave resume out to start it", options) == "leave --resume out to start it"

@@ -151,3 +151,13 @@ def test_half_a_file_from_elsewhere(state, tmp_path):
     torch.save(state, path)
     path.write_bytes(path.read_bytes()[:-500])
     assert "new copy" in diagnose(path)["weights-corrupt"].remedy
+
+
+def test_the_name_of_a_file_decides_nothing(tmp_path):
+    for name in ("refused.pth", "damaged.pth", "truncated.pth"):
+        (tmp_path / name).write_bytes(b"<html>not found</html>")
+        report = diagnose(tmp_path / name)
+        assert report["weights-unsafe"].state == "ok"
+        assert report["weights-corrupt"].state == "fail"
+        assert "web page" in report["weights-corrupt"].says
+        assert "new copy" not in report["weights-corrupt"].remedy

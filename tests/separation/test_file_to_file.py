@@ -327,3 +327,13 @@ def test_ten_minutes_take_no_more_than_400_mebibytes_over_the_model(tmp_path):
     path = write_audio(tmp_path / "talk.wav", make_conversation(0, 600).mixture, 8000)
     weights = data_folder() / "model" / "small.safetensors"
     assert growth(weights, path, tmp_path / "out", 20) < 100  # 33 were measured
+
+
+def test_a_file_that_was_cut_off_is_named_before_anything_is_computed(tiny, tmp_path):
+    talk = write_audio(tmp_path / "talk.flac", 0.1 * torch.randn(24 * 8000), 8000)
+    talk.write_bytes(talk.read_bytes()[: talk.stat().st_size * 2 // 3])
+    windows = []
+    with pytest.raises(AudioError, match="cut"):
+        separate_file(tiny(), talk, tmp_path / "out", progress=lambda done, total: windows.append(done))
+    assert not windows
+    assert not (tmp_path / "out").exists()

@@ -1,8 +1,11 @@
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
+import torch
 
+from dprnn_lab import CheckpointError
 from dprnn_lab.files import data_folder
 from dprnn_lab.training import SeparationModule, Settings
 from dprnn_lab.training.run import make_model
@@ -159,3 +162,18 @@ def test_nine_lines_of_yaml_do_not_become_gigabytes(tmp_path):
     with pytest.raises(ValueError, match="357,449,882,119 values") as caught:
         Settings.read(path)
     assert len(str(caught.value)) < 500
+
+
+def test_a_network_is_started_from_the_weights_that_prefix_names(tiny, tmp_path):
+    state = tiny().state_dict()
+    file = tmp_path / "both.pth"
+    torch.save({"model": state, "model_ema": {k: v * 0.5 for k, v in state.items()}}, file)
+    with pytest.raises(CheckpointError, match="holds 2 complete models"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make_model(Settings(init=file))
+    for prefix, factor in (("model", 1.0), ("model_ema", 0.5)):
+        with pytest.warns(UserWarning, match="assumed"):
+            made = make_model(Settings(init=file, prefix=prefix)).state_dict()
+        assert all(torch.equal(made[name], state[name] * factor) for name in state)
+    with pytest.raises(ValueError, match="prefix is 'model', and init is not set"):
+        Settings(prefix="model")

@@ -28,7 +28,12 @@ RANDOM_LIMIT = (
 )
 RELOAD = "model = load_model(checkpoint)"
 AUTHOR = 'save_model(model, "model.safetensors")  # by its author, where it was made'
-_DOWNLOAD = re.compile(r"[\s.]*(Download|Get) [^.]*again[^.]*\.?")  # advice for files from elsewhere
+# Advice for files from elsewhere, and the names of other checkpoints, which the remedy gives.
+_DOWNLOAD = re.compile(
+    r"[\s.]*(Take another checkpoint beside it \([^)]*\), or |Save it again, or )?"
+    r"\b(download|get)\b [^.]*again[^.]*\.?",
+    re.IGNORECASE,
+)
 _AVERAGED = re.compile(r"ema|averag|swa|teacher", re.IGNORECASE)
 BRING_MODEL = "the checkpoint's path, or the model"
 
@@ -49,7 +54,7 @@ def weights_unsafe(e: Evidence) -> Finding:
             "none allowed: a pickle can call what it names",
             AUTHOR,
         )
-    if "refused" in e.file.read_error:
+    if e.file.refused:
         return fail(
             "the safe reader refuses the file's pickle",
             {"error": e.file.read_error},
