@@ -30,6 +30,7 @@ from ..files import (
     made_folder,
     naming,
     near_name,
+    remove_leftovers,
     write_whole,
 )
 from .processes import check_workers, map_in_processes
@@ -150,6 +151,7 @@ def evaluate_to(
         "metrics": list(metrics),
     }
     with made_folder(folder) as folder, locked(folder, "an evaluation"), _cleared_unless_begun(folder):
+        remove_leftovers(folder)
         changed = check_or_write_settings(folder, settings)
         if changed:
             raise ValueError(

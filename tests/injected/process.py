@@ -36,6 +36,8 @@ class Ended:
             found.append("traceback: " + self.errors.strip().splitlines()[-1][:200])
         if failed and self.code == 0:
             found.append("exit code 0")
+        if failed and self.code < 0:
+            found.append(f"ended by signal {-self.code}")
         if failed and self.code > 0:
             said = [line for line in self.errors.splitlines() if line.startswith("dprnn-lab:")]
             if len(said) != 1:

@@ -29,6 +29,7 @@ LIMITS = {
     Sweep: 400,
 }  # bytes, reached in the middle of the work
 DISKS = {Train: "200k", Separate: "8m", Evaluate: "8k", Sweep: "12k"}
+TABLE = ROOT / "tests" / "README.md"
 OTHER_TMP = Path("/dev/shm")  # a file system of its own on Linux
 
 
@@ -49,7 +50,7 @@ def rows(folder: Path, kills: int = 20, seed: int = 0, only: str = "") -> Iterat
                     lambda k=kind, s=name: scenarios.signalled(fresh(k, s), s, max(1, kills // 5), seed),
                 )
             )
-        work.append((f"{n} limit", lambda k=kind: scenarios.full_disk(fresh(k, "limit"), LIMITS[k])))
+        work.append((f"{n} limit", lambda k=kind: scenarios.file_limit(fresh(k, "limit"), LIMITS[k])))
         work.append((f"{n} disk", lambda k=kind: scenarios.small_file_system(fresh(k, "disk"), DISKS[k])))
         work.append((f"{n} removed", lambda k=kind: scenarios.deleted_folder(fresh(k, "removed"), seed)))
         work.append((f"{n} second", lambda k=kind: scenarios.second_process(fresh(k, "second"))))
@@ -68,23 +69,28 @@ def rows(folder: Path, kills: int = 20, seed: int = 0, only: str = "") -> Iterat
                 yield row
 
 
-def render(found: list[Row], minutes: float) -> str:
+def render(found: list[Row], minutes: float, kills: int) -> str:
     """The table in Markdown."""
     lines = [
         "# The tests",
         "",
-        "`make test` runs what lies here but the slow ones; `make test-all` runs all, and injects the faults below.",
+        "`make test` runs what lies here except what is marked slow; `make test-all` runs all of it, and",
+        "`make test-faults`, which injects the faults below into real commands.",
         "",
         "## Faults injected",
         "",
-        f'Written by `python -m tests.injected.run` ({minutes:.0f} minutes). "Went wrong" counts results lost or',
-        "half-written, processes left behind, tracebacks, exit code 0 for work that is not done, and files that hang",
-        "or fill memory.",
+        f"Written by `python -m tests.injected.run --kills {kills}` in {minutes:.0f} minutes; the default is 20 kills",
+        "of each command. After each fault the same command is given again, and its result compared with that of a run",
+        'that nobody disturbed. "Went wrong" counts results lost, changed or half-written, processes left behind,',
+        "tracebacks, more or less than one sentence, another exit code than the right one, exit code 0 for work that",
+        "is not done, temporary files left after the end, and files that hang or fill memory.",
         "",
         "| fault | injected | went wrong | |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {row.fault} | {row.times} | {len(row.problems)} | {row.note} |" for row in found]
+    for row in found:
+        note = row.problems[0].replace("|", "/").replace("\n", " ") if row.problems else row.note
+        lines.append(f"| {row.fault} | {row.times} | {len(row.problems)} | {note} |")
     injected, wrong = sum(row.times for row in found), sum(len(row.problems) for row in found)
     return "\n".join([*lines, f"| **all** | **{injected}** | **{wrong}** | |"]) + "\n"
 
@@ -107,7 +113,7 @@ def main() -> int:
             for problem in row.problems[:10]:
                 print(f"    {problem}", flush=True)
     if not chosen.only:
-        write_whole(ROOT / "tests" / "README.md", render(found, (time.monotonic() - begun) / 60).encode())
+        write_whole(TABLE, render(found, (time.monotonic() - begun) / 60, chosen.kills).encode())
     return int(any(row.problems for row in found))
 
 
