@@ -25,7 +25,7 @@ import soundfile
 from .jobs import Row
 from .process import ROOT
 
-__all__ = ["KINDS", "fuzzed"]
+__all__ = ["KINDS", "fuzzed", "outcome"]
 
 SECONDS = 10  # for one file
 EXTRA_BYTES = 1 << 30  # of address space beside what the imports take
@@ -126,23 +126,28 @@ def main(kind: str, count: int, seed: int, first: int = 0) -> None:
     """The child: one line for each file, before and after it is read."""
     make, read = KINDS[kind]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        originals = make(folder)
+        originals = make(Path(name))
         for path in originals:
             read(path)  # loads all modules, and shows that the files are good
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + EXTRA_BYTES, resource.RLIM_INFINITY))
         for index in range(first, count):
-            draw = random.Random(f"{seed} {index}")
-            original = draw.choice(originals)
-            text = original.suffix in (".csv", ".yaml")
-            victim = original.with_name(f"fuzzed-{index}{original.suffix}")
-            victim.write_bytes(mutated(original.read_bytes(), draw, text))
-            print(json.dumps({"index": index, "begins": original.name}), flush=True)
+            print(json.dumps({"index": index, "begins": kind}), flush=True)
             begun = time.monotonic()
-            print(json.dumps({"index": index, "ends": _outcome(read, victim), "seconds": time.monotonic() - begun}),
-                  flush=True)  # fmt: skip
-            victim.unlink()
+            ends = outcome(kind, originals, seed, index)
+            print(json.dumps({"index": index, "ends": ends, "seconds": time.monotonic() - begun}), flush=True)
+
+
+def outcome(kind: str, originals: list[Path], seed: int, index: int) -> str:
+    """What comes of reading one mutated file: "works", "error" or "bad: ..."."""
+    draw = random.Random(f"{seed} {index}")
+    original = draw.choice(originals)
+    victim = original.with_name(f"fuzzed-{index}{original.suffix}")
+    victim.write_bytes(mutated(original.read_bytes(), draw, original.suffix in (".csv", ".yaml")))
+    try:
+        return _outcome(KINDS[kind][1], victim)
+    finally:
+        victim.unlink()
 
 
 def _outcome(read: Callable, path: Path) -> str:

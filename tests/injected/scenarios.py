@@ -6,7 +6,9 @@ import resource
 import shutil
 import signal
 import subprocess
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from .process import Ended, Started, start
 
 __all__ = ["deleted_folder", "file_limit", "killed", "second_process", "signalled", "small_file_system"]
 
+LONGEST_SECONDS = 900  # of a command on a busy machine
+_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 _undisturbed: dict[
     str, tuple[object, float]
 ] = {}  # by the job's name: its result is the same wherever it runs
@@ -22,14 +26,15 @@ _undisturbed: dict[
 
 def undisturbed(job: Job) -> tuple[object, float]:
     """The result of a run that nobody disturbs, and its seconds; computed once for each kind of job."""
-    if job.name not in _undisturbed:
-        out = job.folder / "undisturbed"
-        ended = start(job.command(out)).end()
-        problems = ended.problems() + _leftovers(out)
-        if problems:
-            raise RuntimeError(f"{job.name} fails undisturbed: {problems}")
-        _undisturbed[job.name] = job.result(out), ended.seconds
-    return _undisturbed[job.name]
+    with _locks[job.name]:
+        if job.name not in _undisturbed:
+            out = job.folder / "undisturbed"
+            ended = start(job.command(out)).end(timeout=LONGEST_SECONDS)
+            problems = ended.problems() + _leftovers(out)
+            if problems:
+                raise RuntimeError(f"{job.name} fails undisturbed: {problems}")
+            _undisturbed[job.name] = job.result(out), ended.seconds
+        return _undisturbed[job.name]
 
 
 def killed(
@@ -52,7 +57,7 @@ def killed(
             else:
                 _wait(running, draw.uniform(0, seconds))
         else:
-            running.process.wait(300)
+            running.process.wait(LONGEST_SECONDS)
         if running.running():
             begun, done = _checkpoint_step(out), job.done(out)
             running.send(signal.SIGKILL)
@@ -113,12 +118,14 @@ def signalled(job: Job, name: str, times: int, seed: int) -> Row:
 def file_limit(job: Job, limit_bytes: int) -> Row:
     """No file may grow over a limit (EFBIG, as a full disk gives ENOSPC); without it, the command goes on."""
 
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-
     out, row = job.folder / "limited", Row(f"{job.name}: no file over {limit_bytes:,} bytes", 1)
-    _fails_then_continues(job, out, row, lambda: start(job.command(out), preexec=limited), lambda: None)
+
+    def limited() -> Started:
+        running = start(job.command(out))
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+        return running  # Python ignores SIGXFSZ, and so do the processes that it starts
+
+    _fails_then_continues(job, out, row, limited, lambda: None)
     return row
 
 
@@ -131,7 +138,7 @@ def small_file_system(job: Job, size: str) -> Row | None:
         return None
     try:
         out = place / "out"
-        enlarged = lambda: _mount(place, "64m", "remount,")  # noqa: E731
+        enlarged = lambda: _mount(place, "256m", "remount,")  # noqa: E731
         _fails_then_continues(job, out, row, lambda: start(job.command(out)), enlarged)
     finally:
         subprocess.run(["umount", "-l", place], check=False)
@@ -147,7 +154,7 @@ def deleted_folder(job: Job, seed: int) -> Row:
     _wait(running, random.Random(seed).uniform(0, seconds / 10))
     if not running.running():
         row.problems.append("it had ended before")
-    while out.exists() and running.running():  # again where a file was made in the same moment
+    for _ in range(5):  # again where a file was made in the same moment
         shutil.rmtree(out, ignore_errors=True)
     ended = running.end()
     row.problems += ended.problems(failed=ended.code != 0)

@@ -1,7 +1,6 @@
 """The faults of ``make test-faults``: a few of each kind, and that the table tells what went wrong."""
 
 import importlib.util
-import resource
 import sys
 from pathlib import Path
 
@@ -31,9 +30,11 @@ def test_a_killed_training_loses_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["lists", "configurations"])
-def test_ten_fuzzed_files_work_or_get_one_error(kind):
-    row = fuzz.fuzzed(kind, 10, seed=1)
-    assert (row.times, row.problems) == (10, [])
+def test_ten_fuzzed_files_work_or_get_one_error(kind, tmp_path):
+    """In this process, without the limit of memory; the whole row has a child with one."""
+    originals = fuzz.KINDS[kind][0](tmp_path)
+    found = [fuzz.outcome(kind, originals, 1, index) for index in range(10)]
+    assert set(found) <= {"works", "error"} and "error" in found
 
 
 def test_the_table_counts_each_fault(monkeypatch, tmp_path, capsys):
@@ -75,8 +76,9 @@ def test_faults_are_noticed(tmp_path):
     refused = start(["info", tmp_path / "missing.pth"]).end()
     assert refused.problems(failed=True) == []
     assert "exit code 1" in refused.problems()[0]
-    limit = lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, 1))  # noqa: E731
-    ended = start(["info", "data/model/small.safetensors"], preexec=limit).end()
+    running = start(["checklist"])
+    running.send(6)
+    ended = running.end()
     assert ended.problems(failed=True)[0].startswith("ended by signal")
 
 
