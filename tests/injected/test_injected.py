@@ -1,13 +1,11 @@
 """The faults of ``make test-faults``: a few of each kind, and that the table tells what went wrong."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
-if importlib.util.find_spec("tests.injected") is None:  # pytest may run without the repository on the path
-    sys.path.append(str(Path(__file__).resolve().parents[2]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # pytest may run without the repository on the path
 
 from tests.injected import fuzz, run, scenarios
 from tests.injected.jobs import JOBS, Job, Row, Train
