@@ -9,7 +9,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test test-all test-oldest test-asteroid bench bench-diagnosis lint notebooks clean
+.PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-diagnosis lint notebooks clean
 
 # Trusted notebooks show their players; the settings written beside them keep JupyterLab from asking about its news.
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server)
@@ -21,12 +21,15 @@ test: lint  ## lint, unit tests, every notebook small (papermill) and as committ
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
-test-all: lint test-oldest  ## the same and the slow proofs, the coverage, and the tests with the oldest packages allowed
+test-all: lint test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
 	$(PYTEST) --dist worksteal --cov=dprnn_lab --cov-report=term:skip-covered $(ARGS)
 	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
 
 test-oldest: $(VENV)-oldest/ready  ## the tests with the oldest versions that pyproject.toml allows
 	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" tests
+
+test-faults: $(VENV)/ready  ## kill, interrupt, fill disks, fuzz files, for real; writes tests/README.md (ARGS='--kills 3' for less)
+	$(BIN)/python -m tests.injected.run $(ARGS)
 
 test-asteroid: $(VENV)-asteroid/ready  ## compare with the real Asteroid, in an environment of its own
 	$(VENV)-asteroid/bin/python -m pytest -m asteroid tests/asteroid

@@ -25,12 +25,15 @@ __all__ = [
     "made_folder",
     "naming",
     "read_yaml",
+    "remove_leftovers",
     "write_whole",
 ]
 
 # Of a YAML file: bytes, values after all aliases are replaced by what they stand for, lists in lists.
 YAML_BYTES, YAML_VALUES, YAML_DEPTH = 2**20, 10_000, 50
 _DEEP = re.compile(rf"(?:[\[{{]\s*){{{YAML_DEPTH},}}")
+# A temporary name of write_whole, of a file that goes into a folder of results.
+LEFTOVER = re.compile(r"\..+-[0-9a-f]{8}\.(ckpt|csv|html|json|jsonl|md|parquet|png|safetensors|yaml)")
 
 
 class InUseError(OSError):
@@ -97,6 +100,18 @@ def write_whole(path: str | os.PathLike, content: bytes) -> Path:
         with suppress(OSError):  # absent after a successful rename
             scratch.unlink(missing_ok=True)
     return path
+
+
+def remove_leftovers(*folders: Path) -> None:
+    """Remove the temporary files of a process that was killed while it wrote into these folders of results.
+
+    To be called by whoever has :func:`locked` them: another process may be writing otherwise.
+    """
+    for folder in folders:
+        for file in list(folder.glob(".*")) if folder.is_dir() else ():
+            if LEFTOVER.fullmatch(file.name) and file.is_file() and not file.is_symlink():
+                with suppress(OSError):
+                    file.unlink()
 
 
 def read_yaml(path: str | os.PathLike) -> Any:

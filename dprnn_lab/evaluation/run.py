@@ -22,6 +22,7 @@ from ..files import (
     locked,
     made_folder,
     naming,
+    remove_leftovers,
     write_whole,
 )
 from .opening import open_mixtures
@@ -98,6 +99,7 @@ def evaluate_to(
         "metrics": list(metrics),
     }
     with made_folder(folder) as folder, locked(folder, "an evaluation"), _cleared_unless_begun(folder):
+        remove_leftovers(folder)
         changed = check_or_write_settings(folder, settings)
         if changed:
             raise ValueError(

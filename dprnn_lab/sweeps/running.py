@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..evaluation.processes import check_workers
-from ..files import check_or_write_settings, locked, made_folder, write_whole
+from ..files import check_or_write_settings, locked, made_folder, remove_leftovers, write_whole
 from .failure import find_failure
 from .plan import REPORT, Run, digest, notebook_parameters, plan
 from .summary import SWEEP_COLUMNS
@@ -69,6 +69,7 @@ def sweep(
     axes = {name: list(dict.fromkeys(run.parameters[name] for run in runs)) for name in runs[0].parameters}
     settings = {"notebook": digest(notebook), "grid": axes}
     with made_folder(out), locked(out, "a sweep"), _cleared_unless_begun(out):
+        remove_leftovers(out, out / "runs")
         changed = check_or_write_settings(out, settings)
         if changed:
             raise ValueError(

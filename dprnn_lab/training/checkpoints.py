@@ -27,7 +27,7 @@ from ..files import write_whole
 
 __all__ = [
     "ConfinedCheckpoint", "OwnEarlyStopping", "Resumed", "RunCheckpoints", "check_folders", "checkpoints",
-    "find_checkpoint", "read_checkpoint", "remove_leftovers", "run_was_removed", "saved_step",
+    "find_checkpoint", "read_checkpoint", "run_was_removed", "saved_step",
 ]  # fmt: skip
 
 FOLDERS = (
@@ -37,9 +37,6 @@ FOLDERS = (
     "validation",
 )  # of a run, in which training writes and removes
 NAMES = re.compile(r"step\d{7,}\.ckpt|best\.ckpt|last\.ckpt")
-LEFTOVER = re.compile(
-    r"\.[\w.-]+-[0-9a-f]{8}\.(ckpt|csv|json|yaml|safetensors)"
-)  # a temporary name of write_whole
 NEEDED = {
     "state_dict": Mapping,
     "callbacks": Mapping,
@@ -146,15 +143,6 @@ def check_folders(run: Path) -> None:
                 f"{folder} is a link to {folder.resolve()}, outside the run's folder: training would write and remove "
                 "files there; make the run's folder itself the link, or copy the run without links"
             )
-
-
-def remove_leftovers(run: Path) -> None:
-    """Remove the temporary files of a session that was killed while it wrote."""
-    for folder in (run, *(run / name for name in FOLDERS), *(run / "curves").glob("version_*")):
-        for file in folder.glob(".*") if folder.is_dir() else ():
-            if LEFTOVER.fullmatch(file.name) and file.is_file() and not file.is_symlink():
-                with suppress(OSError):
-                    file.unlink()
 
 
 def run_was_removed(run: Path) -> OSError:

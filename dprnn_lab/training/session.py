@@ -22,9 +22,9 @@ from lightning.pytorch.callbacks import Callback
 
 from ..checkpoint import load_model, read_info, save_model
 from ..checkpoint.errors import CheckpointError
-from ..files import locked, write_whole
+from ..files import locked, remove_leftovers, write_whole
 from ..model import DPRNNTasNet
-from .checkpoints import check_folders, remove_leftovers, run_was_removed, saved_step
+from .checkpoints import FOLDERS, check_folders, run_was_removed, saved_step
 from .ending import FILE, Ending, claim_ending, write_ending
 from .finite import NotFiniteError
 from .machine import is_first_process, launched_by_us
@@ -81,7 +81,8 @@ def open_session(run: str | os.PathLike) -> Iterator[Session]:
     made = [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         with _named(run), locked(run, "training"):
-            remove_leftovers(run)
+            parts = (*(run / name for name in FOLDERS), *(run / "curves").glob("version_*"))
+            remove_leftovers(run, *parts)
             before = _contents(run)
             session = Session(run)
             try:

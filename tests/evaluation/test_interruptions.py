@@ -75,6 +75,16 @@ def test_two_mixtures_of_one_id_are_refused(mixtures, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_temporary_files_of_a_killed_evaluation_are_removed(mixtures, tmp_path):
+    """A kill in the middle of writing scores.csv leaves one; a user's own hidden files stay."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".scores-0123abcd.csv", ".settings-00000000.json", ".mine.csv", ".notes-0123abcd.txt"):
+        (out / name).touch()
+    run(out, mixtures)
+    assert sorted(p.name for p in out.glob(".*")) == [".mine.csv", ".notes-0123abcd.txt"]
+
+
 # Second processes
 
 

@@ -1,11 +1,15 @@
 """Mutated files: each is read in a child process with limits of time and memory, and works or gets one clear error.
 
+Checkpoints have a fuzzer of their own, ``tests/checkpoint/fuzzing.py``.
+
 python -m tests.injected.fuzz audio 200 1      # the child: prints a line of JSON for each file
 """
 
 import json
+import os
 import random
 import resource
+import runpy
 import signal
 import subprocess
 import sys
@@ -17,29 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 
 from .jobs import Row
 from .process import ROOT
 
-__all__ = ["KINDS", "fuzzed"]
+__all__ = ["KINDS", "fuzzed", "outcome"]
 
 SECONDS = 10  # for one file
 EXTRA_BYTES = 1 << 30  # of address space beside what the imports take
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    from dprnn_lab import DPRNNTasNet, save_model
-    from dprnn_lab.checkpoint import save_asteroid
-
-    torch.manual_seed(0)
-    model = DPRNNTasNet(bn_chan=6, hid_size=4, chunk_size=10, n_repeats=1, n_filters=5)
-    save_model(model, folder / "own.safetensors")
-    save_asteroid(model, folder / "asteroid.pth")
-    state = {"model." + name: tensor for name, tensor in model.state_dict().items()}
-    torch.save({"state_dict": state, "epoch": 3, "hyper_parameters": dict(model.config)}, folder / "run.ckpt")
-    torch.save(model.state_dict(), folder / "weights.pt", _use_new_zipfile_serialization=False)
-    return sorted(folder.iterdir())
 
 
 def audio(folder: Path) -> list[Path]:
@@ -73,18 +62,15 @@ def lists(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.csv"))
 
 
-def read_checkpoint(path: Path) -> None:
-    from dprnn_lab import load_model
-    from dprnn_lab.checkpoint import read_info
-
-    read_info(path)
-    load_model(path)
-
-
 def read_sound(path: Path) -> None:
-    from dprnn_lab.audio import read_audio
+    from dprnn_lab.audio import read_audio, resample
+    from dprnn_lab.separation.audio_stream import AudioStream
 
-    read_audio(path, sample_rate=8000, resample=True, mono="mean")
+    stream = AudioStream(path, 8000, resample=True, mono="mean")  # as for separation, in pieces
+    for start in range(0, stream.samples, 100_000):
+        stream.read(start, min(start + 100_000, stream.samples))
+    samples, rate = read_audio(path)
+    resample(samples, rate, 8000)
 
 
 def read_configuration(path: Path) -> None:
@@ -102,7 +88,6 @@ def read_list(path: Path) -> None:
 
 
 KINDS: dict[str, tuple[Callable, Callable]] = {
-    "checkpoints": (checkpoints, read_checkpoint),
     "audio": (audio, read_sound),
     "configurations": (configurations, read_configuration),
     "lists": (lists, read_list),
@@ -141,23 +126,28 @@ def main(kind: str, count: int, seed: int, first: int = 0) -> None:
     """The child: one line for each file, before and after it is read."""
     make, read = KINDS[kind]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        originals = make(folder)
+        originals = make(Path(name))
         for path in originals:
             read(path)  # loads all modules, and shows that the files are good
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + EXTRA_BYTES, resource.RLIM_INFINITY))
         for index in range(first, count):
-            draw = random.Random(f"{seed} {index}")
-            original = draw.choice(originals)
-            text = original.suffix in (".csv", ".yaml")
-            victim = original.with_name(f"fuzzed-{index}{original.suffix}")
-            victim.write_bytes(mutated(original.read_bytes(), draw, text))
-            print(json.dumps({"index": index, "begins": original.name}), flush=True)
+            print(json.dumps({"index": index, "begins": kind}), flush=True)
             begun = time.monotonic()
-            print(json.dumps({"index": index, "ends": _outcome(read, victim), "seconds": time.monotonic() - begun}),
-                  flush=True)  # fmt: skip
-            victim.unlink()
+            ends = outcome(kind, originals, seed, index)
+            print(json.dumps({"index": index, "ends": ends, "seconds": time.monotonic() - begun}), flush=True)
+
+
+def outcome(kind: str, originals: list[Path], seed: int, index: int) -> str:
+    """What comes of reading one mutated file: "works", "error" or "bad: ..."."""
+    draw = random.Random(f"{seed} {index}")
+    original = draw.choice(originals)
+    victim = original.with_name(f"fuzzed-{index}{original.suffix}")
+    victim.write_bytes(mutated(original.read_bytes(), draw, original.suffix in (".csv", ".yaml")))
+    try:
+        return _outcome(KINDS[kind][1], victim)
+    finally:
+        victim.unlink()
 
 
 def _outcome(read: Callable, path: Path) -> str:
@@ -187,10 +177,17 @@ def _outcome(read: Callable, path: Path) -> str:
 
 def fuzzed(kind: str, count: int, seed: int) -> Row:
     """Read ``count`` mutated files; the child is started again after a file that killed it."""
-    row, outcomes, first, slowest = Row(f"{kind} fuzzed"), Counter(), 0, 0.0
+    if kind == "checkpoints":
+        return _fuzzed_checkpoints(count, seed)
+    row, outcomes, first, slowest = Row(f"{kind} fuzzed", count), Counter(), 0, 0.0
     while first < count:
         command = [sys.executable, "-m", "tests.injected.fuzz", kind, str(count), str(seed), str(first)]
-        child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800)
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        }
+        child = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1800, env=environment
+        )
         lines = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
         if not lines:
             raise RuntimeError(f"the fuzzing of {kind} does not start: {child.stderr[-500:]}")
@@ -202,13 +199,20 @@ def fuzzed(kind: str, count: int, seed: int) -> Row:
                     row.problems.append(f"{kind} {seed} {line['index']}: {line['ends'][5:]}")
         first = lines[-1]["index"] + 1
         if "begins" in lines[-1]:
-            outcomes["bad"] += 1
             row.problems.append(f"{kind} {seed} {first - 1}: ended the process with {child.returncode}")
-    row.times = count
     row.note = (
         f"{outcomes['works']} work, {outcomes['error']} get one error; the slowest took {slowest:.1f} s"
     )
     return row
+
+
+def _fuzzed_checkpoints(count: int, seed: int) -> Row:
+    fuzzing = runpy.run_path(str(ROOT / "tests" / "checkpoint" / "fuzzing.py"))  # that folder is no package
+    with tempfile.TemporaryDirectory() as folder:
+        found = fuzzing["outcomes"](fuzzing["mutants"](Path(folder), count, seed))
+    outcomes = Counter(found.values())
+    note = f"{outcomes[fuzzing['LOADS']]} load, {outcomes[fuzzing['REFUSED']]} get one error"
+    return Row("checkpoints fuzzed", len(found), list(fuzzing["unexpected"](found)), note)
 
 
 if __name__ == "__main__":

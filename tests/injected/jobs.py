@@ -13,17 +13,14 @@ import yaml
 
 from dprnn_lab import DPRNNTasNet, load_model, save_model
 
-from .process import ROOT
-
 __all__ = ["JOBS", "Evaluate", "Job", "Separate", "Sweep", "Train"]
-
-SMALL = ROOT / "data" / "model" / "small.safetensors"
 
 
 class Job:
     """A command with one folder of results; ``folder`` is where its inputs are made."""
 
     name = ""
+    parts = ""  # what can be continued from, in the plural
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -41,11 +38,16 @@ class Job:
         """What is half-written in ``out``, at any moment; hidden files are the command's own."""
         raise NotImplementedError
 
+    def done(self, out: Path) -> int:
+        """How many parts of the work lie in ``out``."""
+        raise NotImplementedError
+
 
 class Train(Job):
     """A network of some thousand weights, 60 steps, a checkpoint every 6."""
 
     name = "train"
+    parts = "checkpoints"
     every = 6  # steps between checkpoints
     network = (
         "--n-filters", 8, "--kernel-size", 16, "--chunk-size", 16, "--n-repeats", 1, "--bn-chan", 8, "--hid-size", 8,
@@ -72,17 +74,19 @@ class Train(Job):
             found += _fails(file, pd.read_csv)
         return found
 
+    def done(self, out: Path) -> int:
+        return len(list((out / "checkpoints").glob("step*.ckpt")))
+
 
 class Separate(Job):
     """Ten minutes of noise with a network of some thousand weights."""
 
     name = "separate"
+    parts = "windows"
 
     def __init__(self, folder: Path):
         super().__init__(folder)
-        torch.manual_seed(0)
-        self.model = folder / "tiny.safetensors"
-        save_model(DPRNNTasNet(bn_chan=8, hid_size=8, chunk_size=20, n_repeats=1, n_filters=8), self.model)
+        self.model = _tiny_model(folder)
         self.recording = folder / "ten-minutes.wav"
         soundfile.write(self.recording, 0.1 * torch.randn(600 * 8000).numpy(), 8000)
 
@@ -98,17 +102,25 @@ class Separate(Job):
             [f"{len(lengths)} outputs of {lengths} samples"] if lengths not in ([], [600 * 8000] * 2) else []
         )
 
+    def done(self, out: Path) -> int:
+        return len(list(out.glob(".*.separation/window-*.npy")))
+
 
 class Evaluate(Job):
-    """The bundled small network on the 48 validation mixtures, in two processes beside the first."""
+    """A network of some thousand weights on the 48 validation mixtures, in two processes beside the first."""
 
     name = "evaluate"
+    parts = "rows"
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self.model = _tiny_model(folder)
 
     def command(self, out: Path) -> Sequence[object]:
-        return ["evaluate", "--model", SMALL, "--data", "valid", "--workers", 2, "--out", out]
+        return ["evaluate", "--model", self.model, "--data", "valid", "--workers", 2, "--out", out]
 
     def result(self, out: Path) -> object:
-        return (out / "scores.csv").read_text()
+        return pd.read_csv(out / "scores.csv").drop(columns="rtf").to_csv()
 
     def halves(self, out: Path) -> list[str]:
         return [part for file in out.glob("*.csv") for part in _fails(file, pd.read_csv)] + [
@@ -117,11 +129,16 @@ class Evaluate(Job):
             for part in _fails(file, lambda p: json.loads(p.read_text()))
         ]
 
+    def done(self, out: Path) -> int:
+        file = out / "rows.jsonl"
+        return file.read_bytes().count(b"\n") if file.is_file() else 0
+
 
 class Sweep(Job):
     """A notebook that adds two numbers, four times, two at once."""
 
     name = "sweep"
+    parts = "runs"
 
     def __init__(self, folder: Path):
         super().__init__(folder)
@@ -148,6 +165,15 @@ class Sweep(Job):
             for part in _fails(file, lambda p: json.loads(p.read_text()))
         ]
 
+    def done(self, out: Path) -> int:
+        return len(list(out.glob("runs/*.json")))
+
+
+def _tiny_model(folder: Path) -> Path:
+    torch.manual_seed(0)
+    model = DPRNNTasNet(bn_chan=8, hid_size=8, chunk_size=20, n_repeats=1, n_filters=8)
+    return save_model(model, folder / "tiny.safetensors")
+
 
 def _fails(file: Path, read) -> list[str]:
     try:
@@ -165,6 +191,6 @@ class Row:
     """A line of the table: a fault, how often it was injected, and what went wrong."""
 
     fault: str
-    times: int = 0
+    times: int = 0  # how often it was injected
     problems: list[str] = field(default_factory=list)
     note: str = ""

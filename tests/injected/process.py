@@ -36,6 +36,8 @@ class Ended:
             found.append("traceback: " + self.errors.strip().splitlines()[-1][:200])
         if failed and self.code == 0:
             found.append("exit code 0")
+        if failed and self.code < 0:
+            found.append(f"ended by signal {-self.code}")
         if failed and self.code > 0:
             said = [line for line in self.errors.splitlines() if line.startswith("dprnn-lab:")]
             if len(said) != 1:
@@ -57,7 +59,7 @@ class Started:
     def running(self) -> bool:
         return self.process.poll() is None
 
-    def end(self, timeout: float = 300) -> Ended:
+    def end(self, timeout: float = 900) -> Ended:
         """Wait for the end, and for all that the command started."""
         try:
             output, errors = self.process.communicate(timeout=timeout)
@@ -91,7 +93,6 @@ def start(
     arguments: Sequence[object],
     environment: dict[str, str] | None = None,
     cwd: Path | None = None,
-    preexec=None,
 ) -> Started:
     """Start ``dprnn-lab ARGUMENTS`` with one thread."""
     mark = secrets.token_hex(8)
@@ -112,7 +113,6 @@ def start(
         errors="replace",
         env=os.environ | settings | (environment or {}),
         cwd=cwd,
-        preexec_fn=preexec,
     )
     return Started(process, mark)
 

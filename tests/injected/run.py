@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dprnn_lab.files import write_whole
@@ -22,69 +23,83 @@ from .process import ROOT
 __all__ = ["rows"]
 
 FUZZED = {"checkpoints": 300, "audio": 200, "configurations": 100, "lists": 100}
-LIMITS = {
-    Train: 30_000,
-    Separate: 1_000_000,
-    Evaluate: 1_000,
-    Sweep: 400,
-}  # bytes, reached in the middle of the work
-DISKS = {Train: "200k", Separate: "8m", Evaluate: "8k", Sweep: "12k"}
+LIMITS = {Train: 30_000, Separate: 1_000_000, Evaluate: 1_000, Sweep: 20_000}  # bytes of a file
+DISKS = {Train: "400k", Separate: "8m", Evaluate: "12k", Sweep: "28k"}  # full in the middle of the work
+FAULTS = ("kill", "SIGTERM", "disk", "second", "limit", "removed", "SIGINT", "tmpdir")
+TABLE = ROOT / "tests" / "README.md"
 OTHER_TMP = Path("/dev/shm")  # a file system of its own on Linux
 
 
-def rows(folder: Path, kills: int = 20, seed: int = 0, only: str = "") -> Iterator[Row]:
-    """All faults, one row each, as they are done."""
+def rows(
+    folder: Path, kills: int = 20, seed: int = 0, only: str = "", workers: int = 1, minutes: float = 1e9
+) -> Iterator[Row]:
+    """All faults, one row each, in the order of the table; what is not begun after ``minutes`` has 0 times."""
+    signals = max(1, kills // 5)
 
     def fresh(kind: type, name: str):
         return kind(folder / f"{kind.name}-{name}")
 
-    work: list[tuple[str, Callable[[], Row | None]]] = []
+    work: dict[str, Callable[[], Row | None]] = {}
     for kind in JOBS:
         n = kind.name
-        work.append((f"{n} kill", lambda k=kind: scenarios.killed(fresh(k, "kill"), kills, seed)))
-        for name in ("SIGTERM", "SIGINT"):
-            work.append(
-                (
-                    f"{n} {name}",
-                    lambda k=kind, s=name: scenarios.signalled(fresh(k, s), s, max(1, kills // 5), seed),
-                )
-            )
-        work.append((f"{n} limit", lambda k=kind: scenarios.full_disk(fresh(k, "limit"), LIMITS[k])))
-        work.append((f"{n} disk", lambda k=kind: scenarios.small_file_system(fresh(k, "disk"), DISKS[k])))
-        work.append((f"{n} removed", lambda k=kind: scenarios.deleted_folder(fresh(k, "removed"), seed)))
-        work.append((f"{n} second", lambda k=kind: scenarios.second_process(fresh(k, "second"))))
+        work |= {
+            f"{n} kill": lambda k=kind: scenarios.killed(fresh(k, "kill"), kills, seed),
+            f"{n} SIGTERM": lambda k=kind: scenarios.signalled(fresh(k, "term"), "SIGTERM", signals, seed),
+            f"{n} SIGINT": lambda k=kind: scenarios.signalled(fresh(k, "int"), "SIGINT", signals, seed),
+            f"{n} limit": lambda k=kind: scenarios.file_limit(fresh(k, "limit"), LIMITS[k]),
+            f"{n} disk": lambda k=kind: scenarios.small_file_system(fresh(k, "disk"), DISKS[k]),
+            f"{n} removed": lambda k=kind: scenarios.deleted_folder(fresh(k, "removed"), seed),
+            f"{n} second": lambda k=kind: scenarios.second_process(fresh(k, "second")),
+        }
     if OTHER_TMP.is_dir():
-        elsewhere = {"TMPDIR": str(OTHER_TMP)}
-        work.append(
-            ("train tmpdir", lambda: scenarios.killed(
-                fresh(Train, "tmpdir"), kills, seed + 1, elsewhere, ", TMPDIR on another file system"))
-        )  # fmt: skip
-    for name, count in FUZZED.items():
-        work.append((f"fuzz {name}", lambda n=name, c=count: fuzzed(n, max(20, c * kills // 20), seed)))
-    for name, inject in work:
-        if name.startswith(only):
-            row = inject()
-            if row is not None:
-                yield row
+        elsewhere, where = {"TMPDIR": str(OTHER_TMP)}, ", TMPDIR on another file system"
+        work["train tmpdir"] = lambda: scenarios.killed(
+            fresh(Train, "tmpdir"), kills, seed + 1, elsewhere, where
+        )
+    for kind, count in FUZZED.items():
+        work[f"fuzz {kind}"] = lambda k=kind, c=count: fuzzed(k, max(20, c * kills // 20), seed)
+
+    until = time.monotonic() + 60 * minutes
+
+    def inject(name: str) -> Row | None:
+        if time.monotonic() > until:
+            return Row(name, note="not begun: the time was over")
+        row = work[name]()
+        print(f"{name}: {row and (row.times, row.problems, row.note)}", file=sys.stderr, flush=True)
+        return row
+
+    # The same fault of all commands, then the next one: rows at the same time rarely wait for the same run.
+    names = [name for name in work if name.startswith(only)]
+    by_fault = sorted(
+        names, key=lambda name: FAULTS.index(name.split()[1]) if name.split()[1] in FAULTS else 1
+    )
+    with ThreadPoolExecutor(workers) as pool:  # threads: they wait for commands in processes of their own
+        made = {name: pool.submit(inject, name) for name in by_fault}
+        yield from (row for name in names if (row := made[name].result()) is not None)
 
 
-def render(found: list[Row], minutes: float) -> str:
+def render(found: list[Row], minutes: float, kills: int) -> str:
     """The table in Markdown."""
     lines = [
         "# The tests",
         "",
-        "`make test` runs what lies here but the slow ones; `make test-all` runs all, and injects the faults below.",
+        "`make test` runs what lies here except what is marked slow; `make test-all` runs all of it, and",
+        "`make test-faults`, which injects the faults below into real commands.",
         "",
         "## Faults injected",
         "",
-        f'Written by `python -m tests.injected.run` ({minutes:.0f} minutes). "Went wrong" counts results lost or',
-        "half-written, processes left behind, tracebacks, exit code 0 for work that is not done, and files that hang",
-        "or fill memory.",
+        f"Written by `python -m tests.injected.run --kills {kills}` in {minutes:.0f} minutes; the default is 20 kills",
+        "of each command. After each fault the same command is given again, and its result compared with that of a run",
+        'that nobody disturbed. "Went wrong" counts results lost, changed or half-written, processes left behind,',
+        "tracebacks, more or less than one sentence, another exit code than the right one, exit code 0 for work that",
+        "is not done, temporary files left after the end, and files that hang or fill memory.",
         "",
         "| fault | injected | went wrong | |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {row.fault} | {row.times} | {len(row.problems)} | {row.note} |" for row in found]
+    for row in found:
+        note = row.problems[0].replace("|", "/").replace("\n", " ") if row.problems else row.note
+        lines.append(f"| {row.fault} | {row.times} | {len(row.problems)} | {note} |")
     injected, wrong = sum(row.times for row in found), sum(len(row.problems) for row in found)
     return "\n".join([*lines, f"| **all** | **{injected}** | **{wrong}** | |"]) + "\n"
 
@@ -96,10 +111,12 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="rows whose name begins so, such as train or 'fuzz audio'")
+    parser.add_argument("--workers", type=int, default=1, help="rows at the same time")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no row after this time")
     chosen = parser.parse_args()
     found, begun = [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for row in rows(Path(folder), chosen.kills, chosen.seed, chosen.only):
+        for row in rows(Path(folder), chosen.kills, chosen.seed, chosen.only, chosen.workers, chosen.minutes):
             found.append(row)
             print(
                 f"{row.fault}: {row.times} injected, {len(row.problems)} went wrong. {row.note}", flush=True
@@ -107,7 +124,7 @@ def main() -> int:
             for problem in row.problems[:10]:
                 print(f"    {problem}", flush=True)
     if not chosen.only:
-        write_whole(ROOT / "tests" / "README.md", render(found, (time.monotonic() - begun) / 60).encode())
+        write_whole(TABLE, render(found, (time.monotonic() - begun) / 60, chosen.kills).encode())
     return int(any(row.problems for row in found))
 
 
