@@ -18,6 +18,9 @@ from torch import nn
 __all__ = ["Layer", "layers"]
 
 SIGMAS = 5  # tolerance of the mean square: one random layer in two million lies outside
+MOST_SPREAD = (
+    0.5  # of that tolerance, relative: with few filters, training is within five deviations of noise too
+)
 MIN_NUMBERS = 32  # parameters: with fewer, the distribution says nothing
 
 
@@ -84,9 +87,8 @@ def _gaussian(filters: torch.Tensor) -> bool:
     count = filters.numel()
     n_filters, kernel_size = filters.shape[0], filters.shape[-1]
     variance = 2 / (kernel_size + n_filters * kernel_size)
-    if count < MIN_NUMBERS or abs(float(filters.square().mean()) / variance - 1) > SIGMAS * math.sqrt(
-        2 / count
-    ):
+    tolerance = min(MOST_SPREAD, SIGMAS * math.sqrt(2 / count))
+    if count < MIN_NUMBERS or abs(float(filters.square().mean()) / variance - 1) > tolerance:
         return False
     if kernel_size < 2:
         return True

@@ -35,6 +35,16 @@ def test_a_level_is_free_within_six_decibels(talk, gain, state):
     assert case.change(estimates=case.estimates * gain).diagnose()["scale-free"].state == state
 
 
+def test_one_gain_for_all_outputs_is_a_note(talk):
+    case = talk(0)
+    gain = 0.9 / case.estimates.abs().max()
+    assert gain > 2.5  # over 6 dB
+    finding = case.change(estimates=case.estimates * gain).diagnose()["scale-free"]
+    assert finding.state == "note" and "one gain for all" in finding.says
+    two = case.estimates * torch.tensor([[1.0], [0.5]]) * gain
+    assert case.change(estimates=two).diagnose()["scale-free"].state == "fail"
+
+
 def test_the_reported_score_is_recognised(broken):
     says = broken("order-arbitrary", "reported", seed=1).diagnose().findings[0].says
     assert "is the former" in says

@@ -48,6 +48,18 @@ def test_a_few_steps_of_training_show():
     assert not any(layer.fresh for layer in layers(model) if layer.numbers > 500)
 
 
+@pytest.mark.parametrize("strength", [0.6, 1.35, 2.0])
+def test_few_filters_that_were_trained_are_not_at_their_start(strength):
+    """Of 32 numbers five standard deviations are more than training changes: the limit is 50 % there."""
+    torch.manual_seed(0)
+    model = DPRNNTasNet(bn_chan=16, hid_size=16, n_repeats=1, n_filters=16, kernel_size=2, stride=1)
+    variance = 2 / (2 + 16 * 2)
+    with torch.no_grad():
+        for part in (model.encoder, model.decoder):
+            part.filters *= strength * (variance / part.filters.square().mean()) ** 0.5
+    assert [layer.name for layer in layers(model) if layer.kind == "gaussian" and layer.fresh] == []
+
+
 def test_a_layer_of_one_value_is_dead_and_of_nan_not_finite():
     model = nn.Sequential(nn.Linear(20, 20), nn.Linear(20, 20))
     with torch.no_grad():

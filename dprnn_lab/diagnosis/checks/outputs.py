@@ -10,7 +10,7 @@ from ...loss import si_sdr
 from ...separation.in_memory import scale_to_mixture
 from ..evidence import Evidence, best_order
 from ..finding import Finding
-from .verdict import check, fail, fine, number, undecided, warn
+from .verdict import check, fail, fine, note, number, undecided, warn
 
 __all__ = [
     "order_arbitrary",
@@ -205,6 +205,15 @@ def scale_free(e: Evidence) -> Finding:
     gains = _gains_db(estimates, mixture)
     facts["gains_to_mixture_db"] = [number(g) for g in gains]
     if gains.abs().max() > MAX_GAIN_DB:
+        spread = float(gains.max() - gains.min())
+        if gains.max() < 0 and spread < GAIN_SPREAD_DB:  # as for a file with a peak near full scale
+            return note(
+                f"all outputs are {-float(gains.mean()):.1f} dB louder than in the mixture: one gain for all, so that "
+                "their relative levels stay; SNR, MSE and a sum need it undone",
+                facts,
+                f"{MAX_GAIN_DB:g} dB; {GAIN_SPREAD_DB:g} dB between the gains",
+                line,
+            )
         return fail(
             f"to sum to the mixture an output needs {gains[gains.abs().argmax()]:+.1f} dB",
             facts,
