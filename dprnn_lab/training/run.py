@@ -134,7 +134,7 @@ def _refuse_another_network(settings: Settings, run: Path) -> None:
         if asked != had:
             raise ValueError(
                 f"{name} is {asked!r}, and {run} was started with {had!r}: a resumed run keeps its network; leave "
-                f"{name} out, or start another run with init={str(run / 'checkpoints' / 'last.ckpt')!r}"
+                f"{name} out, or start another run with init (--init) {run / 'checkpoints' / 'last.ckpt'}"
             )
 
 
