@@ -126,8 +126,15 @@ def _silent_estimates(e: Evidence) -> Finding | None:
         'estimates = separate(model, mixture, sample_rate, mono="left")'
         if opposite
         else "estimates = separate(model, mixture, sample_rate)  # the model's own, to compare",
-        explained_by="channels" if opposite else e.broken_weights,
+        explained_by="channels"
+        if opposite
+        else e.broken_weights or ("dead-output" if _gives_silence(e) else None),
     )
+
+
+def _gives_silence(e: Evidence) -> bool:
+    """Whether an output of the network itself is silent for this mixture."""
+    return e.own is not None and float(e.own.abs().amax(-1).min()) < SILENT_PEAK
 
 
 def _opposite(samples: torch.Tensor) -> bool:

@@ -84,7 +84,7 @@ def one_speaker(e: Evidence) -> Finding:
         )
     if e.people is not None and e.people > 1:
         return _of_known_people(e, outputs, facts, why)
-    if e.people == 1 or facts["one_voice_score_of_the_mixture"] > ONE_VOICE_SCORE:
+    if e.people == 1 or follows or facts["one_voice_score_of_the_mixture"] > ONE_VOICE_SCORE:
         apart = float(levels.max() - levels.min())
         return warn(
             f"the recording seems to be of one person: the outputs are parts of one voice, {apart:.0f} dB apart",
