@@ -225,8 +225,8 @@ def _expected(
         reason = short((str(error).splitlines() or [type(error).__name__])[0], 500)
         if conflicts and not isinstance(error, TypeError | ValueError):  # too large even for a shape
             reason = str(_worst(conflicts))
-        elif (argument := reason.partition(" is ")[0]) in known:  # the weights say which value fits
-            reason = str(known[argument])
+        elif (argument := reason.partition(" is ")[0]) in known and "the network would have" in reason:
+            reason = str(known[argument])  # the weights say which size fits
         raise CheckpointError(f"{file}: {at_fault} not build a model: {reason}") from error
     there, needed = sum(t.numel() for t in tensors.values()), sum(t.numel() for t in expected.values())
     if needed > _NUMBERS + _TIMES * there:

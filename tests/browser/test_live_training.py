@@ -5,6 +5,7 @@ import nbformat
 READOUT, SOUNDS = ".training-readout", ".training-sounds"
 SHORT = {
     "steps": 60,
+    "preflight_seconds": 2,
     "by_hand": 4,
     "resume_steps": 10,
     "tuning_steps": 4,
