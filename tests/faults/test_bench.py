@@ -39,6 +39,7 @@ def test_kinds_of_failure_are_known():
     assert set(TRAINING) | set(BUNDLED_MODEL) <= set(CATALOGUE)
 
 
+@pytest.mark.slow  # half a minute; the committed table has the pairs too
 def test_two_failures_at_once_are_both_named(tmp_path):
     slow = {"config-silent", "polarity"}  # take long; the whole list is in make bench-diagnosis
     for names, case in pair_cases(tmp_path):

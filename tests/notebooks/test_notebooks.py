@@ -20,7 +20,7 @@ SMALL = {
     "05_training": {
         "steps": 30,
         "by_hand": 12,
-        "preflight_seconds": 4,
+        "preflight_seconds": 2,
         "resume_steps": 10,
         "tuning_steps": 4,
         "mixtures_per_kind": 3,
