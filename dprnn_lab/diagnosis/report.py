@@ -20,7 +20,7 @@ from .evidence import Evidence
 from .finding import Finding
 from .remedies import command_line, python_line
 
-__all__ = ["VERSION", "Report", "schema"]
+__all__ = ["VERSION", "Report", "plain_text", "schema"]
 
 _SIGNS = {
     "fail": ("✗", "bold red"),
@@ -223,10 +223,7 @@ class Report:
         return sorted(dict.fromkeys(wanted), key=wanted.count, reverse=True)[:4]
 
     def __str__(self) -> str:
-        console = Console(width=110, force_terminal=False, force_jupyter=False, color_system=None)
-        with console.capture() as capture:
-            console.print(self)
-        return capture.get()
+        return plain_text(self)
 
     __repr__ = __str__
 
@@ -234,6 +231,15 @@ class Report:
         from .report_html import render  # here: it loads matplotlib
 
         return render(self)
+
+
+def plain_text(report: Any) -> str:
+    """What rich would print of a report, without colours, at a width of 110 characters."""
+    # Without force_jupyter, rich would add an empty output to the cell in which a report is shown.
+    console = Console(width=110, force_terminal=False, force_jupyter=False, color_system=None)
+    with console.capture() as capture:
+        console.print(report)
+    return capture.get()
 
 
 def schema() -> dict[str, Any]:

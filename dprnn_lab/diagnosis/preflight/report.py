@@ -11,11 +11,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ...files import write_whole
+from ..report import plain_text
 from .finding import STATES, PreflightFinding, State
 from .range_test import RangeTest
 
@@ -154,11 +154,7 @@ class PreflightReport:
         return table
 
     def __str__(self) -> str:
-        # Without force_jupyter, rich would add an empty output to the cell in which a report is shown.
-        console = Console(width=110, force_terminal=False, force_jupyter=False, color_system=None)
-        with console.capture() as capture:
-            console.print(self)
-        return capture.get()
+        return plain_text(self)
 
     __repr__ = __str__
 
