@@ -16,14 +16,14 @@ lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a s
 	$(BIN)/jupyter trust notebooks/*.ipynb
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/00_start_here.ipynb
 
-# Notebooks 05, 07 and 10 train for minutes: make test runs them small, make test-all as committed too.
+# The LONG notebooks train for minutes: make test runs them small, and the others as committed; make test-all both.
 test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), real browser runs
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
-	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
+	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
 test-all: lint test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
 	$(PYTEST) --dist worksteal --cov=dprnn_lab --cov-report=term:skip-covered $(ARGS)
-	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
+	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
 
 test-oldest: $(VENV)-oldest/ready  ## the tests with the oldest versions that pyproject.toml allows
 	OMP_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" tests

@@ -1,6 +1,7 @@
 """Notebook 05 as a class sees it: the view draws while the network trains, and its buttons play old steps again."""
 
 import nbformat
+import pytest
 
 READOUT, SOUNDS = ".training-readout", ".training-sounds"
 SHORT = {
@@ -22,6 +23,7 @@ def shorten(path):
     nbformat.write(notebook, path)
 
 
+@pytest.mark.slow
 def test_the_view_follows_the_run_and_plays_its_steps(student):
     page = student.page
     shorten(student.lab.folder / "05_training.ipynb")

@@ -167,6 +167,7 @@ def test_all_commands_are_behind_the_handler():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
+@pytest.mark.slow
 class TestProcesses:
     def start(self, *arguments, **options):
         command = [sys.executable, "-m", "dprnn_lab.cli", *map(str, arguments)]

@@ -396,6 +396,7 @@ def rows_of(pack: Path) -> list[dict]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_run_by_the_clock_and_its_continuation(gpu, pack, capsys):
     torch.set_num_threads(1)
     gpu.script.BEGAN = gpu.script.time.monotonic()
@@ -425,6 +426,7 @@ def test_a_run_by_the_clock_and_its_continuation(gpu, pack, capsys):
     assert "goes on at step" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_step_that_does_not_fit_is_made_smaller(gpu, pack, monkeypatch):
     whole = gpu.stepping.Trainer.step
     sizes = []
@@ -446,6 +448,7 @@ def test_a_step_that_does_not_fit_is_made_smaller(gpu, pack, monkeypatch):
 
 
 @pytest.mark.parametrize("small", [False, True])
+@pytest.mark.slow
 def test_what_is_kept_brings_the_training_back(gpu, mixer, tmp_path, monkeypatch, small):
     if small:
         monkeypatch.setattr(gpu.keeping, "MOST", 0)
@@ -491,6 +494,7 @@ def test_steps_are_timed(gpu, mixer, tmp_path, capsys):
     assert {r["note"] for r in rows} == {"left out: no time"}
 
 
+@pytest.mark.slow
 def test_the_timing_command_needs_no_pack(gpu, tmp_path):
     save_model(DPRNNTasNet(**TINY), tmp_path / "tiny.safetensors")
     what = [
@@ -505,6 +509,7 @@ def test_the_timing_command_needs_no_pack(gpu, tmp_path):
     assert (tmp_path / "out" / "gpu-steps.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_end_keeps_what_it_has(gpu, pack):
     torch.set_num_threads(1)
     gpu.script.BEGAN = gpu.script.time.monotonic()
@@ -528,6 +533,7 @@ def test_growing_as_the_package_does(gpu):
     assert gpu.stepping.grow(model, 16, 8, 1) is model
 
 
+@pytest.mark.slow
 def test_the_table_of_a_pack_is_plain_json(gpu, pack):
     table = json.loads((pack / "voices.json").read_text())
     assert table["evaluations"][0]["kinds"] == ["seen", "seen", "other", "other"]

@@ -137,6 +137,7 @@ def test_the_direct_sound_arrives_first_and_is_about_one(rooms):
         assert response[: rooms.delay - 30].abs().max() < 0.05  # nothing before it but the filter's ripple
 
 
+@pytest.mark.slow
 def test_a_longer_reverberation_time_is_longer(rooms):
     dry, wet = rooms.times, Rooms((0.5, 0.5), count=2).times
     assert max(dry) < min(wet)
@@ -241,6 +242,7 @@ def test_noise_is_the_same_in_a_room_and_without(rooms):
         assert not a.any() or torch.cosine_similarity(a, b, dim=0) > 0.999
 
 
+@pytest.mark.slow
 def test_a_share_of_the_mixtures_stays_clean_and_dry(rooms):
     half = dynamic(size=200, noise=Noise("white", share=0.25), rooms=Rooms((0.2, 0.2), count=1, share=0.5))
     clean = dynamic(size=200)

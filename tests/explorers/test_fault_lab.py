@@ -137,6 +137,7 @@ def test_a_file_at_another_rate_says_it(tmp_path):
     assert "(assumed)" in run_fault("rate-mismatch", "unstated").broken.facts["mixture"]
 
 
+@pytest.mark.slow
 def test_dropout_that_was_left_on_changes_the_outputs_and_is_seeded():
     state = torch.get_rng_state()
     first, again, other = (run_fault("eval-mode", "dropout", seed=seed) for seed in (0, 0, 1))
@@ -146,6 +147,7 @@ def test_dropout_that_was_left_on_changes_the_outputs_and_is_seeded():
     assert not torch.equal(first.broken.outputs, first.healthy.outputs)
 
 
+@pytest.mark.slow
 def test_strength_number_and_kind_are_passed_on():
     weak, gross = (
         run_fault("level", "offset", strength).broken.sounds["mixture"].mean().abs() for strength in (0, 1)
@@ -190,6 +192,7 @@ def test_a_hidden_failure_is_drawn_by_seed_and_from_the_groups():
         choose_hidden("X")
 
 
+@pytest.mark.slow
 def test_a_wrong_report_is_shown(swapped):
     from dataclasses import replace
 
@@ -297,6 +300,7 @@ def test_a_hidden_failure_stays_a_secret_until_the_guess(lab, monkeypatch):
     assert "You are right (1 of 2 right so far)" in lab.readout.value
 
 
+@pytest.mark.slow
 def test_two_games_differ(lab, monkeypatch):
     drawn = []
     real = fault_lab.choose_hidden
@@ -327,6 +331,7 @@ def test_an_error_is_shown_and_nothing_old_is_left(lab, monkeypatch):
         assert lab.run is None and not lab.hidden and not lab.run_button.disabled
 
 
+@pytest.mark.slow
 def test_a_users_own_model(swapped):
     from dprnn_lab import load_model
     from dprnn_lab.files import data_folder

@@ -75,6 +75,7 @@ def test_the_table_counts():
     assert "**no**" in text
 
 
+@pytest.mark.slow
 def test_a_failure_has_five_cases_of_different_seeds(tmp_path):
     cases = list(fault_cases(tmp_path, "no-pit"))
     assert len(cases) == 5
@@ -82,6 +83,7 @@ def test_a_failure_has_five_cases_of_different_seeds(tmp_path):
     assert judge("no-pit", ("no-pit",), cases[0][1]).first
 
 
+@pytest.mark.slow
 def test_healthy_cases_are_diagnosed_as_such(tmp_path):
     for label, case in healthy_cases(tmp_path, count=4):
         assert judge(label, (), case).named == (), label

@@ -14,6 +14,7 @@ from tests.injected.process import start
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills and limits of Linux")
 
 
+@pytest.mark.slow
 def test_a_killed_training_loses_nothing(tmp_path):
     """In the middle of its work; what a whole row does many times."""
     job = Train(tmp_path / "train")

@@ -1,5 +1,6 @@
 """Every notebook runs top to bottom in a fresh kernel, at sizes small enough for a test."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,8 @@ from claims import ENFORCE
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+# `make test` runs the others as committed, with nbval: running them small as well is left to `make test-all`.
+LONG = re.search(r"^LONG = .*,(.*)\)$", (FOLDER.parent / "Makefile").read_text(), re.MULTILINE)[1].split()
 
 # What makes a notebook small; a notebook that is small as it stands needs no row.
 SMALL = {
@@ -47,7 +50,11 @@ def parameter_cell(notebook: nbformat.NotebookNode) -> str:
     return cells[0]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem in LONG else pytest.mark.slow) for path in NOTEBOOKS],
+    ids=lambda p: p.stem,
+)
 def test_notebook_runs_small_in_a_fresh_kernel(path, tmp_path, monkeypatch):
     monkeypatch.setenv(ENFORCE, "small")
     result = tmp_path / path.name
@@ -61,6 +68,10 @@ def test_notebook_runs_small_in_a_fresh_kernel(path, tmp_path, monkeypatch):
     )
     notebook = nbformat.read(result, as_version=4)
     assert all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip())
+
+
+def test_the_long_notebooks_are_known():
+    assert LONG and set(LONG) <= {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

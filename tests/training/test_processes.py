@@ -47,6 +47,7 @@ def weights(run):
     return load_file(run / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     arguments = [*OPTIONS, "--batch", 2, "--epoch-size", 8, "--steps", 200, "--valid-every", 5]
     finish(tmp_path / "whole", *arguments)
