@@ -9,7 +9,5 @@ if not os.path.exists("claims.py"):  # a second run finds itself in the folder o
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", REPOSITORY, "dprnn-lab"], check=True)
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-e", "dprnn-lab"], check=True)
     os.chdir("dprnn-lab/notebooks")
-    sys.path[:0] = [
-        os.getcwd(),
-        os.path.dirname(os.getcwd()),
-    ]  # a running kernel does not see the installation
+    # A running kernel does not see the installation.
+    sys.path[:0] = [os.getcwd(), os.path.dirname(os.getcwd())]

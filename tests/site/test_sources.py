@@ -104,7 +104,7 @@ def test_npm_that_fails_is_one_sentence_and_leaves_no_stamp(build_site, monkeypa
     npm.write_text("#!/bin/sh\necho 'npm error network unreachable' >&2\nexit 1\n")
     npm.chmod(0o755)
     monkeypatch.setattr(build_site, "find_npm", lambda: str(npm))
-    with pytest.raises(build_site.SiteError, match="network unreachable.*run make site again"):
+    with pytest.raises(build_site.SiteError, match=r"network unreachable.*run make site again"):
         build_site.install_javascript(tmp_path / "js")
     assert not (tmp_path / "js" / "installed").exists()
 
