@@ -89,6 +89,7 @@ mathjax_path = (
 mathjax3_config = {"options": {"enableMenu": True}, "svg": {"fontCache": "local"}}
 html_theme_options = {
     "home_page_in_toc": True,
+    "navbar_persistent": [],  # the sidebar has the search
     "use_download_button": True,
     "use_fullscreen_button": False,
     "show_toc_level": 2,

@@ -22,9 +22,7 @@ from dprnn_lab.datasets import FixedMixtures
 
 SECONDS = 4
 RUNTIME = "onnxruntime-web/dist"
-TOLERANCE = (
-    1e-3  # of the peak of each tensor, ONNX Runtime against PyTorch; rounding grows from block to block
-)
+TOLERANCE = 1e-3  # of the peak of each tensor, ONNX Runtime against PyTorch
 
 
 class WithTensors(nn.Module):
@@ -69,8 +67,11 @@ class WithTensors(nn.Module):
         return tuple(tensors[name].contiguous() for name in self.names)
 
 
-def export(model: WithTensors, samples: int) -> bytes:
-    """The ONNX file's content, after checking every output against PyTorch.
+def export(model: WithTensors, mixture: torch.Tensor) -> bytes:
+    """The ONNX file's content for this length, after checking every output against PyTorch on this mixture.
+
+    The check takes speech: on noise, which the model was not trained on, the last block amplifies rounding errors,
+    PyTorch's own too.
 
     Raises:
         ValueError: an output differs by more than ``TOLERANCE`` of its peak.
@@ -78,17 +79,17 @@ def export(model: WithTensors, samples: int) -> bytes:
     import onnxruntime
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    noise = 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
+    batch = mixture[None]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            model, (noise,), input_names=["mixture"], output_names=model.names, dynamo=True, verbose=False
+            model, (batch,), input_names=["mixture"], output_names=model.names, dynamo=True, verbose=False
         )
-        expected = model(noise)
+        expected = model(batch)
     content = program.model_proto.SerializeToString()  # type: ignore[union-attr]
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     for name, ours, theirs in zip(
-        model.names, expected, session.run(None, {"mixture": noise.numpy()}), strict=True
+        model.names, expected, session.run(None, {"mixture": batch.numpy()}), strict=True
     ):
         difference = float((torch.from_numpy(theirs) - ours).abs().max() / ours.abs().max())
         if not difference <= TOLERANCE:
@@ -128,7 +129,7 @@ def write_data(modules: Path, destination: Path) -> None:
     model = load_model("small")
     config, samples = model.config, SECONDS * model.sample_rate
     traced = WithTensors(model)
-    content = export(traced, samples)
+    content = export(traced, FixedMixtures("test", limit=1)[0][0][:samples])
     facts = {"config": config, "samples": samples, "sampleRate": config["sample_rate"], "names": traced.names}
     write_script(destination / "mixtures.js", "dprnnMixtures", {**facts, "mixtures": bundled_mixtures()})
     write_script(destination / "model.js", "dprnnModel", base64.b64encode(content).decode())

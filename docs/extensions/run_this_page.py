@@ -8,17 +8,17 @@ from sphinx.application import Sphinx
 PLACEHOLDER = "https://github.com/NAME/dprnn-lab"
 
 
-def opening_note(docname: str, repository: str, branch: str) -> nodes.note:
+def opening_note(docname: str, repository: str, branch: str) -> nodes.admonition:
     """What stands under the title: the command, and links where the repository has a public address."""
     name = docname.removeprefix("notebooks/")
-    text = nodes.paragraph("", "Run it yourself. Open in JupyterLab: ", classes=["run-this-page"])
+    text = nodes.paragraph("", "Open in JupyterLab: ")
     text += nodes.literal("", f"make lab NOTEBOOK={name}")
     text += nodes.Text(". ")
     for label, uri in launch_links(docname, repository, branch).items():
         text += nodes.reference("", label, refuri=uri, internal=False)
         text += nodes.Text(". ")
     text += nodes.Text("The page shows the outputs of the authors' run; the widgets need a kernel.")
-    return nodes.note("", text, classes=["run-this-page"])
+    return nodes.admonition("", nodes.title("", "Run this notebook"), text, classes=["run-this-page", "note"])
 
 
 def launch_links(docname: str, repository: str, branch: str) -> dict[str, str]:
