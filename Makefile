@@ -22,7 +22,7 @@ test: lint  ## lint, unit tests, every notebook small (papermill) and as committ
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
-test-all: lint test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
+test-all: lint $(VENV)/site test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
 	$(PYTEST) --dist worksteal --cov=dprnn_lab --cov-report=term:skip-covered $(ARGS)
 	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
 

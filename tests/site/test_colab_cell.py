@@ -1,5 +1,6 @@
 """The first cell on Colab, in a virtual environment that has the packages and not ours."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -29,9 +30,14 @@ def test_the_address_stands_once():
 def test_it_works_and_works_again(tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    # Like Colab, the machine has torch and its kind: they are found, not copied. Our package is not there.
+    # Like Colab, the machine has torch and its kind: linked, all but what is ours.
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if "dprnn" not in entry.name.lower():
+            (machine / entry.name).symlink_to(entry)
     site_packages = next((tmp_path / "venv").glob("lib/python*/site-packages"))
-    (site_packages / "machine.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
+    (site_packages / "machine.pth").write_text(f"{machine}\n")
     cell = CELL.replace(PLACEHOLDER, ROOT.as_uri())
     clone = tmp_path / "content" / "dprnn-lab"
     (tmp_path / "content").mkdir()
@@ -40,7 +46,7 @@ def test_it_works_and_works_again(tmp_path):
     result = subprocess.run(
         [str(python), str(script)],
         cwd=tmp_path / "content",
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
     )
