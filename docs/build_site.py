@@ -31,7 +31,7 @@ PAGES = [
     "notebooks/experiments/*.ipynb",
     "notebooks/*.md",
 ]
-PICTURES = ["data/*.png", "docs/pictures/*.png"]
+PICTURES = ["data/*.png"]
 COMMANDS = "commands.md"  # made from the help of dprnn-lab
 # From the npm packages: the files that pages load, and nothing else of the 160 MB.
 VENDORED = {

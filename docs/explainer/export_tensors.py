@@ -17,10 +17,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dprnn_lab import DPRNNTasNet, load_model
+from dprnn_lab import DPRNNTasNet, load_model, pairwise_neg_sisdr
 from dprnn_lab.datasets import FixedMixtures
+from dprnn_lab.loss import si_sdr
 
 SECONDS = 4
+CANDIDATES = 5  # test mixtures of each pair kind
 RUNTIME = "onnxruntime-web/dist"
 TOLERANCE = 1e-3  # of the peak of each tensor, ONNX Runtime against PyTorch
 
@@ -97,20 +99,35 @@ def export(model: WithTensors, mixture: torch.Tensor) -> bytes:
     return content
 
 
-def bundled_mixtures() -> list[dict]:
-    """The first test mixture of each pair kind: its title, and 16-bit samples in base64 with their references."""
-    found = []
-    for mixture, sources, spec in FixedMixtures("test", limit=1):
+def bundled_mixtures(model: DPRNNTasNet) -> list[dict]:
+    """A typical test mixture of each pair kind, and the worst of those looked at.
+
+    Of the first ``CANDIDATES`` of each kind, the one with the median SI-SDRi is taken.
+
+    Returns:
+        For each its title, and 16-bit samples in base64: ``mixture`` and two ``references``.
+    """
+    gains: dict[str, list[tuple[float, dict]]] = {}
+    for mixture, sources, spec in FixedMixtures("test", limit=CANDIDATES):
         voices = [name.split("/")[0] for name in (spec.first, spec.second)]
         samples = [as_base64(signal) for signal in (mixture, *sources)]
-        found.append(
-            {
-                "title": f"{spec.kind}: {' and '.join(voices)}",
-                "mixture": samples[0],
-                "references": samples[1:],
-            }
-        )
-    return found
+        title = f"{spec.kind}: {' and '.join(voices)}"
+        entry = {"title": title, "mixture": samples[0], "references": samples[1:]}
+        gains.setdefault(spec.kind, []).append((gain(model, mixture, sources), entry))
+    ranked = {kind: sorted(entries, key=lambda pair: pair[0]) for kind, entries in gains.items()}
+    worst = min((entries[0] for entries in ranked.values()), key=lambda pair: pair[0])[1]
+    return [
+        *(entries[len(entries) // 2][1] for entries in ranked.values()),
+        {**worst, "title": f"a failure, {worst['title']}"},
+    ]
+
+
+@torch.no_grad()
+def gain(model: DPRNNTasNet, mixture: torch.Tensor, sources: torch.Tensor) -> float:
+    """Mean SI-SDRi of the best permutation, dB."""
+    pairs = -pairwise_neg_sisdr(model(mixture)[None], sources[None])[0]  # [estimate, reference]
+    best = torch.maximum(pairs[0, 0] + pairs[1, 1], pairs[0, 1] + pairs[1, 0]) / 2
+    return float(best - si_sdr(mixture.expand_as(sources), sources).mean())
 
 
 def as_base64(samples: torch.Tensor) -> str:
@@ -131,7 +148,11 @@ def write_data(modules: Path, destination: Path) -> None:
     traced = WithTensors(model)
     content = export(traced, FixedMixtures("test", limit=1)[0][0][:samples])
     facts = {"config": config, "samples": samples, "sampleRate": config["sample_rate"], "names": traced.names}
-    write_script(destination / "mixtures.js", "dprnnMixtures", {**facts, "mixtures": bundled_mixtures()})
+    write_script(
+        destination / "mixtures.js",
+        "dprnnMixtures",
+        {**facts, "mixtures": bundled_mixtures(load_model("small"))},
+    )
     write_script(destination / "model.js", "dprnnModel", base64.b64encode(content).decode())
     runtime = modules / RUNTIME
     glue = (runtime / "ort-wasm-simd-threaded.mjs").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 import dprnn_lab
@@ -136,6 +137,28 @@ def test_the_glossary_states_the_settings_of_the_bundled_model():
 def test_the_glossary_has_every_letter_of_the_code():
     text = (DOCS / "glossary.md").read_text()
     assert re.findall(r"^\| ([A-Z]) \| ", text, re.MULTILINE) == list("BSTNLKPCFH")
+
+
+# The live page's model
+
+
+def test_the_model_with_tensors_returns_what_the_paths_add(tiny):
+    model = tiny()
+    mixture = torch.randn(1, 400)
+    with torch.no_grad():
+        expected = model(mixture)
+        traced = load(DOCS / "explainer" / "export_tensors.py").WithTensors(model)
+        tensors = dict(zip(traced.names, traced(mixture), strict=True))
+    assert torch.equal(tensors["estimates"], expected)
+    batch, chunks, size, features = tensors["chunks"].shape
+    assert (batch, size, features) == (1, 10, 6) and chunks > 2
+    before = tensors["chunks"]
+    for number in (1, 2):
+        before = before + tensors[f"intra{number}"] + tensors[f"inter{number}"]
+        assert torch.allclose(tensors[f"block{number}"], before, atol=1e-5)
+    assert torch.allclose(
+        model.decode(tensors["masks"] * tensors["encoded"][:, None], samples=400), expected, atol=1e-6
+    )
 
 
 # Citation and licences

@@ -17,7 +17,7 @@ window.Network = (() => {
     ort.env.wasm.wasmBinary = bytes(window.dprnnRuntime.binary).buffer;
     ort.env.wasm.numThreads = 1; // more need headers that a static host does not send
     const made = await ort.InferenceSession.create(bytes(window.dprnnModel), { executionProviders: ["wasm"] });
-    window.dprnnRuntime = window.dprnnModel = null; // 24 MB of text are not needed again
+    window.dprnnRuntime = window.dprnnModel = null; // 25 MB of text are not needed again
     return made;
   }
 
