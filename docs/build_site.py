@@ -147,15 +147,23 @@ def write_explainer(modules: Path, destination: Path) -> None:
 
 
 def build_pages(source: Path, destination: Path, jobs: int) -> None:
-    """Run Sphinx; every warning is an error, and all of them are shown."""
+    """Run Sphinx; every warning is an error, and all of them are shown.
+
+    Sphinx reads again the pages whose text changed. After a change of our extensions it reads all of them.
+    """
+    stamp = BUILD / "site-doctrees" / "extensions"
+    extensions = sorted((DOCS / "extensions").glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in extensions)).hexdigest()
+    fresh = [] if stamp.exists() and stamp.read_text() == digest else ["-E"]
     command = [
         sys.executable, "-m", "sphinx", "-b", "html", "-c", str(DOCS), "-d", str(BUILD / "site-doctrees"),
-        "-j", str(jobs), "-W", "-q", str(source), str(destination),
+        "-j", str(jobs), "-W", "-q", *fresh, str(source), str(destination),
     ]  # fmt: skip
     if subprocess.run(command, cwd=ROOT).returncode:
         raise SiteError(
             "Sphinx found something wrong: the lines above name the file and the line. Mend them and build again"
         )
+    stamp.write_text(digest)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -40,7 +40,7 @@ class RepositoryLinks(SphinxPostTransform):
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the transform and the two settings."""
-    app.add_config_value("repository_address", "", "html")
-    app.add_config_value("repository_branch", "main", "html")
+    app.add_config_value("repository_address", "", "env")
+    app.add_config_value("repository_branch", "main", "env")
     app.add_post_transform(RepositoryLinks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

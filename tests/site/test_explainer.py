@@ -113,7 +113,7 @@ def test_chunks_equal_segment_and_answer_quickly(live, size):
 def test_the_keyboard_reaches_everything(live):
     live.page.locator("#choices button").first.focus()
     reached = []
-    for _ in range(12):
+    for _ in range(30):  # a player has several stops inside
         reached.append(live.page.evaluate("document.activeElement.id || document.activeElement.innerText"))
         live.page.keyboard.press("Tab")
     assert {"file", "record", "size", "chunk", "run"} <= set(reached)
