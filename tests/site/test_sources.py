@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import runpy
 import shutil
@@ -65,7 +66,13 @@ def test_a_notebook_page_links_to_binder_and_colab_once_the_address_is_known():
     assert page.launch_links("notebooks/03_loss_and_pit", "", "main") == {}
 
 
-def test_the_extensions_are_not_executed_and_load_no_widget_scripts(settings):
+def test_binder_installs_our_package_too():
+    script = ROOT / "postBuild"  # the name that Binder looks for, beside environment.yml
+    assert os.access(script, os.X_OK)
+    assert "pip install --no-deps -e ." in script.read_text()
+
+
+def test_notebooks_are_not_executed_and_load_no_widget_scripts(settings):
     conf = settings()
     assert conf["nb_execution_mode"] == "off"
     assert conf["nb_ipywidgets_js"] == {}
