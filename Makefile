@@ -3,25 +3,26 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 WORKERS ?= 2
+NOTEBOOK ?= 00_start_here
 LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training 10_experiments)
 # WORKERS processes share the tests, each with one thread: more threads than cores make each of them slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-diagnosis lint notebooks clean
+.PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-diagnosis lint notebooks site clean
 
 # Trusted notebooks show their players; the settings written beside them keep JupyterLab from asking about its news.
-lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server)
+lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server, NOTEBOOK=03_loss_and_pit)
 	$(BIN)/jupyter trust notebooks/*.ipynb
-	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/$(NOTEBOOK).ipynb
 
 # The LONG notebooks train for minutes: make test runs them small, and the others as committed; make test-all both.
 test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), real browser runs
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
-test-all: lint test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
+test-all: lint $(VENV)/site test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
 	$(PYTEST) --dist worksteal --cov=dprnn_lab --cov-report=term:skip-covered $(ARGS)
 	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
 
@@ -46,6 +47,9 @@ lint: $(VENV)/ready
 notebooks: $(VENV)/ready  ## run the notebooks in place at full size and refresh their committed outputs
 	$(BIN)/python notebooks/execute.py $(ARGS)
 
+site: $(VENV)/site  ## the static site of all notebooks and the API in build/site; works from a file and any host
+	$(BIN)/python docs/build_site.py $(ARGS)
+
 $(VENV)/ready: pyproject.toml
 	@echo "Setting up $(VENV): a few minutes the first time, torch is large ..."
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed, this is ' + sys.version)"
@@ -55,6 +59,10 @@ $(VENV)/ready: pyproject.toml
 	@echo '$(NO_NEWS)' > $(VENV)/share/jupyter/lab/settings/overrides.json
 	@touch $@
 	@echo "$(VENV) is ready."
+
+$(VENV)/site: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[site]"
+	@touch $@
 
 $(VENV)-oldest/ready: pyproject.toml
 	@echo "Setting up $(VENV)-oldest ..."

@@ -1,0 +1,189 @@
+"""The live page in a real browser: the same numbers as PyTorch, quick answers, keyboard, own files, a phone."""
+
+import base64
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from dprnn_lab import load_model, pairwise_neg_sisdr
+from dprnn_lab.loss import si_sdr
+from dprnn_lab.model.dual_path import chunk_count, segment
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 1e-3  # of a tensor's peak
+# A tensor of the page as a list of numbers is slow to pass on: base64 of its bytes is not.
+BYTES = """name => { const d = explainer.tensors[name].data;
+    const b = new Uint8Array(d.buffer, d.byteOffset, d.byteLength); let s = '';
+    for (let i = 0; i < b.length; i += 32768) s += String.fromCharCode(...b.subarray(i, i + 32768));
+    return [explainer.tensors[name].dims, btoa(s)]; }"""
+
+
+@pytest.fixture(scope="module")
+def with_tensors():
+    """PyTorch's model that returns the same tensors."""
+    sys.path.insert(0, str(ROOT / "docs" / "explainer"))
+    try:
+        from export_tensors import WithTensors
+    finally:
+        sys.path.pop(0)
+    return WithTensors(load_model("small").eval())
+
+
+@pytest.fixture
+def live(site, visitor):
+    """The page, opened as a file."""
+    visitor.page.goto((site / "_static" / "explainer" / "index.html").as_uri())
+    visitor.page.wait_for_function("window.explainer?.fold")
+    return visitor
+
+
+def separate(visitor) -> None:
+    visitor.page.click("#run")
+    visitor.page.wait_for_function(
+        "window.explainer.tensors || /did not run/.test(document.querySelector('#state').innerText)",
+        timeout=180_000,
+    )
+    assert "did not run" not in visitor.page.inner_text("#state"), visitor.page.inner_text("#state")
+
+
+def samples(visitor) -> torch.Tensor:
+    return torch.tensor(visitor.page.evaluate("Array.from(explainer.mixture)"), dtype=torch.float32)
+
+
+def tensor(visitor, name: str) -> np.ndarray:
+    dims, text = visitor.page.evaluate(BYTES, name)
+    return np.frombuffer(base64.b64decode(text), dtype=np.float32).reshape(dims)
+
+
+@pytest.mark.parametrize("choice", range(4))
+def test_every_tensor_equals_pytorchs(live, with_tensors, choice):
+    live.page.locator("#choices button").nth(choice).click()
+    separate(live)
+    with torch.no_grad():
+        expected = with_tensors(samples(live)[None])
+    assert live.page.evaluate("Object.keys(explainer.tensors).length") == len(with_tensors.names)
+    for name, ours in zip(with_tensors.names, expected, strict=True):
+        theirs = tensor(live, name)
+        assert theirs.shape == tuple(ours.shape), name
+        difference = float(np.abs(theirs - ours.numpy()).max() / ours.abs().max())
+        assert difference <= TOLERANCE, f"{name}: {difference:.1e}"
+
+
+def test_the_gain_it_states_is_ours(live):
+    separate(live)
+    estimates = torch.from_numpy(tensor(live, "estimates").copy())
+    references = torch.tensor(live.page.evaluate("explainer.references.map(r => Array.from(r))"))
+    pairs = -pairwise_neg_sisdr(estimates, references[None])[0]  # [estimate, reference], dB
+    order = [0, 1] if pairs[0, 0] + pairs[1, 1] >= pairs[0, 1] + pairs[1, 0] else [1, 0]
+    titles = live.page.locator("#outputs h3").all_inner_texts()
+    for number, title in enumerate(titles):
+        target = references[order[number]]
+        gain = float(si_sdr(estimates[0, number], target) - si_sdr(samples(live), target))
+        assert abs(float(title.split("SI-SDRi ")[1].split()[0]) - gain) < 0.06
+    assert len(titles) == 2
+
+
+@pytest.mark.parametrize("size", [4, 64, 250, 500])
+def test_chunks_equal_segment_and_answer_quickly(live, size):
+    live.page.evaluate(
+        """size => { const s = document.querySelector('#size'); s.value = size;
+        s.dispatchEvent(new Event('input')); }""",
+        size,
+    )
+    levels = torch.tensor(live.page.evaluate("Array.from(explainer.levels)"))
+    fold = live.page.evaluate("({...explainer.fold, chunks: Array.from(explainer.fold.chunks)})")
+    expected = segment(levels[None, :, None], size, size // 2)[0, :, :, 0]
+    assert fold["C"] == chunk_count(len(levels), size, size // 2) == len(expected)
+    assert torch.allclose(torch.tensor(fold["chunks"]).view_as(expected), expected, atol=1e-6)
+    fastest = min(
+        live.page.evaluate(
+            "() => { document.querySelector('#size').dispatchEvent(new Event('input')); "
+            "return explainer.foldMilliseconds; }"
+        )
+        for _ in range(5)
+    )
+    assert fastest < 100
+
+
+def test_the_keyboard_reaches_everything(live):
+    live.page.locator("#choices button").first.focus()
+    reached = []
+    for _ in range(30):  # a player has several stops inside
+        reached.append(live.page.evaluate("document.activeElement.id || document.activeElement.innerText"))
+        live.page.keyboard.press("Tab")
+    assert {"file", "record", "size", "chunk", "run"} <= set(reached)
+    live.page.locator("#size").focus()
+    live.page.keyboard.press("ArrowRight")
+    assert live.page.evaluate("explainer.fold.K") == 66
+    live.page.locator("#run").focus()
+    live.page.keyboard.press("Enter")
+    live.page.wait_for_function("window.explainer.tensors", timeout=180_000)
+    live.page.locator("#steps [aria-selected=true]").focus()
+    titles = []
+    for _ in range(live.page.locator("#steps button").count()):
+        titles.append(live.page.inner_text("#step-title"))
+        live.page.keyboard.press("ArrowRight")
+    assert titles[0] == "Encoder" and titles[-1] == "Decoder" and len(set(titles)) == len(titles)
+
+
+def test_everything_that_takes_input_or_shows_something_has_a_name(live):
+    separate(live)
+    nameless = live.page.evaluate(
+        """() => [...document.querySelectorAll('button, input, canvas, audio')].filter(e =>
+            !(e.getAttribute('aria-label') || e.innerText || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_a_file_of_another_rate_is_taken_and_a_broken_one_is_refused_in_one_sentence(live, tmp_path):
+    time = np.arange(44100) / 44100
+    stereo = np.stack([np.sin(2 * np.pi * 440 * time), np.sin(2 * np.pi * 660 * time)], axis=1) * 0.3
+    soundfile.write(tmp_path / "tones.wav", stereo, 44100)
+    live.page.set_input_files("#file", tmp_path / "tones.wav")
+    live.page.wait_for_function("document.querySelector('#chosen').innerText.startsWith('tones.wav')")
+    heard = samples(live)
+    assert len(heard) == 32000
+    assert float(heard[:7900].abs().max()) > 0.1 and float(heard[8100:].abs().max()) < 1e-3
+    spectrum = torch.fft.rfft(heard[:8000]).abs()
+    assert set(spectrum.topk(2).indices.tolist()) == {440, 660}
+
+    (tmp_path / "broken.wav").write_bytes(b"not a sound")
+    live.page.set_input_files("#file", tmp_path / "broken.wav")
+    live.page.wait_for_function("document.querySelector('#chosen').innerText.startsWith('broken.wav')")
+    assert "can't decode" in live.page.inner_text("#chosen")
+    assert torch.equal(samples(live), heard)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_the_screen_and_shows_all_steps(live, width):
+    live.page.set_viewport_size({"width": width, "height": 900})
+    separate(live)
+    assert live.page.evaluate("document.documentElement.scrollWidth") <= width
+    live.picture(f"explainer_top_{width}")
+    for number in range(live.page.locator("#steps button").count()):
+        live.page.locator("#steps button").nth(number).click()
+        colours = live.page.evaluate(
+            """() => { const c = document.querySelector('#pictures canvas');
+            const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            return new Set(new Uint32Array(pixels.buffer)).size; }"""
+        )
+        assert colours > 1, number
+        assert live.page.evaluate("document.documentElement.scrollWidth") <= width
+    live.page.locator("#steps button").nth(2).click()
+    live.page.locator("#walk").scroll_into_view_if_needed()
+    live.page.evaluate("document.querySelector('#walk').scrollIntoView()")
+    live.picture(f"explainer_walk_{width}")
+    live.page.evaluate("document.querySelector('#result').scrollIntoView()")
+    live.page.wait_for_timeout(500)
+    live.picture(f"explainer_result_{width}")
+
+
+def test_the_course_page_shows_it_in_a_frame(site, visitor):
+    visitor.page.goto((site / "live.html").as_uri())
+    frame = visitor.page.frame_locator("iframe")
+    assert "C = 65 chunks" in frame.locator("#plan").inner_text(timeout=30_000)
