@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 WORKERS ?= 2
-LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training 10_experiments)
+LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training 10_experiments 12_build_the_network)
 # WORKERS processes share the tests, each with one thread: more threads than cores make each of them slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
@@ -16,7 +16,7 @@ lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a s
 	$(BIN)/jupyter trust notebooks/*.ipynb
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/00_start_here.ipynb
 
-# Notebooks 05, 07 and 10 train for minutes: make test runs them small, make test-all as committed too.
+# Notebooks 05, 07, 10 and 12 train for minutes: make test runs them small, make test-all as committed too.
 test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), real browser runs
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	$(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
