@@ -87,6 +87,7 @@ def window_lengths(
             level.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=-60, vmax=0,
             extent=(0, len(samples) / sample_rate, 0, sample_rate / 2000),
         )  # fmt: skip
+        axes.locator_params("x", nbins=4)
         axes.set(title=f"window {1000 * length / sample_rate:.0f} ms", xlabel="time (s)")
     grid[0, 0].set_ylabel("frequency (kHz)")
     figure.colorbar(picture, ax=list(grid[0]), label="dB below the maximum")

@@ -159,7 +159,7 @@ class Exercise:
                 returned by this method, so that a solution works with the student's parts.
         """
         if self.judge(answer).outcome == RIGHT:
-            display(Markdown(f"`{answer.__name__}`: yours."))
+            display(Markdown(f"`{getattr(answer, '__name__', self.right.__name__)}`: yours."))
             return answer
         display(Markdown(f"`{self.right.__name__}`: the solution's, as long as yours is not right."))
         return self._defined(parts)

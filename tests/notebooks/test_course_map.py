@@ -9,6 +9,7 @@ from course_map import (
     BEGIN,
     ELECTIVES,
     END,
+    PAGES,
     Lesson,
     arrows,
     diagram,
