@@ -5,7 +5,7 @@ have a folder in front, such as ``experiments/one_run.ipynb``.
 
 Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only when every
 cell has run and every claim of the text holds (``claims.py``). Timing metadata and saved widget state are dropped: both
-change at every run.
+change at every run. At the end the map of the course is drawn again (``course_map.py``).
 """
 
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 import papermill
 from claims import ENFORCE
+from course_map import write as write_map
 
 FOLDER = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"  # without its state a trusted notebook shows an error
@@ -55,3 +56,4 @@ if __name__ == "__main__":
     for path in [Path(a) for a in sys.argv[1:]] or everything:
         parts = path.parts[-2:] if path.parent.name == "experiments" else path.parts[-1:]
         execute(FOLDER.joinpath(*parts))
+    write_map()

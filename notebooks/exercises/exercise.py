@@ -44,7 +44,7 @@ NOT_ATTEMPTED, CANT_CHECK = "not attempted", "can't be checked"
 _SIGNS = {RIGHT: "✅", WRONG: "❌", NOT_ATTEMPTED: "○", CANT_CHECK: "⚠️"}
 
 _HEAD = re.compile(
-    r"(?P<id>\d\d\.\d) (?P<title>.+)\n+`(?P<name>\w+)` · difficulty (?P<difficulty>[123]) of 3 · "
+    r"(?P<id>\d\d[a-z]?\.\d\d?) (?P<title>.+)\n+`(?P<name>\w+)` · difficulty (?P<difficulty>[123]) of 3 · "
     r"(?P<minutes>\d+) minutes · after (?P<after>.+)\n(?P<task>[\s\S]+?)\n\*\*Done when\*\* (?P<done_when>[\s\S]+)"
 )
 _CODE = re.compile(r"^ *```python\n([\s\S]*?)^ *```", re.MULTILINE)
@@ -82,7 +82,8 @@ class Exercise:
             when it is wrong.
         setup: code that all code of the section may use.
 
-    An answer of ``...`` or None, or a function whose body is only ``...``, counts as not attempted.
+    An answer of ``...`` or None, a function whose body is only ``...``, or a class whose ``forward`` is one, counts as
+    not attempted.
     """
 
     def __init__(self, section: str, check: Callable[[Any, "Exercise"], None], setup: str = ""):
@@ -149,12 +150,26 @@ class Exercise:
         """Show the solution."""
         display(Markdown(f"**Solution of {self.id}**\n\n{self.solution}"))
 
+    def use(self, answer: Any, **parts: Any) -> Any:
+        """The answer if it is right, otherwise the solution; says which, so that a notebook can build on it.
+
+        Args:
+            answer: the student's function or class.
+            **parts: what the solution's code calls by these names, in place of the sheet's own: parts that were
+                returned by this method, so that a solution works with the student's parts.
+        """
+        if self.judge(answer).outcome == RIGHT:
+            display(Markdown(f"`{getattr(answer, '__name__', self.right.__name__)}`: yours."))
+            return answer
+        display(Markdown(f"`{self.right.__name__}`: the solution's, as long as yours is not right."))
+        return self._defined(parts)
+
     # What the sheet says, for the check and for tests
 
     @cached_property
     def right(self) -> Any:
         """The answer in the solution: a function, or a value."""
-        return self._scope[_last_name(ast.parse(_code(self.solution)))]
+        return self._defined({})
 
     @cached_property
     def known(self) -> dict[str, Any]:
@@ -185,10 +200,20 @@ class Exercise:
 
     @cached_property
     def _scope(self) -> dict[str, Any]:
-        scope: dict[str, Any] = {}
-        for code in (self._setup, _code(self.solution), self._helpers):
+        return self._run({})
+
+    def _run(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """The names that the code of the section defines; ``parts`` replace names of the setup."""
+        scope: dict[str, Any] = {"__name__": "solution"}
+        exec(self._setup, scope)
+        scope |= parts
+        for code in (_code(self.solution), self._helpers):
             exec(code, scope)
         return scope
+
+    def _defined(self, parts: dict[str, Any]) -> Any:
+        scope = self._run(parts) if parts else self._scope
+        return scope[_last_name(ast.parse(_code(self.solution)))]
 
 
 def sheet_exercise(check: Callable[[Any, Exercise], None]) -> Exercise:
@@ -251,6 +276,8 @@ def _last_name(tree: ast.Module) -> str:
 def _untouched(answer: Any) -> bool:
     if answer is ... or answer is None:
         return True
+    if inspect.isclass(answer):
+        return _untouched(vars(answer).get("forward", answer.__name__))
     if not inspect.isfunction(answer):
         return False
     # A stub "def f(x): ..." returns None and has no names or constants of its own but Ellipsis and docstring.

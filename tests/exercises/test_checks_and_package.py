@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from exercises import CANT_CHECK, RIGHT, WRONG, nb02, nb03, nb05, nb06, nb08, nb09, nb10
+from exercises import CANT_CHECK, RIGHT, WRONG, nb02, nb03, nb05, nb06, nb08, nb09, nb10, nb12
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import BatchSampler, DistributedSampler
 
-from dprnn_lab import DPRNNTasNet
+from dprnn_lab import DPRNNTasNet, load_model
 from dprnn_lab.checkpoint.names import rename
 from dprnn_lab.evaluation import bootstrap_mean, compare
 from dprnn_lab.evaluation.statistics import student_mean
@@ -256,3 +256,61 @@ def test_the_student_interval_of_the_package_is_right():
 
     assert nb10.difference.judge(package).outcome == RIGHT
     assert math.isfinite(package(nb10.FIRST, nb10.SECOND)[0])
+
+
+# 12
+
+
+def parts_of_the_student():
+    """Every part that the notebook assembles, the solutions built upon each other as there."""
+    path = nb12.path_rnn.use(...)
+    block = nb12.block.use(..., PathRNN=path)
+    pieces = {
+        "segment": nb12.segmentation.use(...),
+        "overlap_add": nb12.joining.use(...),
+        "estimate_masks": nb12.mask_values.use(...),
+    }
+    return nb12.encoder.use(...), nb12.separator.use(..., Block=block, **pieces), nb12.decoder.use(...)
+
+
+def test_the_parts_assembled_with_the_bundled_weights_give_the_packages_numbers():
+    bundled = load_model("small").requires_grad_(False)
+    c = bundled.config
+    encode, separator, decode = parts_of_the_student()
+    mine = separator(c["n_filters"], c["bn_chan"], c["hid_size"], c["chunk_size"], c["n_repeats"], c["n_src"])
+    mine.load_state_dict(bundled.separator.state_dict())
+    mixture = 0.1 * torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        frames = encode(mixture, bundled.encoder.filters, c["stride"])
+        masked = mine(frames) * frames.unsqueeze(1)
+        estimates = decode(masked.flatten(0, 1), bundled.decoder.filters, c["stride"])
+        wanted = bundled(mixture)[0, :, : estimates.shape[-1]]
+    assert float((estimates - wanted).abs().max()) < 1e-5
+
+
+def test_a_students_part_is_what_the_solutions_above_it_are_built_of():
+    made = []
+
+    class Counted(nb12.path_rnn.right):
+        def __init__(self, features, hidden):
+            super().__init__(features, hidden)
+            made.append(self)
+
+    nb12.block.use(..., PathRNN=nb12.path_rnn.use(Counted))(4, 3)
+    assert len(made) > 2  # by the check, and by the block
+
+
+@pytest.mark.parametrize(("chunk_size", "blocks"), [(4, 1), (4, 3), (6, 1)])
+def test_the_causal_blocks_look_ahead_by_the_rest_of_a_chunk(chunk_size, blocks):
+    model = DPRNNTasNet(
+        n_filters=4, kernel_size=4, stride=2, bn_chan=4, hid_size=4, chunk_size=chunk_size, n_repeats=blocks,
+        norm_type="cLN", bidirectional=False,
+    )  # fmt: skip
+    model.separator.blocks = torch.nn.ModuleList(nb12.causal_block.right(4, 4) for _ in range(blocks))
+    assert nb12.look_ahead.right(model.double(), 60) == (chunk_size - 1) * 2 + 4 - 1
+
+
+def test_the_gradient_by_hand_does_not_see_the_level():
+    estimate, target = torch.randn(2, 3, 50, dtype=torch.float64)
+    gradient = nb12.ratio_gradient.right(estimate, target)
+    assert float((gradient * estimate).sum(-1).abs().max()) < 1e-9

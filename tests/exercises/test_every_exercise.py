@@ -22,9 +22,14 @@ every_function = pytest.mark.parametrize(
 )
 
 
+def sheet_name(module) -> str:
+    """Such as ``nb02``."""
+    return module.__name__.rpartition(".")[2]
+
+
 def notebook(module) -> tuple[str, list[dict]]:
     """The first text of the notebook of a module, and its cells."""
-    number = module.__name__[-2:]
+    number = sheet_name(module).removeprefix("nb")
     (path,) = FOLDER.parent.glob(f"{number}_*.ipynb")
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return " ".join("".join(cells[0]["source"]).split()), cells
@@ -123,7 +128,8 @@ def test_ids_are_unique_and_numbered_by_notebook():
     assert len({e.id for e in EXERCISES}) == len(EXERCISES)
     for module in MODULES:
         ids = [e.id for m, e in ALL if m is module]
-        assert sorted(ids) == [f"{module.__name__[-2:]}.{i + 1}" for i in range(len(ids))]
+        number = sheet_name(module).removeprefix("nb")
+        assert sorted(ids) == sorted(f"{number}.{i + 1}" for i in range(len(ids)))
 
 
 def test_at_least_as_many_wrong_answers_are_tried_as_before_the_sheets():
@@ -132,7 +138,7 @@ def test_at_least_as_many_wrong_answers_are_tried_as_before_the_sheets():
 
 @every_module
 def test_a_sheet_and_its_module_have_the_same_exercises(module):
-    sheet = (FOLDER / f"{module.__name__[-4:]}.md").read_text(encoding="utf-8")
+    sheet = (FOLDER / f"{sheet_name(module)}.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^`(\w+)` · difficulty", sheet, re.MULTILINE)) == sorted(module.__all__)
     minutes = sum(e.minutes for m, e in ALL if m is module)
     assert f"exercises, {minutes} minutes" in sheet
@@ -147,7 +153,7 @@ def test_the_notebook_shows_and_checks_every_exercise_after_its_section(module):
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             sections |= {f"section {number}" for number in re.findall(r"^## (\d+)\.", text, re.MULTILINE)}
-        for name in re.findall(rf"{module.__name__[-4:]}\.(\w+)\.(?:card\(\)|check\()", text):
+        for name in re.findall(rf"{sheet_name(module)}\.(\w+)\.(?:card\(\)|check\()", text):
             assert getattr(module, name).after in sections, name
             seen.add(name)
     assert seen == set(module.__all__)

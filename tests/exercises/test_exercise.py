@@ -223,3 +223,42 @@ def test_outcomes_are_kept_by_id(square):
     assert outcomes() == {"99.1": NOT_ATTEMPTED}
     square.check(lambda x: x * x)
     assert outcomes() == {"99.1": RIGHT}
+
+
+def test_a_class_whose_forward_is_a_stub_is_not_attempted(square):
+    class Stub:
+        def __init__(self, sizes):
+            super().__init__()
+
+        def forward(self, x): ...
+
+    class Written(Stub):
+        def forward(self, x):
+            return x
+
+    assert square.judge(Stub).outcome == NOT_ATTEMPTED
+    assert square.judge(Written).outcome != NOT_ATTEMPTED
+
+
+def test_a_notebook_goes_on_with_a_right_answer_or_with_the_solution(square, said):
+    def mine(x):
+        return x**2
+
+    assert square.use(mine) is mine
+    assert square.use(lambda x: 2 * x) is square.right
+    assert square.use(...) is square.right
+    assert said == ["`mine`: yours."] + 2 * ["`my_square`: the solution's, as long as yours is not right."]
+
+
+def test_the_solution_is_given_with_the_students_parts(said):
+    section = SECTION.replace("    return x * x\n", "    return TIMES(x, x)\n")
+    exercise = Exercise(section, lambda answer, exercise: None, setup="TWO = 2\nTIMES = lambda a, b: a * b")
+    calls = []
+
+    def times(a, b):
+        calls.append((a, b))
+        return a * b
+
+    assert exercise.right(3) == 9 and not calls
+    assert exercise.use(..., TIMES=times)(3) == 9 and calls == [(3, 3)]
+    assert exercise.right(3) == 9 and len(calls) == 1  # the sheet's own solution is as it was
