@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .basics import COLOURS
+from .basics import COLOURS, MASK_COLOURS
 
 __all__ = [
     "chunk_size_bars",
@@ -133,11 +133,14 @@ def masks_by_filter(masks: torch.Tensor, begin: float, end: float) -> Figure:
     Notebook: 02_dual_path
     """
     figure, axes = plt.subplots(1, len(masks), figsize=(9.5, 3), layout="constrained", sharey=True)
+    extent = (begin, end, 0, masks.shape[1])
     options = {
-        "aspect": "auto",
         "origin": "lower",
-        "cmap": "magma",
-        "extent": (begin, end, 0, masks.shape[1]),
+        "aspect": "auto",
+        "cmap": MASK_COLOURS,
+        "vmin": 0,
+        "vmax": 1,
+        "extent": extent,
     }
     for number, (ax, mask) in enumerate(zip(axes, masks, strict=True), 1):
         image = ax.imshow(mask.numpy(), **options)

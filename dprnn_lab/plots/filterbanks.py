@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..audio import SAMPLE_RATE
-from .basics import COLOURS, draw_spectrogram, spectrogram_db
+from .basics import COLOURS, LEVELS_DB, MASK_COLOURS, draw_spectrogram, spectrogram_db
 
 __all__ = [
     "band_spectrograms",
@@ -218,18 +218,19 @@ def draw_encoded(
 def stft_and_encoded(
     mixture: torch.Tensor, encoded: torch.Tensor, centres: torch.Tensor, stride: int
 ) -> Figure:
-    """The spectrogram of ``[T]`` beside the magnitudes (dB) of its encoding ``[N, L]``, 50 dB deep.
+    """The spectrogram of ``[T]`` beside the magnitudes (dB) of its encoding ``[N, L]``, both 60 dB deep.
 
     ``centres`` are the filters' centre frequencies ``[N]`` in Hz.
 
     Notebook: 01_encoder_decoder
     """
     level = 20 * torch.log10(encoded.abs().clamp(min=1e-6))
-    depth = {"vmin": level.max() - 50, "vmax": level.max(), "cmap": "magma"}
+    level -= level.max()  # the two pictures have no unit in common: each is relative to its loudest point
+    depth = {"vmin": -LEVELS_DB, "vmax": 0, "cmap": "magma"}
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
-    draw_spectrogram(left, mixture, "STFT magnitude")
+    draw_spectrogram(left, mixture, "STFT magnitude", top_db=float(spectrogram_db(mixture)[0].max()))
     end = len(mixture) / SAMPLE_RATE
-    draw_encoded(right, level, centres, stride, "learned filterbank, |w| in dB", 0.0, end, **depth)
+    draw_encoded(right, level, centres, stride, "learned filterbank, |w|", 0.0, end, **depth)
     return figure
 
 
@@ -256,14 +257,14 @@ def mask_pair(masks: torch.Tensor, centres: torch.Tensor, stride: int, seconds: 
 
     Notebook: 01_encoder_decoder
     """
-    options = {"cmap": "viridis", "vmin": 0, "vmax": 1}
+    options = {"cmap": MASK_COLOURS, "vmin": 0, "vmax": 1}
     figure, grid = plt.subplots(1, len(masks), figsize=(9, 2.8), layout="constrained", sharey=True)
     for k, axes in enumerate(grid):
         title = f"the model's mask {k + 1}"
         image = draw_encoded(axes, masks[k], centres, stride, title, 0.0, seconds, **options)
     for axes in grid[1:]:
         axes.set_ylabel("")
-    figure.colorbar(image, ax=grid)
+    figure.colorbar(image, ax=grid, label="mask")
     return figure
 
 
