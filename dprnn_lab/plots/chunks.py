@@ -19,6 +19,7 @@ __all__ = [
     "cost_curves",
     "fading_memory",
     "masks_by_filter",
+    "norm_levels",
     "overlap_gains",
     "parameter_bars",
     "path_lengths",
@@ -124,6 +125,27 @@ def overlap_gains(gains: Mapping[int, torch.Tensor], chunk_size: int) -> Figure:
     title = f"gain of segment and overlap-add, K = {chunk_size}"
     axes.set(title=title, xlabel="frame", ylim=(0, 5.4))
     axes.legend(ncols=4, loc="upper center", fontsize=9)
+    return figure
+
+
+def norm_levels(
+    seconds: torch.Tensor, level: torch.Tensor, outputs: Mapping[str, torch.Tensor]
+) -> Figure:
+    """The level of features over time before (grey) and after some norms, in dB about each one's mean.
+
+    ``seconds`` and ``level`` are ``[L]``, ``outputs`` has ``[L]`` for each named norm: the RMS of a frame's features.
+
+    Notebook: 02_dual_path
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
+    curves = {"before the norm": level, **outputs}
+    styles = ({"linewidth": 3, "alpha": 0.4}, {"linewidth": 1.2}, {"linewidth": 1.2}, {"linewidth": 1.8})
+    for (name, rms), colour, style in zip(curves.items(), COLOURS, styles, strict=False):
+        decibels = 20 * rms.clamp(min=1e-9).log10()
+        axes.plot(seconds, decibels - decibels.mean(), color=colour, label=name, **style)
+    axes.set(xlabel="time (s)", ylabel="RMS of a frame, about its mean (dB)", xlim=(0, float(seconds[-1])))
+    axes.set_title("what a norm does to the level over time")
+    axes.legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return figure
 
 
