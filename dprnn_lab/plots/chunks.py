@@ -128,9 +128,7 @@ def overlap_gains(gains: Mapping[int, torch.Tensor], chunk_size: int) -> Figure:
     return figure
 
 
-def norm_levels(
-    seconds: torch.Tensor, level: torch.Tensor, outputs: Mapping[str, torch.Tensor]
-) -> Figure:
+def norm_levels(seconds: torch.Tensor, level: torch.Tensor, outputs: Mapping[str, torch.Tensor]) -> Figure:
     """The level of features over time before (grey) and after some norms, in dB about each one's mean.
 
     ``seconds`` and ``level`` are ``[L]``, ``outputs`` has ``[L]`` for each named norm: the RMS of a frame's features.

@@ -33,7 +33,9 @@ def transposed_convolution(frames: Sequence[float], kernel: Sequence[float], str
     table = np.vstack((rows, np.nansum(rows, 0)))
     limit = np.nanmax(np.abs(table))
     figure, axes = plt.subplots(figsize=(9, 0.55 * len(table) + 1.2), layout="constrained")
-    axes.imshow(np.ma.masked_invalid(table), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", alpha=0.75)
+    axes.imshow(
+        np.ma.masked_invalid(table), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", alpha=0.75
+    )
     for row, sample in np.ndindex(table.shape):
         if np.isfinite(table[row, sample]):
             axes.text(sample, row, f"{table[row, sample]:g}", ha="center", va="center", fontsize=10)
@@ -44,6 +46,8 @@ def transposed_convolution(frames: Sequence[float], kernel: Sequence[float], str
     axes.axhline(len(values) - 0.5, color=COLOURS[0], linewidth=2)
     names = [f"frame {frame}: {value:g} × filter" for frame, value in enumerate(values)]
     axes.set(yticks=range(len(table)), yticklabels=[*names, "sum: the output"], xticks=range(length))
-    title = f"transposed convolution: the filter {', '.join(f'{v:g}' for v in shape)} with a stride of {stride}"
+    title = (
+        f"transposed convolution: the filter {', '.join(f'{v:g}' for v in shape)} with a stride of {stride}"
+    )
     axes.set(xlabel="sample", title=title)
     return figure

@@ -26,8 +26,8 @@ __all__ = [
     "mask_pair",
     "oracle_bars",
     "overlapping_pieces",
-    "phase_ceilings",
     "reachable_points",
+    "recipes_by_window",
     "shapes_and_responses",
     "similar_filters",
     "stft_and_encoded",
@@ -104,20 +104,20 @@ def magnitude_and_phase(spectrum: torch.Tensor, hop: int, sample_rate: float = S
     return figure
 
 
-def phase_ceilings(
-    window_ms: Sequence[float], ceilings: Mapping[str, Sequence[float]], model_ms: float
+def recipes_by_window(
+    window_ms: Sequence[float], recipes: Mapping[str, Sequence[float]], model_ms: float
 ) -> Figure:
-    """SI-SDRi (dB) against the STFT window (ms), one curve per oracle; ``model_ms`` marks the encoder's window.
+    """SI-SDRi (dB) against the STFT window (ms), one curve per recipe for masks; ``model_ms`` marks the encoder's window.
 
     Notebook: 01_encoder_decoder
     """
     figure, axes = plt.subplots(figsize=(9, 3), layout="constrained")
-    for (name, values), colour in zip(ceilings.items(), COLOURS[1:], strict=False):
+    for (name, values), colour in zip(recipes.items(), COLOURS[1:], strict=False):
         axes.plot(window_ms, values, marker="o", color=colour, label=f"{name}, mixture's phase")
     axes.axvline(model_ms, color=COLOURS[0], linestyle=":", label="our model's window")
     axes.set_xscale("log", base=2)
     axes.set_xticks(window_ms, window_ms)
-    axes.set(xlabel="STFT window (ms)", ylabel="SI-SDRi (dB)", title="what a borrowed phase allows at best")
+    axes.set(xlabel="STFT window (ms)", ylabel="SI-SDRi (dB)", title="two recipes with a borrowed phase")
     axes.legend(fontsize=8)
     return figure
 

@@ -23,12 +23,16 @@ PALE = {GREY: "#EEEEEE", BLUE: "#D6E8F4", ORANGE: "#FBEBCC", GREEN: "#CFEDE3"}
 def _box(axes: Axes, x: float, y: float, width: float, text: str, colour: str, height: float = 0.6) -> None:
     corner = (x - width / 2, y - height / 2)
     style = {"facecolor": PALE[colour], "edgecolor": colour, "linewidth": 1.2}
-    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.02,rounding_size=0.08", **style))
+    axes.add_patch(
+        FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.02,rounding_size=0.08", **style)
+    )
     axes.text(x, y, text, ha="center", va="center", fontsize=8.5)
 
 
 def _arrow(axes: Axes, begin: tuple[float, float], end: tuple[float, float], colour: str = GREY) -> None:
-    axes.annotate("", end, begin, arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0})
+    axes.annotate(
+        "", end, begin, arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
+    )
 
 
 def network_page(config: Mapping[str, Any], samples: int, frames: int, chunks: int) -> Figure:
@@ -71,10 +75,18 @@ def network_page(config: Mapping[str, Any], samples: int, frames: int, chunks: i
     # The encoded mixture passes the separator on its left.
     axes.plot([0.3, 0.05, 0.05], [top, top, 2], color=GREEN, linewidth=1.2)
     _arrow(axes, (0.05, 2), (0.28, 2), GREEN)
-    axes.text(-0.08, top / 2 + 1, "encoded mixture", rotation=90, ha="right", va="center", fontsize=8, color=GREEN)
+    axes.text(
+        -0.08, top / 2 + 1, "encoded mixture", rotation=90, ha="right", va="center", fontsize=8, color=GREEN
+    )
     _draw_block(axes, x=7.2, top=9.6, hidden=h, features=f, norm=config["norm_type"])
     for end in (10.15, 1.45):  # the block at left is opened at right
-        axes.plot([3.72, 4.75], [top - 3 + (0.3 if end > 5 else -0.3), end], color=BLUE, linewidth=0.8, linestyle=":")
+        axes.plot(
+            [3.72, 4.75],
+            [top - 3 + (0.3 if end > 5 else -0.3), end],
+            color=BLUE,
+            linewidth=0.8,
+            linestyle=":",
+        )
     axes.set(xlim=(-0.5, 9.7), ylim=(-0.45, top + 1.45), title="DPRNN-TasNet, the whole network")
     axes.axis("off")
     return figure
@@ -98,10 +110,14 @@ def _draw_block(axes: Axes, x: float, top: float, hidden: int, features: int, no
             _arrow(axes, (x, y + 0.1 - 0.9 * number), (x, y - 0.2 - 0.9 * number))
             _box(axes, x, y - 0.5 - 0.9 * number, 3.9, text, colour)
         _arrow(axes, (x, y - 2.62), (x, y - 2.92))
-        axes.text(x, y - 3.1, "+", ha="center", va="center", fontsize=11, bbox={"boxstyle": "circle", "fc": "white"})
+        axes.text(
+            x, y - 3.1, "+", ha="center", va="center", fontsize=11, bbox={"boxstyle": "circle", "fc": "white"}
+        )
         axes.plot([x, x + 2.2, x + 2.2], [y + 0.2, y + 0.2, y - 3.1], color=GREY, linewidth=1)
         _arrow(axes, (x + 2.2, y - 3.1), (x + 0.17, y - 3.1))
-        axes.text(x + 2.12, y - 1.5, "residual", rotation=90, ha="right", va="center", fontsize=7.5, color="#555555")
+        axes.text(
+            x + 2.12, y - 1.5, "residual", rotation=90, ha="right", va="center", fontsize=7.5, color="#555555"
+        )
         _arrow(axes, (x, y - 3.35), (x, y - 3.8))
 
 
@@ -116,7 +132,9 @@ def folding(cells: np.ndarray) -> Figure:
     count, size = cells.shape
     frames, hop = int(cells.max()) + 1, int(np.diff(cells[cells.min(1) >= 0][:, 0]).min())
     shades = plt.get_cmap("viridis")(np.linspace(0.15, 0.95, frames))
-    figure, (above, below) = plt.subplots(2, 1, figsize=(9, 5.4), layout="constrained", height_ratios=(1.1, 2))
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(9, 5.4), layout="constrained", height_ratios=(1.1, 2)
+    )
     for frame in range(frames):
         above.add_patch(Rectangle((frame - 0.5, 0), 1, 1, facecolor=shades[frame], edgecolor="white"))
         _number(above, frame, 0.5, frame)
@@ -139,7 +157,9 @@ def folding(cells: np.ndarray) -> Figure:
     low = position + 0.36
     below.annotate("", (count - 0.55, low), (-0.45, low), arrowprops=arrow | {"color": ORANGE})
     below.set(xlim=(-0.6, count - 0.4), ylim=(size - 0.4, -0.6), xticks=range(count), yticks=range(size))
-    below.set(xlabel="chunk c (inter-chunk RNN, orange: reads a row)", ylabel="position k (intra, blue: a column)")
+    below.set(
+        xlabel="chunk c (inter-chunk RNN, orange: reads a row)", ylabel="position k (intra, blue: a column)"
+    )
     below.set_title(f"folded: K = {size} and C = {count}, so no RNN makes more than {max(size, count)} steps")
     above.axis("off")
     for side in ("top", "right", "bottom", "left"):

@@ -52,8 +52,8 @@ def test_magnitude_is_60_db_deep_and_phase_beside_it():
     assert magnitude.get_extent() == [0, 0.06, 0, 4]  # s, kHz
 
 
-def test_ceilings_have_a_curve_each_and_the_window_of_the_model():
-    (axes,) = filterbanks.phase_ceilings([2, 4], {"a": [1.0, 2.0], "b": [3.0, 4.0]}, model_ms=4).axes
+def test_recipes_have_a_curve_each_and_the_window_of_the_model():
+    (axes,) = filterbanks.recipes_by_window([2, 4], {"a": [1.0, 2.0], "b": [3.0, 4.0]}, model_ms=4).axes
     assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[1, 2], [3, 4]]
     assert list(axes.lines[2].get_xdata()) == [4, 4]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["2", "4"]
