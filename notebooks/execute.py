@@ -5,16 +5,19 @@ have a folder in front, such as ``experiments/one_run.ipynb``.
 
 Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only when every
 cell has run and every claim of the text holds (``claims.py``). Timing metadata and saved widget state are dropped: both
-change at every run.
+change at every run. The run's time alone is kept, to 5 seconds, and the line of the first cell that states how long the
+notebook takes is written anew (``reading_time.py``).
 """
 
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
 import papermill
+import reading_time
 from claims import ENFORCE
 
 FOLDER = Path(__file__).parent
@@ -38,14 +41,19 @@ def execute(path: Path) -> None:
     """Run one notebook and put the result in its place."""
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / path.name
+        begin = time.monotonic()
         papermill.execute_notebook(
             path, result, cwd=str(path.parent), kernel_name="python3", progress_bar=False
         )
+        seconds = time.monotonic() - begin
         notebook = nbformat.read(result, as_version=4)
     clean(notebook)
+    notebook.metadata[reading_time.RUN_SECONDS] = 5 * max(1, round(seconds / 5))
     scratch_file = path.with_suffix(".ipynb.new")
     nbformat.write(notebook, scratch_file)
     scratch_file.replace(path)
+    if reading_time.states_time(path):
+        reading_time.write(path)
     print(f"{path.name}: {len(notebook.cells)} cells, {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 

@@ -172,6 +172,7 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
     figure, grid = plt.subplots(
         rows, columns, figsize=(4.2 * columns, 2.4 * rows), squeeze=False, layout="constrained", sharey=True
     )
+    figure.get_layout_engine().set(wspace=0.05)  # the last time of a panel beside the first of the next
     for axes, name in zip(grid.flat, names, strict=False):
         draw_spectrogram(axes, sounds[name], name, sample_rate)
         axes.label_outer()

@@ -28,6 +28,7 @@ __all__ = [
     "overlapping_pieces",
     "reachable_points",
     "recipes_by_window",
+    "search_curves",
     "shapes_and_responses",
     "similar_filters",
     "stft_and_encoded",
@@ -107,7 +108,7 @@ def magnitude_and_phase(spectrum: torch.Tensor, hop: int, sample_rate: float = S
 def recipes_by_window(
     window_ms: Sequence[float], recipes: Mapping[str, Sequence[float]], model_ms: float
 ) -> Figure:
-    """SI-SDRi (dB) against the STFT window (ms), one curve per recipe for masks; ``model_ms`` marks the encoder's window.
+    """SI-SDRi (dB) against the STFT window (ms), a curve per recipe; ``model_ms`` marks the encoder's window.
 
     Notebook: 01_encoder_decoder
     """
@@ -280,6 +281,20 @@ def oracle_bars(scores: Mapping[str, float]) -> Figure:
     axes.invert_yaxis()
     limits = min(0, *values), 1.12 * max(values)
     axes.set(xlabel="SI-SDRi, mean of both voices (dB)", xlim=limits)
+    return figure
+
+
+def search_curves(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """SI-SDRi (dB) of up to six named searches against their step; names that begin with "learned" are blue.
+
+    Notebook: 01_encoder_decoder
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
+    others = iter(("#999999", COLOURS[0], "#CC79A7", "#D55E00", COLOURS[2]))
+    for name, values in curves.items():
+        axes.plot(values, color=COLOURS[1] if name.startswith("learned") else next(others), label=name)
+    axes.set(xlabel="step of the search", ylabel="SI-SDRi (dB)", title="the search for masks, step by step")
+    figure.legend(fontsize=8, loc="outside right upper")
     return figure
 
 

@@ -198,8 +198,7 @@ def test_alternative_text_names_scales_and_curves(shown):
     left.set(title="time", xlabel="chunk size", ylabel="ms")
     right.set(title="memory", xlabel="chunk size", ylabel="MB")
     show(figure)
-    figure, axes = plt.subplots()
-    show(figure, 'SI-SDR falls\n  with the "delay"')
+    show(plt.figure(), 'SI-SDR falls\n  with the "delay"')
     assert [picture.alt for picture in shown] == [
         "time (ms against chunk size): trained; memory (MB against chunk size)",
         "SI-SDR falls with the 'delay'",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from dprnn_lab.plots import chunks
+from dprnn_lab.plots import MASK_COLOURS, chunks
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +80,18 @@ def test_the_trained_chunk_size_has_its_own_colour():
     colours = [patch.get_facecolor() for patch in axes.patches]
     assert colours[0] == colours[2] != colours[1]
     assert [t.get_text() for t in axes.texts] == ["3.0", "10.0", "4.0"]
+
+
+def test_masks_have_one_colour_map_and_run_from_0_to_1():
+    masks = torch.rand(2, 5, 7) * torch.tensor([0.1, 0.9]).view(2, 1, 1)
+    images = [axes.images[0] for axes in chunks.masks_by_filter(masks, begin=0.0, end=1.0).axes[:2]]
+    assert [image.get_clim() for image in images] == [(0, 1)] * 2
+    assert {image.get_cmap().name for image in images} == {MASK_COLOURS}
+
+
+def test_levels_of_norms_are_in_db_about_their_means():
+    seconds, level = torch.arange(4.0), torch.tensor([1.0, 10.0, 1.0, 10.0])
+    (axes,) = chunks.norm_levels(seconds, level, {"flat": torch.full((4,), 3.0)}).axes
+    assert list(axes.lines[0].get_ydata()) == pytest.approx([-10, 10, -10, 10])
+    assert list(axes.lines[1].get_ydata()) == pytest.approx([0] * 4, abs=1e-5)
+    assert [line.get_label() for line in axes.lines] == ["before the norm", "flat"]

@@ -139,3 +139,9 @@ def test_a_spectrogram_with_its_limits_for_each_band():
     figure = filterbanks.band_spectrograms({"low": view(0, 1000), "high": view(1000, 4000)})
     assert titles(figure) == ["low: 3 of 8 filters", "high: 3 of 8 filters"]
     assert [line.get_ydata()[0] for line in figure.axes[1].lines] == [1, 4]  # kHz
+
+
+def test_searches_have_a_curve_each():
+    (axes,) = filterbanks.search_curves({"STFT": [1.0, 2.0], "learned": [0.0, 3.0]}).axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[1.0, 2.0], [0.0, 3.0]]
+    assert axes.lines[1].get_color() == filterbanks.COLOURS[1]
