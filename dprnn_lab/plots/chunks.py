@@ -128,22 +128,26 @@ def overlap_gains(gains: Mapping[int, torch.Tensor], chunk_size: int) -> Figure:
     return figure
 
 
-def norm_levels(seconds: torch.Tensor, level: torch.Tensor, outputs: Mapping[str, torch.Tensor]) -> Figure:
-    """The level of features over time before (grey) and after some norms, in dB about each one's mean.
+def norm_levels(
+    seconds: torch.Tensor, divisors: Mapping[str, torch.Tensor], levels: Mapping[str, torch.Tensor]
+) -> Figure:
+    """What each norm divides a frame by (above), and the level of the frames after it (below), in dB over time.
 
-    ``seconds`` and ``level`` are ``[L]``, ``outputs`` has ``[L]`` for each named norm: the RMS of a frame's features.
+    ``seconds`` is ``[L]``, both mappings have ``[L]`` for each named norm: a standard deviation, and the RMS of a
+    frame's features.
 
     Notebook: 02_dual_path
     """
-    figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
-    curves = {"before the norm": level, **outputs}
-    styles = ({"linewidth": 3, "alpha": 0.4}, {"linewidth": 1.2}, {"linewidth": 1.2}, {"linewidth": 1.8})
-    for (name, rms), colour, style in zip(curves.items(), COLOURS, styles, strict=False):
-        decibels = 20 * rms.clamp(min=1e-9).log10()
-        axes.plot(seconds, decibels - decibels.mean(), color=colour, label=name, **style)
-    axes.set(xlabel="time (s)", ylabel="RMS of a frame, about its mean (dB)", xlim=(0, float(seconds[-1])))
-    axes.set_title("what a norm does to the level over time")
-    axes.legend(fontsize=8, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    figure, panels = plt.subplots(2, 1, figsize=(9, 4.6), layout="constrained", sharex=True)
+    titles = ("what each norm divides by", "level of the frames after the norm")
+    for axes, curves, title in zip(panels, (divisors, levels), titles, strict=True):
+        for (name, values), colour in zip(curves.items(), COLOURS[1:], strict=True):
+            axes.plot(seconds, 20 * values.clamp(min=1e-9).log10(), color=colour, label=name)
+        axes.set(title=title, ylabel="dB", xlim=(0, float(seconds[-1])))
+        peak = max(20 * float(values.max().log10()) for values in curves.values())
+        axes.set_ylim(peak - 60, peak + 5)
+    panels[1].set_xlabel("time (s)")
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 

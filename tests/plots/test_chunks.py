@@ -89,9 +89,11 @@ def test_masks_have_one_colour_map_and_run_from_0_to_1():
     assert {image.get_cmap().name for image in images} == {MASK_COLOURS}
 
 
-def test_levels_of_norms_are_in_db_about_their_means():
-    seconds, level = torch.arange(4.0), torch.tensor([1.0, 10.0, 1.0, 10.0])
-    (axes,) = chunks.norm_levels(seconds, level, {"flat": torch.full((4,), 3.0)}).axes
-    assert list(axes.lines[0].get_ydata()) == pytest.approx([-10, 10, -10, 10])
-    assert list(axes.lines[1].get_ydata()) == pytest.approx([0] * 4, abs=1e-5)
-    assert [line.get_label() for line in axes.lines] == ["before the norm", "flat"]
+def test_norms_are_shown_by_their_divisor_and_the_level_after_them():
+    seconds, divisor = torch.arange(3.0), torch.tensor([1.0, 10.0, 0.1])
+    norms = ("gLN", "cumulative", "per frame")
+    figure = chunks.norm_levels(seconds, dict.fromkeys(norms, divisor), dict.fromkeys(norms, 10 * divisor))
+    above, below = figure.axes
+    assert list(above.lines[0].get_ydata()) == pytest.approx([0, 20, -20])
+    assert list(below.lines[2].get_ydata()) == pytest.approx([20, 40, 0])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(norms)
