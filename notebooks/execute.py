@@ -5,8 +5,8 @@ have a folder in front, such as ``experiments/one_run.ipynb``.
 
 Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only when every
 cell has run and every claim of the text holds (``claims.py``). Timing metadata and saved widget state are dropped: both
-change at every run. The run's time alone is kept, to 5 seconds, and the line of the first cell that states how long the
-notebook takes is written anew (``reading_time.py``).
+change at every run. The run's time alone is kept, in ``run_seconds.json``, and the line of the first cell that states
+how long the notebook takes is written anew (``reading_time.py``).
 """
 
 import os
@@ -48,11 +48,11 @@ def execute(path: Path) -> None:
         seconds = time.monotonic() - begin
         notebook = nbformat.read(result, as_version=4)
     clean(notebook)
-    notebook.metadata[reading_time.RUN_SECONDS] = 5 * max(1, round(seconds / 5))
     scratch_file = path.with_suffix(".ipynb.new")
     nbformat.write(notebook, scratch_file)
     scratch_file.replace(path)
     if reading_time.states_time(path):
+        reading_time.keep_run_seconds(path, seconds)
         reading_time.write(path)
     print(f"{path.name}: {len(notebook.cells)} cells, {path.stat().st_size / 1e6:.2f} MB", flush=True)
 

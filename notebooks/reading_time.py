@@ -6,11 +6,12 @@ notebook. ``execute.py`` rewrites it for each notebook that it runs.
 To read: 200 words of text a minute (M. Brysbaert, "How many words do we read per minute?", 2019, has 238 for plain
 non-fiction), 10 seconds for a line of code, which is 360 lines an hour, a usual pace of code reviews, and every sound
 once. Exercises take the minutes of their sheets (``exercises/nbNN.md``). The run time is that of the last run by
-``execute.py``, which keeps it in the notebook's metadata; a notebook without it states none.
+``execute.py``, which keeps it in ``run_seconds.json``; a notebook without it states none.
 """
 
 import base64
 import io
+import json
 import math
 import re
 import sys
@@ -20,12 +21,21 @@ from typing import NamedTuple
 
 import nbformat
 
-__all__ = ["LINE", "NotebookTime", "measure", "stated_time", "states_time", "time_line", "write"]
+__all__ = [
+    "LINE",
+    "NotebookTime",
+    "keep_run_seconds",
+    "measure",
+    "stated_time",
+    "states_time",
+    "time_line",
+    "write",
+]
 
 FOLDER = Path(__file__).parent
 WORDS_PER_MINUTE = 200
 SECONDS_PER_CODE_LINE = 10
-RUN_SECONDS = "run_seconds"  # metadata of a notebook: how long its last run took
+RUN_SECONDS = "run_seconds.json"  # beside the notebooks: how long the last run of each took
 LINE = re.compile(
     r"^\*\*Time\*\*.*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL
 )  # the paragraph that states the time
@@ -66,7 +76,19 @@ def measure(path: Path) -> NotebookTime:
     words = sum(len(re.findall(r"\w[\w'’.,-]*", text)) for text in texts)
     sheet = path.parent / "exercises" / f"nb{path.name[:2]}.md"
     minutes = [int(m) for m in _MINUTES.findall(sheet.read_text(encoding="utf-8"))] if sheet.exists() else []
-    return NotebookTime(words, code, sound, len(minutes), sum(minutes), notebook.metadata.get(RUN_SECONDS))
+    return NotebookTime(words, code, sound, len(minutes), sum(minutes), _run_seconds(path).get(path.stem))
+
+
+def _run_seconds(path: Path) -> dict[str, float]:
+    kept = path.parent / RUN_SECONDS
+    return json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+
+
+def keep_run_seconds(path: Path, seconds: float) -> None:
+    """Keep how long a run of the notebook took, to 5 seconds."""
+    times = _run_seconds(path) | {path.stem: 5 * max(1, round(seconds / 5))}
+    text = json.dumps(dict(sorted(times.items())), indent=2)
+    (path.parent / RUN_SECONDS).write_text(text + "\n", encoding="utf-8")
 
 
 def _seconds(encoded: str) -> float:
@@ -75,9 +97,9 @@ def _seconds(encoded: str) -> float:
 
 
 def time_line(time: NotebookTime) -> str:
-    """The paragraph of the first cell, times to read and to work rounded up to 5 minutes."""
+    """The paragraph of the first cell, the time to read and the sum rounded up to 5 minutes."""
     reading = 5 * math.ceil(time.reading_minutes / 5)
-    total = reading + time.exercise_minutes
+    total = 5 * math.ceil((reading + time.exercise_minutes) / 5)
     parts = f"{reading} to read, try and listen"
     if time.exercises:
         parts += f", {time.exercise_minutes} for the {time.exercises} exercises"
