@@ -12,7 +12,8 @@ dB, and the losses are their negatives: lower is better. Targets and estimates h
 squared errors have the same three forms, with any number of axes in place of T.
 
 Silence: with EPS = 1e-8 inside the ratio and the logarithm, a zero estimate or a zero target scores exactly
--80 dB (a loss of +80), and every gradient is finite. The SNR of a zero estimate is 0 dB: its error is the target.
+-80 dB (a loss of +80), and every gradient is finite. The loss of an example is the mean over its sources: one silent
+target of two, beside one at -10 dB, makes it +35. The SNR of a zero estimate is 0 dB: its error is the target.
 
 Notebook: 03_loss_and_pit
 """

@@ -5,16 +5,20 @@ have a folder in front, such as ``experiments/one_run.ipynb``.
 
 Each notebook runs in a fresh kernel through papermill into a scratch file, which replaces the notebook only when every
 cell has run and every claim of the text holds (``claims.py``). Timing metadata and saved widget state are dropped: both
-change at every run. At the end the map of the course is drawn again (``course_map.py``).
+change at every run. The run's time alone is kept, in ``run_seconds.json``, and the line of the first cell that states
+how long the notebook takes is written anew (``reading_time.py``). At the end the map of the course is drawn again
+(``course_map.py``).
 """
 
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import nbformat
 import papermill
+import reading_time
 from claims import ENFORCE
 from course_map import write as write_map
 
@@ -39,14 +43,19 @@ def execute(path: Path) -> None:
     """Run one notebook and put the result in its place."""
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / path.name
+        begin = time.monotonic()
         papermill.execute_notebook(
             path, result, cwd=str(path.parent), kernel_name="python3", progress_bar=False
         )
+        seconds = time.monotonic() - begin
         notebook = nbformat.read(result, as_version=4)
     clean(notebook)
     scratch_file = path.with_suffix(".ipynb.new")
     nbformat.write(notebook, scratch_file)
     scratch_file.replace(path)
+    if reading_time.states_time(path):
+        reading_time.keep_run_seconds(path, seconds)
+        reading_time.write(path)
     print(f"{path.name}: {len(notebook.cells)} cells, {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 

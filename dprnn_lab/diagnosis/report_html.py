@@ -8,7 +8,7 @@ from typing import Protocol
 
 from matplotlib.figure import Figure
 
-from ..plots import COLOURS, draw_spectrogram
+from ..plots import COLOURS, draw_level_bars, draw_spectrogram
 from ..report_page import fragment, picture, players, rows
 from .evidence import Evidence
 from .finding import Finding
@@ -134,7 +134,11 @@ def _sounds(evidence: Evidence) -> str:
     grid = figure.subplots(1, len(sounds), squeeze=False)[0]
     for axes, (name, sound) in zip(grid, sounds.items(), strict=True):
         draw_spectrogram(axes, sound, name, rate)
-    return picture(figure, "spectrograms: " + ", ".join(sounds)) + players(sounds, rate)
+        axes.label_outer()
+    draw_level_bars(figure)
+    return picture(figure, "spectrograms on one scale of levels: " + ", ".join(sounds)) + players(
+        sounds, rate
+    )
 
 
 def _curve(evidence: Evidence) -> str:

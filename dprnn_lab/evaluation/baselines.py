@@ -2,9 +2,10 @@
 
 * ``mixture``: both outputs are copies of the mixture, 0 dB SI-SDRi by definition. A model must beat it.
 * ``irm``, ``ibm``: the ideal ratio and ideal binary mask on the STFT, computed *from the sources* (D. Wang, "On
-  ideal binary mask as the computational goal of auditory scene analysis", 2005). The best mask from 0 to 1 on this
-  STFT with the mixture's phase, the phase-sensitive one, scores one or two dB higher; a network in the time domain
-  can exceed all of them.
+  ideal binary mask as the computational goal of auditory scene analysis", 2005). They are recipes and no bounds. The
+  phase-sensitive mask, the best one for each bin by itself, scores one or two dB higher; but the bins of an STFT
+  overlap, and masks from 0 to 1 that a search fits to the samples score higher still (section 8 of
+  notebook 01). Networks exceed all three.
 * ``nmf``: non-negative matrix factorisation (D. Lee and H. Seung, "Algorithms for non-negative matrix
   factorization", 2001), the standard method before deep networks. It knows who speaks, and has a dictionary of
   spectra of each training voice.

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from ..datasets.mixing import PAIR_KINDS
 from ..diagnosis import CATALOGUE, GROUPS
 from ..faults import FAULTS, has_strength
-from ..plots import draw_spectrogram, player_html, png, spectrogram_db
+from ..plots import draw_level_bars, draw_spectrogram, player_html, png, spectrogram_db
 from .controls import paired
 from .fault_run import FaultRun, Outcome, choose_hidden, run_fault
 
@@ -30,25 +30,33 @@ MIXTURES = 40  # of a kind in the test list
 
 
 def draw_run(run: FaultRun) -> Figure:
-    """Spectrograms: the healthy signals above, the broken ones below, each pair on one scale of levels."""
+    """Spectrograms: the healthy signals above, the broken ones below, each row on one scale of levels."""
     names = list(dict.fromkeys((*run.healthy.sounds, *run.broken.sounds))) or ["no sound"]
     figure, rows = plt.subplots(
         2, len(names), figsize=(3.6 * len(names), 4.2), squeeze=False, layout="constrained", sharey=True
     )
     for row, (word, side) in zip(rows, (("healthy", run.healthy), ("broken", run.broken)), strict=True):
+        drawn = {name: samples for name in names if (samples := _drawable(side, name)) is not None}
+        top = max((float(spectrogram_db(samples)[0].max()) for samples in drawn.values()), default=0.0)
         for axes, name in zip(row, names, strict=True):
-            _draw_one(axes, f"{word}: {name}", side, name)
+            if name in drawn:
+                draw_spectrogram(axes, drawn[name], f"{word}: {name}", top_db=top)
+            else:
+                _say_why_not(axes, f"{word}: {name}", side.sounds.get(name))
+    draw_level_bars(figure)
     plt.close(figure)  # the caller shows it, once
     return figure
 
 
-def _draw_one(axes, title: str, side: Outcome, name: str) -> None:
+def _drawable(side: Outcome, name: str) -> torch.Tensor | None:
+    """The part of a sound that is drawn; None if there is none of which a spectrogram can be made."""
     samples = side.sounds.get(name)
-    if samples is not None and bool(samples.isfinite().all()) and len(samples) >= MIN_SAMPLES:
-        samples = samples[: int(SHOWN_SECONDS * 8000)]
-        top = float(spectrogram_db(samples)[0].max())
-        draw_spectrogram(axes, samples, title, top_db=top)
-        return
+    if samples is None or len(samples) < MIN_SAMPLES or not bool(samples.isfinite().all()):
+        return None
+    return samples[: int(SHOWN_SECONDS * 8000)]
+
+
+def _say_why_not(axes, title: str, samples: torch.Tensor | None) -> None:
     if samples is None:
         words = "no sound"
     elif len(samples) < MIN_SAMPLES:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ..audio import rms_db
 from ..model import DPRNNTasNet
-from ..plots import COLOURS, draw_spectrogram, player, spectrogram_db
+from ..plots import COLOURS, draw_level_bars, draw_spectrogram, player, spectrogram_db
 from .controls import picture_bytes
 
 __all__ = ["BandView", "FilterbankExplorer", "centre_frequencies", "draw", "keep_band"]
@@ -155,6 +155,8 @@ def draw(view: BandView) -> Figure:
     draw_spectrogram(axes[2], view.decoded, "masked", view.sample_rate, top)
     for edge in (view.low_hz, view.high_hz):
         axes[2].axhline(edge / 1000, color="white", linewidth=1, linestyle="--")
+    axes[2].label_outer()
+    draw_level_bars(figure)
     plt.close(figure)  # the caller shows it, once
     return figure
 

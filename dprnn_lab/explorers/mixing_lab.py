@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ..audio import SAMPLE_RATE
 from ..datasets.augmentation import GENERATED, Rooms
-from ..plots import draw_spectrogram, player_html, png, spectrogram_db
+from ..plots import draw_level_bars, draw_spectrogram, player_html, png
 from .controls import paired
 from .mixing_recipe import DRY, SPEEDS, Mixed, Recipe, describe, gains, make_mixture
 
@@ -28,11 +28,11 @@ def draw_mixed(mixed: Mixed) -> Figure:
     figure.subplots_adjust(left=0.055, right=0.98, bottom=0.19, top=0.89, wspace=0.1)
     sounds = (mixed.mixture, *mixed.sources)
     titles = ("mixture", f"first: {mixed.recipe.first}", f"second: {mixed.recipe.second}")
-    top = max(float(spectrogram_db(s)[0].max()) for s in sounds)
     for axes, sound, title in zip(grid, sounds, titles, strict=True):
-        draw_spectrogram(axes, sound, title, top_db=top)
+        draw_spectrogram(axes, sound, title)
         axes.locator_params("x", nbins=4)
         axes.label_outer()
+    draw_level_bars(figure)
     return figure
 
 

@@ -20,7 +20,7 @@ from ..datasets.mixing import mix
 from ..diagnosis import Report, diagnose
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from ..model import DPRNNTasNet
-from ..plots import draw_spectrogram, player_html, png, spectrogram_db
+from ..plots import draw_level_bars, draw_spectrogram, player_html, png
 from ..separation import separate
 
 __all__ = ["OwnRecording", "Separated", "draw_separated", "mix_recordings", "separate_recordings"]
@@ -137,11 +137,11 @@ def _load(name: str, content: bytes, rate: float, mono: str, changes: list[str])
 def draw_separated(separated: Separated) -> Figure:
     """Spectrograms of the mixture and the outputs on one scale of levels, at most 30 s."""
     names, sounds = zip(*_sounds(separated).items(), strict=True)
-    top = max(float(spectrogram_db(sound, separated.sample_rate)[0].max()) for sound in sounds)
     figure, grid = plt.subplots(1, len(sounds), figsize=(10, 2.7), sharey=True, layout="constrained")
     for axes, name, sound in zip(grid, names, sounds, strict=True):
-        draw_spectrogram(axes, sound, name, separated.sample_rate, top_db=top)
+        draw_spectrogram(axes, sound, name, separated.sample_rate)
         axes.label_outer()
+    draw_level_bars(figure)
     return figure
 
 

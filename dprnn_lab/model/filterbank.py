@@ -1,8 +1,10 @@
 """The learned filterbank: an encoder in place of the STFT, a decoder in place of its inverse.
 
 TasNet (Luo and Mesgarani, arXiv 1711.00541) replaces the STFT by a one-dimensional convolution whose N
-filters are trained with the rest of the network. There is no phase to estimate: the encoder's output is
-real, a mask multiplies it, and a transposed convolution turns the masked frames back into samples.
+filters are trained with the rest of the network. No phase is estimated separately: the encoder's output is
+real, a mask multiplies it, and a transposed convolution turns the masked frames back into samples. Phase is in
+the signs of the output and in which filters respond. A mask from 0 to 1 scales these numbers and can't change
+their signs; the STFT has the same freedom with a mask for each real number, or with a complex mask.
 
 Notebook: 01_encoder_decoder
 """

@@ -1,8 +1,10 @@
 """Norms of the separator, for tensors whose last axis holds the F features.
 
-gLN and cLN are defined in Conv-TasNet (Luo and Mesgarani, arXiv 1809.07454, section III-C); fgLN and batch norm
-are Asteroid's other two. They differ in what shares a mean and a variance. The parameters of the first three
-have the same shapes, so a checkpoint does not show which of them it was trained with; batch norm has running
+The names are Asteroid's. gLN is defined in Conv-TasNet (Luo and Mesgarani, arXiv 1809.07454, section III-C). That
+paper's cLN is another norm than Asteroid's: the paper's is *cumulative* (mean and variance over all features and all
+frames up to the present one), Asteroid's is *channel-wise* (over the features of one frame). Here "cLN" is Asteroid's;
+the cumulative norm is not implemented. They differ in what shares a mean and a variance. The parameters of the first
+three have the same shapes, so a checkpoint does not show which of them it was trained with; batch norm has running
 statistics in addition.
 
 Notebook: 02_dual_path
@@ -52,7 +54,9 @@ class GlobalLayerNorm(_Affine):
 
 
 class ChannelLayerNorm(_Affine):
-    """cLN: a mean and variance per time step, over the features alone; causal.
+    """Asteroid's cLN, channel-wise: a mean and variance per frame, over its features alone; causal.
+
+    Not the cumulative norm that Conv-TasNet calls cLN: this one keeps no level over time.
 
     Shape:
         - input, output: ``[B, ..., F]``

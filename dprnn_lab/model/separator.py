@@ -80,9 +80,9 @@ class DualPathSeparator(nn.Module):
         chunks = segment(features, self.chunk_size, self.hop_size)
         for block in self.blocks:
             chunks = block(chunks)
-        # Overlap-add, then split the features into one tensor per source. In DPRNN the split comes first; both are
-        # linear, and in this order there are half as many frames to split at half overlap. The split's bias is added
-        # once for each chunk that contains the frame.
+        # Overlap-add, then split the features into one tensor per source. In DPRNN the split comes first; it is
+        # affine, and overlap-add is linear. In this order there are half as many frames to split at half overlap, and
+        # the split's bias must be added once for each chunk that contains the frame.
         y = overlap_add(self.source_act(chunks), frames, self.hop_size)
         times = overlap_add(torch.ones_like(chunks[:1, ..., :1]), frames, self.hop_size)  # [1, L, 1]
         y = F.linear(y, self.source_split.weight) + times * self.source_split.bias

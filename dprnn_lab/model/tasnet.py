@@ -53,7 +53,7 @@ class DPRNNTasNet(nn.Module):
         chunk_size: K, frames per chunk.
         hop_size: P, frames between chunk starts; half a chunk when None.
         n_repeats: R, number of dual-path blocks.
-        norm_type: "gLN" (global), "cLN" (per frame), "fgLN" (per feature) or "bN" (batch norm).
+        norm_type: "gLN" (global), "cLN" (per frame, not cumulative), "fgLN" (per feature) or "bN" (batch norm).
         mask_act: activation of the masks: "sigmoid", "relu", "linear", "tanh", "softmax", "prelu",
             "leaky_relu", "gelu" or "swish".
         bidirectional: whether the inter-chunk RNN runs both ways (the intra-chunk RNN always does).

@@ -5,6 +5,9 @@ Notebook: 00_start_here
 
 from .basics import (
     COLOURS,
+    MASK_COLOURS,
+    alternative_text,
+    draw_level_bars,
     draw_spectrogram,
     draw_waveform,
     listen,
@@ -19,6 +22,9 @@ from .scores import score_strip
 
 __all__ = [
     "COLOURS",
+    "MASK_COLOURS",
+    "alternative_text",
+    "draw_level_bars",
     "draw_spectrogram",
     "draw_waveform",
     "listen",

@@ -5,6 +5,7 @@ Notebook: 00_start_here
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,14 +15,18 @@ import torch
 from IPython.display import HTML, Audio, Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from ..audio import SAMPLE_RATE
 
 __all__ = [
     "COLOURS",
+    "MASK_COLOURS",
     "spectrogram_db",
+    "draw_level_bars",
     "draw_spectrogram",
     "draw_waveform",
+    "alternative_text",
     "finite_rows",
     "player",
     "player_html",
@@ -33,6 +38,11 @@ __all__ = [
 # Mixture, then sources or estimates in order: grey, then blue, orange and green of the Okabe-Ito palette, which is
 # safe for all kinds of colour vision.
 COLOURS = ("#444444", "#0072B2", "#E69F00", "#009E73")
+MASK_COLOURS = (
+    "viridis"  # of every picture of masks, from 0 to 1; magma is for levels, RdBu_r for signed values
+)
+LEVELS_DB = 60  # from the top of a spectrogram's scale to its bottom
+_OWN, _GIVEN = "levels, shared", "levels, given"  # gid of a spectrogram's image: may its scale be moved?
 
 
 def finite_rows(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -90,14 +100,44 @@ def draw_spectrogram(
     sample_rate: float = SAMPLE_RATE,
     top_db: float | None = None,
 ) -> None:
-    """Draw the spectrogram of ``[T]``, 60 dB deep below ``top_db`` (its own maximum when None)."""
+    """Draw the spectrogram of ``[T]``, 60 dB deep below ``top_db``.
+
+    Without ``top_db`` all such spectrograms of one figure share a scale: its top is the loudest point of any of them.
+    :func:`draw_level_bars`, which :func:`show` calls, adds the colour bar.
+    """
     level, hop, width = spectrogram_db(samples, sample_rate)
     top = float(level.max()) if top_db is None else top_db
-    axes.imshow(
-        level.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=top - 60, vmax=top,
-        extent=(0, level.shape[1] * hop, 0, level.shape[0] * width / 1000),
+    image = axes.imshow(
+        level.numpy(), origin="lower", aspect="auto", cmap="magma", vmin=top - LEVELS_DB, vmax=top,
+        extent=(0, level.shape[1] * hop, 0, level.shape[0] * width / 1000), gid=_OWN if top_db is None else _GIVEN,
     )  # fmt: skip
     axes.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")
+    if top_db is None:
+        shared = _images(axes.figure, (_OWN,))
+        top = max(float(other.get_array().max()) for other in shared)
+        for other in {image, *shared}:
+            other.set_clim(top - LEVELS_DB, top)
+
+
+def _images(figure: Any, gids: tuple[str, ...]) -> list[AxesImage]:
+    return [image for axes in figure.axes for image in axes.images if image.get_gid() in gids]
+
+
+def draw_level_bars(figure: Figure) -> None:
+    """Add a colour bar to the spectrograms of a figure, one for each scale of levels that they have.
+
+    Its numbers are dB below the top of the scale. A figure without spectrograms stays as it is.
+    """
+    scales: dict[tuple[float, float], list[AxesImage]] = {}
+    for image in _images(figure, (_OWN, _GIVEN)):
+        scales.setdefault(image.get_clim(), []).append(image)
+    for (bottom, top), images in scales.items():
+        if any(image.colorbar for image in images):
+            continue  # drawn before
+        ticks = np.linspace(bottom, top, 4)
+        panels = [image.axes for image in images]
+        bar = figure.colorbar(images[0], ax=panels, label="level (dB)", ticks=ticks, aspect=30, pad=0.01)
+        bar.ax.set_yticklabels([f"{tick - top:.0f}" for tick in ticks])
 
 
 def draw_waveform(
@@ -132,12 +172,13 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
     figure, grid = plt.subplots(
         rows, columns, figsize=(4.2 * columns, 2.4 * rows), squeeze=False, layout="constrained", sharey=True
     )
-    top = max(float(spectrogram_db(s, sample_rate)[0].max()) for s in sounds.values())
+    figure.get_layout_engine().set(wspace=0.05)  # the last time of a panel beside the first of the next
     for axes, name in zip(grid.flat, names, strict=False):
-        draw_spectrogram(axes, sounds[name], name, sample_rate, top)
+        draw_spectrogram(axes, sounds[name], name, sample_rate)
+        axes.label_outer()
     for axes in grid.flat[len(names) :]:
         axes.axis("off")
-    show(figure)
+    show(figure, f"Spectrograms on one scale of levels: {'; '.join(names)}")
     cells = "".join(
         f"<div style='flex:1 1 0;min-width:180px'><div>{name}</div>{player_html(sounds[name], sample_rate)}</div>"
         for name in names
@@ -164,11 +205,41 @@ def png(figure: Figure, dpi: int = 90) -> bytes:
     return file.getvalue()
 
 
-def show(figure: Figure) -> None:
-    """Display a figure as a small PNG, with its titles as alternative text, and close it.
+def alternative_text(figure: Figure) -> str:
+    """What a figure shows, from its titles, axis labels and legends: for readers who don't see it.
 
-    Without closing, the notebook would display it a second time at the end of the cell.
+    >>> figure = Figure()
+    >>> _ = figure.subplots().set(title="loss", xlabel="step", ylabel="dB")
+    >>> alternative_text(figure)
+    'loss (dB against step)'
     """
-    titles = "; ".join(t for axes in figure.axes if (t := axes.get_title()))
-    display(Image(png(figure), alt=titles or "figure"))
+    panels, scales = [], []
+    for axes in figure.axes:
+        if axes.get_label() == "<colorbar>" or not axes.axison:
+            continue
+        labels = [text for text in axes.get_legend_handles_labels()[1] if not text.startswith("_")]
+        scale = " against ".join(text for text in (axes.get_ylabel(), axes.get_xlabel()) if text)
+        panels.append((axes.get_title(), list(dict.fromkeys(labels))))
+        scales.append(scale)
+    common = max(scales, key=len, default="")  # inner panels of a row often leave a label out
+    same = all(scale in common for scale in scales)
+    texts = []
+    for (title, labels), scale in zip(panels, scales, strict=True):
+        scale = "" if same or not scale else f" ({scale})"
+        texts.append(f"{title}{scale}{': ' if labels else ''}{', '.join(labels)}".strip())
+    text = "; ".join(dict.fromkeys(text for text in texts if text))
+    if same and common:
+        text = f"{text} ({common})" if text else common
+    return text or "figure"
+
+
+def show(figure: Figure, alt: str = "") -> None:
+    """Display a figure as a small PNG, with a colour bar for its spectrograms, and close it.
+
+    ``alt`` is its alternative text: what is to be seen, in a sentence or two. Without it :func:`alternative_text`
+    is used. Without closing, the notebook would display the figure a second time at the end of the cell.
+    """
+    draw_level_bars(figure)
+    alt = " ".join((alt or alternative_text(figure)).split())
+    display(Image(png(figure), alt=alt.replace('"', "'")))
     plt.close(figure)

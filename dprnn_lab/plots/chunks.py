@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .basics import COLOURS
+from .basics import COLOURS, MASK_COLOURS
 
 __all__ = [
     "chunk_size_bars",
@@ -19,6 +19,7 @@ __all__ = [
     "cost_curves",
     "fading_memory",
     "masks_by_filter",
+    "norm_levels",
     "overlap_gains",
     "parameter_bars",
     "path_lengths",
@@ -127,17 +128,43 @@ def overlap_gains(gains: Mapping[int, torch.Tensor], chunk_size: int) -> Figure:
     return figure
 
 
+def norm_levels(
+    seconds: torch.Tensor, divisors: Mapping[str, torch.Tensor], levels: Mapping[str, torch.Tensor]
+) -> Figure:
+    """What each norm divides a frame by (above), and the level of the frames after it (below), in dB over time.
+
+    ``seconds`` is ``[L]``, both mappings have ``[L]`` for each named norm: a standard deviation, and the RMS of a
+    frame's features.
+
+    Notebook: 02_dual_path
+    """
+    figure, panels = plt.subplots(2, 1, figsize=(9, 4.6), layout="constrained", sharex=True)
+    titles = ("what each norm divides by", "level of the frames after the norm")
+    for axes, curves, title in zip(panels, (divisors, levels), titles, strict=True):
+        for (name, values), colour in zip(curves.items(), COLOURS[1:], strict=True):
+            axes.plot(seconds, 20 * values.clamp(min=1e-9).log10(), color=colour, label=name)
+        axes.set(title=title, ylabel="dB", xlim=(0, float(seconds[-1])))
+        peak = max(20 * float(values.max().log10()) for values in curves.values())
+        axes.set_ylim(peak - 60, peak + 5)
+    panels[1].set_xlabel("time (s)")
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, ncols=3, loc="outside lower center")
+    return figure
+
+
 def masks_by_filter(masks: torch.Tensor, begin: float, end: float) -> Figure:
     """Masks ``[S, N, L]`` of the time from ``begin`` to ``end`` (s), filters from bottom to top in the order given.
 
     Notebook: 02_dual_path
     """
     figure, axes = plt.subplots(1, len(masks), figsize=(9.5, 3), layout="constrained", sharey=True)
+    extent = (begin, end, 0, masks.shape[1])
     options = {
-        "aspect": "auto",
         "origin": "lower",
-        "cmap": "magma",
-        "extent": (begin, end, 0, masks.shape[1]),
+        "aspect": "auto",
+        "cmap": MASK_COLOURS,
+        "vmin": 0,
+        "vmax": 1,
+        "extent": extent,
     }
     for number, (ax, mask) in enumerate(zip(axes, masks, strict=True), 1):
         image = ax.imshow(mask.numpy(), **options)

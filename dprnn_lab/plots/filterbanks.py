@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..audio import SAMPLE_RATE
-from .basics import COLOURS, draw_spectrogram, spectrogram_db
+from .basics import COLOURS, LEVELS_DB, MASK_COLOURS, draw_spectrogram, spectrogram_db
 
 __all__ = [
     "band_spectrograms",
@@ -26,8 +26,9 @@ __all__ = [
     "mask_pair",
     "oracle_bars",
     "overlapping_pieces",
-    "phase_ceilings",
     "reachable_points",
+    "recipes_by_window",
+    "search_curves",
     "shapes_and_responses",
     "similar_filters",
     "stft_and_encoded",
@@ -104,20 +105,20 @@ def magnitude_and_phase(spectrum: torch.Tensor, hop: int, sample_rate: float = S
     return figure
 
 
-def phase_ceilings(
-    window_ms: Sequence[float], ceilings: Mapping[str, Sequence[float]], model_ms: float
+def recipes_by_window(
+    window_ms: Sequence[float], recipes: Mapping[str, Sequence[float]], model_ms: float
 ) -> Figure:
-    """SI-SDRi (dB) against the STFT window (ms), one curve per oracle; ``model_ms`` marks the encoder's window.
+    """SI-SDRi (dB) against the STFT window (ms), a curve per recipe; ``model_ms`` marks the encoder's window.
 
     Notebook: 01_encoder_decoder
     """
     figure, axes = plt.subplots(figsize=(9, 3), layout="constrained")
-    for (name, values), colour in zip(ceilings.items(), COLOURS[1:], strict=False):
+    for (name, values), colour in zip(recipes.items(), COLOURS[1:], strict=False):
         axes.plot(window_ms, values, marker="o", color=colour, label=f"{name}, mixture's phase")
     axes.axvline(model_ms, color=COLOURS[0], linestyle=":", label="our model's window")
     axes.set_xscale("log", base=2)
     axes.set_xticks(window_ms, window_ms)
-    axes.set(xlabel="STFT window (ms)", ylabel="SI-SDRi (dB)", title="what a borrowed phase allows at best")
+    axes.set(xlabel="STFT window (ms)", ylabel="SI-SDRi (dB)", title="two recipes with a borrowed phase")
     axes.legend(fontsize=8)
     return figure
 
@@ -218,18 +219,19 @@ def draw_encoded(
 def stft_and_encoded(
     mixture: torch.Tensor, encoded: torch.Tensor, centres: torch.Tensor, stride: int
 ) -> Figure:
-    """The spectrogram of ``[T]`` beside the magnitudes (dB) of its encoding ``[N, L]``, 50 dB deep.
+    """The spectrogram of ``[T]`` beside the magnitudes (dB) of its encoding ``[N, L]``, both 60 dB deep.
 
     ``centres`` are the filters' centre frequencies ``[N]`` in Hz.
 
     Notebook: 01_encoder_decoder
     """
     level = 20 * torch.log10(encoded.abs().clamp(min=1e-6))
-    depth = {"vmin": level.max() - 50, "vmax": level.max(), "cmap": "magma"}
+    level -= level.max()  # the two pictures have no unit in common: each is relative to its loudest point
+    depth = {"vmin": -LEVELS_DB, "vmax": 0, "cmap": "magma"}
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
-    draw_spectrogram(left, mixture, "STFT magnitude")
+    draw_spectrogram(left, mixture, "STFT magnitude", top_db=float(spectrogram_db(mixture)[0].max()))
     end = len(mixture) / SAMPLE_RATE
-    draw_encoded(right, level, centres, stride, "learned filterbank, |w| in dB", 0.0, end, **depth)
+    draw_encoded(right, level, centres, stride, "learned filterbank, |w|", 0.0, end, **depth)
     return figure
 
 
@@ -256,14 +258,14 @@ def mask_pair(masks: torch.Tensor, centres: torch.Tensor, stride: int, seconds: 
 
     Notebook: 01_encoder_decoder
     """
-    options = {"cmap": "viridis", "vmin": 0, "vmax": 1}
+    options = {"cmap": MASK_COLOURS, "vmin": 0, "vmax": 1}
     figure, grid = plt.subplots(1, len(masks), figsize=(9, 2.8), layout="constrained", sharey=True)
     for k, axes in enumerate(grid):
         title = f"the model's mask {k + 1}"
         image = draw_encoded(axes, masks[k], centres, stride, title, 0.0, seconds, **options)
     for axes in grid[1:]:
         axes.set_ylabel("")
-    figure.colorbar(image, ax=grid)
+    figure.colorbar(image, ax=grid, label="mask")
     return figure
 
 
@@ -279,6 +281,20 @@ def oracle_bars(scores: Mapping[str, float]) -> Figure:
     axes.invert_yaxis()
     limits = min(0, *values), 1.12 * max(values)
     axes.set(xlabel="SI-SDRi, mean of both voices (dB)", xlim=limits)
+    return figure
+
+
+def search_curves(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """SI-SDRi (dB) of up to six named searches against their step; names that begin with "learned" are blue.
+
+    Notebook: 01_encoder_decoder
+    """
+    figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
+    others = iter(("#999999", COLOURS[0], "#CC79A7", "#D55E00", COLOURS[2]))
+    for name, values in curves.items():
+        axes.plot(values, color=COLOURS[1] if name.startswith("learned") else next(others), label=name)
+    axes.set(xlabel="step of the search", ylabel="SI-SDRi (dB)", title="the search for masks, step by step")
+    figure.legend(fontsize=8, loc="outside right upper")
     return figure
 
 

@@ -172,21 +172,31 @@ def profile_lines(
 ) -> Figure:
     """Mean MFCCs of each output of two adjacent windows; the colour is the true speaker, dashed: after the seam.
 
+    Each coefficient is relative to its mean over the profiles, in standard deviations of a single frame: on the scale
+    of the coefficients themselves the first one would hide all others.
+
     ``profiles`` is ``{window: frames [n, 13] of each output}``, ``truth`` the true order of each window.
 
     Notebook: 09_long_audio
     """
-    figure, axes = plt.subplots(figsize=(9, 3), layout="constrained")
-    for (k, frames), style in zip(profiles.items(), ("o-", "s--"), strict=True):
-        for speaker, i in enumerate(truth[k]):
-            if len(frames[i]) > 1:
-                mean = frames[i].mean(0)
-                axes.plot(
-                    range(1, len(mean) + 1), mean, style, color=COLOURS[speaker + 1], markersize=4,
-                    label=f"window {k}, output {i} ({speakers[speaker]})",
-                )  # fmt: skip
-    axes.set(xlabel="MFCC number", ylabel="mean", title=f"profiles on both sides of seam {min(profiles)}")
-    axes.legend(fontsize=8)
+    lines = {
+        (k, speaker): frames[i]
+        for k, frames in profiles.items()
+        for speaker, i in enumerate(truth[k])
+        if len(frames[i]) > 1
+    }
+    figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
+    centre = torch.stack([frames.mean(0) for frames in lines.values()]).mean(0) if lines else 0.0
+    width = torch.cat(list(lines.values())).std(0) if lines else 1.0
+    for (k, speaker), frames in lines.items():
+        mean = (frames.mean(0) - centre) / width
+        style = "o-" if k == min(profiles) else "s--"
+        label = f"window {k}, output {truth[k][speaker]} ({speakers[speaker]})"
+        axes.plot(range(1, len(mean) + 1), mean, style, color=COLOURS[speaker + 1], markersize=4, label=label)
+    axes.axhline(0, color=GREY, linewidth=0.6)
+    axes.set(xlabel="MFCC number", ylabel="from the mean (standard deviations)")
+    axes.set_title(f"profiles on both sides of seam {min(profiles)}")
+    axes.legend(fontsize=8, ncols=2)
     return figure
 
 

@@ -129,7 +129,7 @@ def draw_directions(axes: Axes, shares: torch.Tensor, title: str) -> None:
         axes.plot(x, y, color=colour)
         axes.plot(x[-1], y[-1], "o", color=colour, markersize=9, label=f"output {output + 1}")
     axes.plot([0, 0.8], [0, 0.8], ":", color="#999999")
-    axes.text(0.8, 0.8, "average", color="#777777", ha="center", fontsize=8)
+    axes.text(0.12, -0.14, "dotted: the average", color="#777777", fontsize=8)  # no path comes there
     limits = {"xlim": (-0.25, 1.2), "ylim": (-0.25, 1.2), "aspect": "equal"}
     axes.set(xlabel="voice 1", ylabel="voice 2", title=title, **limits)
     axes.set(xticks=(0, 1), yticks=(0, 1))
@@ -163,7 +163,7 @@ def optimisation_runs(runs: Mapping[str, Mapping[str, Any]]) -> Figure:
     )
     for axes, (title, run) in zip(panels, runs.items(), strict=False):
         draw_directions(axes, run["shares"], title)
-    panels[2].legend(fontsize=8, loc="center")
+    panels[2].legend(fontsize=8, loc="upper right")
     losses = {name: run["losses"] for name, run in runs.items()}
     draw_losses(panels[3], losses, (ORANGE, ORANGE, GREEN), ("-", ":", "-"))
     return figure

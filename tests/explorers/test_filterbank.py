@@ -96,7 +96,8 @@ def test_bad_input(model, band, outside, shape, message):
 
 def test_draw_has_three_panels(model, mixture):
     figure = draw(keep_band(model, mixture, 300, 2000))
-    assert [a.get_title() for a in figure.axes] == ["mask", "all filters", "masked"]
+    assert [a.get_title() for a in figure.axes[:3]] == ["mask", "all filters", "masked"]
+    assert [a.get_label() for a in figure.axes[3:]] == ["<colorbar>"]
     assert len(figure.axes[0].patches) == 16
 
 

@@ -115,7 +115,9 @@ def test_the_phrase_names_what_was_done(rooms):
 
 def test_pictures_show_every_sound(voices):
     made = make_mixture(Recipe("ada", "tone"), voices, T)
-    assert [a.get_title() for a in draw_mixed(made).axes] == ["mixture", "first: ada", "second: tone"]
+    *panels, bar = draw_mixed(made).axes
+    assert [a.get_title() for a in panels] == ["mixture", "first: ada", "second: tone"]
+    assert bar.get_label() == "<colorbar>"
     twin = draw_recipes(
         {"plain": made, "again": made}, dict.fromkeys(("plain", "again"), torch.tensor([1.0, 3.0]))
     )

@@ -18,7 +18,7 @@ SMALL = {
     "00_start_here": {"mixtures_per_kind": 2, "seed": 3},
     "01_encoder_decoder": {"oracle_steps": 10, "seed": 3},
     "02_dual_path": {"mixtures": 1, "cost_seconds": 1.0},
-    "03_loss_and_pit": {"mixtures_per_kind": 2, "steps": 20, "most_sources": 5},
+    "03_loss_and_pit": {"mixtures_per_kind": 2, "levels_per_kind": 1, "steps": 20, "most_sources": 5},
     "04_data": {"mixtures": 2, "seconds": 1.0, "seed": 3},
     "05_training": {
         "steps": 30,

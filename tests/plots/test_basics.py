@@ -13,6 +13,7 @@ import torch
 from dprnn_lab.plots import (
     COLOURS,
     basics,
+    draw_level_bars,
     draw_spectrogram,
     draw_waveform,
     listen,
@@ -121,7 +122,7 @@ def test_a_player_refuses_what_is_not_one_sound(shape):
 def test_listen_shows_one_picture_and_a_player_for_each_sound(shown):
     listen({"mixture": TONE, "source 1": 0.1 * TONE, "source 2": TONE, "estimate": TONE}, columns=2)
     picture, players = shown
-    assert picture.alt == "mixture; source 1; source 2; estimate"
+    assert picture.alt == "Spectrograms on one scale of levels: mixture; source 1; source 2; estimate"
     html = players.data
     names = re.findall(r"<div>([\w ]+)</div>", html)
     assert names == ["mixture", "source 1", "source 2", "estimate"]
@@ -131,7 +132,7 @@ def test_listen_shows_one_picture_and_a_player_for_each_sound(shown):
 
 def test_listen_draws_all_sounds_on_one_scale_of_levels(monkeypatch, shown):
     figures = []
-    monkeypatch.setattr(basics, "show", figures.append)
+    monkeypatch.setattr(basics, "show", lambda figure, alt: figures.append(figure))
     listen({"loud": TONE, "quiet": 0.1 * TONE})
     loud, quiet = (axes.images[0].get_clim() for axes in figures[0].axes)
     assert loud == quiet
@@ -152,6 +153,56 @@ def test_pictures_are_small_pngs_of_the_size_asked_for():
     plt.close(figure)
     assert PIL.Image.open(io.BytesIO(picture)).size == (360, 180)
     assert len(picture) < 0.7 * len(plain.getvalue())
+
+
+def level_bars(figure):
+    """Tick labels of each colour bar."""
+    return [
+        [t.get_text() for t in axes.get_yticklabels()]
+        for axes in figure.axes
+        if axes.get_label() == "<colorbar>"
+    ]
+
+
+def test_spectrograms_of_one_figure_share_a_scale_and_a_bar(shown):
+    """An error 20 dB under the voice must look darker than the voice."""
+    figure, (first, second, third) = plt.subplots(1, 3)
+    draw_spectrogram(first, 0.1 * TONE, "the error")
+    draw_spectrogram(second, TONE, "the voice")
+    draw_spectrogram(third, 0.01 * TONE, "on a scale of its own", top_db=-20)
+    quiet, loud, own = (axes.images[0] for axes in (first, second, third))
+    assert (
+        quiet.get_clim()
+        == loud.get_clim()
+        == pytest.approx((loud.get_array().max() - 60, loud.get_array().max()))
+    )
+    assert quiet.norm(quiet.get_array().max()) == pytest.approx(1 - 20 / 60, abs=0.01)
+    assert own.get_clim() == (-80, -20)
+    draw_level_bars(figure)
+    draw_level_bars(figure)
+    assert level_bars(figure) == [["-60", "-40", "-20", "0"]] * 2
+    show(figure)
+
+
+def test_a_figure_without_spectrograms_gets_no_bar(shown):
+    figure, axes = plt.subplots()
+    axes.imshow(torch.rand(3, 3))
+    draw_level_bars(figure)
+    assert not level_bars(figure)
+    show(figure)
+
+
+def test_alternative_text_names_scales_and_curves(shown):
+    figure, (left, right) = plt.subplots(1, 2)
+    left.plot([1, 2], label="trained")
+    left.set(title="time", xlabel="chunk size", ylabel="ms")
+    right.set(title="memory", xlabel="chunk size", ylabel="MB")
+    show(figure)
+    show(plt.figure(), 'SI-SDR falls\n  with the "delay"')
+    assert [picture.alt for picture in shown] == [
+        "time (ms against chunk size): trained; memory (MB against chunk size)",
+        "SI-SDR falls with the 'delay'",
+    ]
 
 
 def test_a_figure_is_shown_once_and_forgotten(shown):

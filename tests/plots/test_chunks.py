@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from dprnn_lab.plots import chunks
+from dprnn_lab.plots import MASK_COLOURS, chunks
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +80,20 @@ def test_the_trained_chunk_size_has_its_own_colour():
     colours = [patch.get_facecolor() for patch in axes.patches]
     assert colours[0] == colours[2] != colours[1]
     assert [t.get_text() for t in axes.texts] == ["3.0", "10.0", "4.0"]
+
+
+def test_masks_have_one_colour_map_and_run_from_0_to_1():
+    masks = torch.rand(2, 5, 7) * torch.tensor([0.1, 0.9]).view(2, 1, 1)
+    images = [axes.images[0] for axes in chunks.masks_by_filter(masks, begin=0.0, end=1.0).axes[:2]]
+    assert [image.get_clim() for image in images] == [(0, 1)] * 2
+    assert {image.get_cmap().name for image in images} == {MASK_COLOURS}
+
+
+def test_norms_are_shown_by_their_divisor_and_the_level_after_them():
+    seconds, divisor = torch.arange(3.0), torch.tensor([1.0, 10.0, 0.1])
+    norms = ("gLN", "cumulative", "per frame")
+    figure = chunks.norm_levels(seconds, dict.fromkeys(norms, divisor), dict.fromkeys(norms, 10 * divisor))
+    above, below = figure.axes
+    assert list(above.lines[0].get_ydata()) == pytest.approx([0, 20, -20])
+    assert list(below.lines[2].get_ydata()) == pytest.approx([20, 40, 0])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(norms)

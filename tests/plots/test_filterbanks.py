@@ -52,8 +52,8 @@ def test_magnitude_is_60_db_deep_and_phase_beside_it():
     assert magnitude.get_extent() == [0, 0.06, 0, 4]  # s, kHz
 
 
-def test_ceilings_have_a_curve_each_and_the_window_of_the_model():
-    (axes,) = filterbanks.phase_ceilings([2, 4], {"a": [1.0, 2.0], "b": [3.0, 4.0]}, model_ms=4).axes
+def test_recipes_have_a_curve_each_and_the_window_of_the_model():
+    (axes,) = filterbanks.recipes_by_window([2, 4], {"a": [1.0, 2.0], "b": [3.0, 4.0]}, model_ms=4).axes
     assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[1, 2], [3, 4]]
     assert list(axes.lines[2].get_xdata()) == [4, 4]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["2", "4"]
@@ -97,9 +97,9 @@ def test_the_encoded_mixture_beside_its_spectrogram():
     figure = filterbanks.stft_and_encoded(
         torch.randn(2000), torch.randn(6, 249), torch.rand(6) * 4000, stride=8
     )
-    assert titles(figure) == ["STFT magnitude", "learned filterbank, |w| in dB"]
+    assert titles(figure) == ["STFT magnitude", "learned filterbank, |w|"]
     low, high = figure.axes[1].images[0].get_clim()
-    assert high - low == pytest.approx(50)
+    assert (low, high) == (-60, 0)  # dB below its loudest point
 
 
 def test_the_colours_of_a_signed_detail_are_symmetric():
@@ -139,3 +139,9 @@ def test_a_spectrogram_with_its_limits_for_each_band():
     figure = filterbanks.band_spectrograms({"low": view(0, 1000), "high": view(1000, 4000)})
     assert titles(figure) == ["low: 3 of 8 filters", "high: 3 of 8 filters"]
     assert [line.get_ydata()[0] for line in figure.axes[1].lines] == [1, 4]  # kHz
+
+
+def test_searches_have_a_curve_each():
+    (axes,) = filterbanks.search_curves({"STFT": [1.0, 2.0], "learned": [0.0, 3.0]}).axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[1.0, 2.0], [0.0, 3.0]]
+    assert axes.lines[1].get_color() == filterbanks.COLOURS[1]

@@ -80,6 +80,18 @@ def test_profiles_of_one_frame_are_left_out():
     assert axes.get_title() == "profiles on both sides of seam 4"
 
 
+def test_profiles_are_drawn_about_their_mean_in_standard_deviations():
+    """On the scale of the coefficients the first one would hide all others."""
+    low, high = torch.randn(2000, 13) - 1, torch.randn(2000, 13) + 1
+    frames = [torch.cat((100 * f[:, :1], f[:, 1:]), 1) for f in (low, high)]
+    (axes,) = long_audio.profile_lines({0: frames}, [(0, 1)], TALK.speakers).axes
+    first, second = (line.get_ydata() for line in axes.lines[:2])
+    assert first == pytest.approx(
+        [-(0.5**0.5)] * 13, abs=0.1
+    )  # 1 under the mean, of a standard deviation of √2
+    assert second == pytest.approx([0.5**0.5] * 13, abs=0.1)
+
+
 def test_a_seam_after_which_the_order_changes_wrongly_is_orange():
     truth = [(0, 1)] * 4
     tracked = {

@@ -34,9 +34,11 @@ def silent_target(e: Evidence) -> Finding:
     bad = int((under < SILENT_DB).sum())
     facts = {"quietest_db": number(under.min(), 1), "targets": under.numel(), "silent": bad}
     if bad or not finite:
-        what = f"{bad} of {under.numel()} targets are silent" if bad else "the batch holds NaN or infinity"
         return fail(
-            f"{what}: with EPS = 1e-8 a zero target costs exactly +80 dB, and its gradient is meaningless",
+            f"{bad} of {under.numel()} targets are silent: such a target costs up to +80 dB and teaches nothing; "
+            "beside another at -10 dB it makes the loss of its example +35"
+            if bad
+            else "the batch holds NaN or infinity: one such sample makes the loss NaN",
             facts,
             f"{-SILENT_DB:g} dB under the loudest target of the batch",
             "mixture, sources = (part[(sources.square().mean(-1) > 1e-7).all(-1)] for part in (mixture, sources))",

@@ -53,7 +53,7 @@ def dead_output(e: Evidence) -> Finding:
         return fail(
             f"at step {at} the loss went from {before:.1f} to {after:.1f} dB and stayed: an output is dead",
             facts,
-            "15 dB up, to over 10 dB: one of two outputs at +80 makes the mean about +40",
+            "15 dB up, to over 10 dB: one of two outputs at +80 and the other at -10 have a mean of +35",
             REMEDY,
         )
     return fine("the loss did not jump to the value of a dead output", facts)
