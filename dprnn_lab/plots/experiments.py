@@ -62,12 +62,24 @@ def draw_budgets(axes: Axes, questions: Mapping[str, pd.DataFrame], parameter: s
 
     Notebook: 10_experiments
     """
-    for (question, runs), colour in zip(questions.items(), COLOURS[1:], strict=False):
+    for i, ((question, runs), colour) in enumerate(zip(questions.items(), COLOURS[1:], strict=False)):
+        above = i % 2 == 0
         means = runs.groupby(parameter)[["trained_s", "steps_made"]].mean()
         axes.plot(means["trained_s"], means["steps_made"], "o-", color=colour, label=question)
         for value, mean in means.iterrows():
             place = (mean["trained_s"], mean["steps_made"])
-            axes.annotate(str(value), place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+            # One question has its labels above the points, the next below: where two meet, both are legible.
+            place_of_text = {"xytext": (0, 6), "va": "bottom"} if above else {"xytext": (0, -7), "va": "top"}
+            axes.annotate(
+                str(value),
+                place,
+                **place_of_text,
+                ha="center",
+                textcoords="offset points",
+                fontsize=8,
+                color=colour,
+            )
+    axes.margins(0.12, 0.2)
     axes.set(title="what the sizes were given", xlabel="seconds of training", ylabel="steps", yscale="log")
     axes.legend(fontsize=8)
 

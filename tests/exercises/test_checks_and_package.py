@@ -160,7 +160,13 @@ def test_the_package_strips_as_required(tmp_path):
 
 def test_the_recordings_are_of_the_rates_they_were_made_for():
     found = [nb06.true_rate.right(nb06.recording(*band), band[1]) for band in nb06.BANDS]
-    assert found == [8000, 8000, 11025, 16000, 48000, 8000]
+    assert found == [8000, 8000, 11025, 16000, 48000, 8000, 16000]
+
+
+def test_nearly_all_energy_of_the_faint_recording_lies_under_4_khz():
+    samples = nb06.recording(*nb06.BANDS[-1])
+    energy = torch.fft.rfft(samples).abs().square()
+    assert energy[: len(energy) // 2].sum() > 0.999 * energy.sum()  # 0 to 4 kHz of 8
 
 
 # 08
