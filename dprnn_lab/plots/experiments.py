@@ -30,7 +30,7 @@ def search_bars(ranked: pd.DataFrame, base: str = "base") -> Figure:
     for y, (gain, steps) in enumerate(zip(ranked["si_sdri"], ranked["steps"], strict=True)):
         axes.text(gain + 0.05, y, f"{gain:.1f} dB after {steps} steps", va="center", fontsize=8)
     axes.set(
-        xlabel="SI-SDRi on man-woman validation mixtures (dB)", title="150 s of one core each",
+        xlabel="SI-SDRi on man-woman validation mixtures (dB)", title="150 s of one core and one seed each",
         xlim=(0, ranked["si_sdri"].max() + 1.5),
     )  # fmt: skip
     return figure
@@ -44,10 +44,13 @@ def change_bars(changes: pd.DataFrame) -> Figure:
     Notebook: 05_training
     """
     figure, axes = plt.subplots(figsize=(9, 2.8), layout="constrained")
+    width = 0.84 / changes["recipe"].nunique()
     for i, (name, part) in enumerate(changes.groupby("recipe", sort=False)):
-        places = [j + 0.3 * (i - 0.5) for j in range(len(part))]
+        places = [j + width * (i + 0.5) - 0.42 for j in range(len(part))]
         spread = [part["difference"] - part["low"], part["high"] - part["difference"]]
-        axes.bar(places, part["difference"], 0.28, yerr=spread, capsize=4, color=COLOURS[1 + i], label=name)
+        axes.bar(
+            places, part["difference"], 0.9 * width, yerr=spread, capsize=4, color=COLOURS[1 + i], label=name
+        )
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(changes["kind"].nunique()), changes["kind"].unique())
     axes.set(ylabel="change of SI-SDRi (dB)", title="what fine-tuning gains and loses, with 95 % intervals")

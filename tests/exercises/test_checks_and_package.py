@@ -256,9 +256,23 @@ def test_the_packages_overlap_method_finds_the_same_orders():
 
 
 def test_the_student_interval_of_the_package_is_right():
-    def package(first, second):
-        one = student_mean(np.array([second[seed] - first[seed] for seed in first.keys() & second.keys()]))
-        return one.mean, one.low, one.high
+    def package(runs, base):
+        level = 1 - 0.05 / (len(runs) - 1)
+        found = {}
+        for name in runs.keys() - {base}:
+            one = student_mean(
+                [runs[name][s] - runs[base][s] for s in runs[base].keys() & runs[name].keys()], level
+            )
+            verdict = "higher" if one.low > 0 else "lower" if one.high < 0 else "not told apart"
+            found[name] = verdict, one.low, one.high
+        return found
 
-    assert nb10.difference.judge(package).outcome == RIGHT
-    assert math.isfinite(package(nb10.FIRST, nb10.SECOND)[0])
+    assert nb10.verdicts.judge(package).outcome == RIGHT
+    assert all(math.isfinite(low) for _, low, _ in package(nb10.SETTINGS, "base").values())
+
+
+def test_a_change_is_higher_only_until_the_comparisons_are_counted():
+    careless = nb10.verdicts.known["comparisons not counted"](nb10.SETTINGS, "base")
+    careful = nb10.verdicts.right(nb10.SETTINGS, "base")
+    assert careless["deep"][0] == "higher"
+    assert careful["deep"][0] == "not told apart"
