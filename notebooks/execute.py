@@ -25,14 +25,14 @@ from course_map import write as write_map
 FOLDER = Path(__file__).parent
 WIDGET = "application/vnd.jupyter.widget-view+json"  # without its state a trusted notebook shows an error
 KEPT_METADATA = ("kernelspec", "language_info")
+KEPT_OF_CELLS = ("tags", "jp-MarkdownHeadingCollapsed")  # the second: a section that JupyterLab shows closed
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
     """Drop what a run leaves behind and no reader needs."""
     notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in KEPT_METADATA}
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags", [])
-        cell.metadata = {"tags": tags} if tags else {}
+        cell.metadata = {key: cell.metadata[key] for key in KEPT_OF_CELLS if cell.metadata.get(key)}
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
             if "metadata" in output:

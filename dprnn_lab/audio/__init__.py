@@ -19,6 +19,7 @@ import torch
 from ..files import write_whole
 from .checks import MONO_MODES, check_finite, check_format, check_samples, check_suits
 from .errors import AudioError
+from .fingerprints import Fingerprints, fingerprint
 from .folders import (
     AUDIO_ENDINGS,
     FOREIGN_ENDINGS,
@@ -42,6 +43,7 @@ __all__ = [
     "SAMPLE_RATE",
     "AudioError",
     "AudioInfo",
+    "Fingerprints",
     "FolderContent",
     "as_samples",
     "audio_files",
@@ -53,6 +55,7 @@ __all__ = [
     "clipped_share",
     "correlation",
     "encode_audio",
+    "fingerprint",
     "folder_content",
     "input_part",
     "is_passed_over",

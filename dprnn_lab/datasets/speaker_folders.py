@@ -18,9 +18,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ..audio import (
     SAMPLE_RATE,
     AudioError,
+    Fingerprints,
     audio_info,
     check_format,
     rate_ratio,
@@ -57,7 +60,7 @@ class SpeakerFolders:
 
     Attributes:
         utterances: all of them, in order.
-        copies: files left out, with the same samples as another file of the speaker.
+        copies: files left out, with the same recording as another file of the speaker, at whatever level.
         sexes: speaker to "f", "m" or None, in sorted order.
         left_out: (file, reason) of the files that ``skip_bad`` left out.
         notes: remarks, which are warnings too: files that are not read, speakers that are left out.
@@ -127,7 +130,7 @@ class SpeakerFolders:
         return lengths
 
     def _without_copies(self, files: dict[Path, tuple[int, int]]) -> dict[Path, int]:
-        """Files to lengths in samples; of files with the same samples, only the first."""
+        """Files to lengths in samples; of files with the same recording, only the first."""
         lengths = {file: length for file, (_, length) in files.items()}
         frames_of: dict[int, list[Path]] = {}
         for file, (frames, _) in files.items():
@@ -135,15 +138,18 @@ class SpeakerFolders:
         seen: set[bytes] = set()
         # Only files of equal length can be copies; hashing all of a large corpus would take an hour.
         for frames, same_length in frames_of.items():
+            known = Fingerprints()  # of this length: copies at another level
             for file in same_length if len(same_length) > 1 else ():
                 try:
-                    digest = _digest(file, frames)
+                    digest, start = _digest(file, frames)
                 except AudioError as error:
                     raise AudioError(f"{error}{SKIP_BAD}") from error
-                if digest in seen:
+                if digest in seen or known.holds(start):
                     self.copies.append(file)
                     del lengths[file]
-                seen.add(digest)
+                else:
+                    seen.add(digest)
+                    known.add(start)
         return lengths
 
     def _for_validation(self, lengths: dict[Path, int], share: float, seed: int) -> set[Path]:
@@ -261,9 +267,12 @@ def read_sexes(file: str | os.PathLike) -> dict[str, str]:
     return sexes
 
 
-def _digest(file: Path, frames: int) -> bytes:
-    """A hash of a file's samples, a million at a time."""
-    digest = hashlib.sha256()
+def _digest(file: Path, frames: int) -> tuple[bytes, torch.Tensor]:
+    """A hash of a file's samples, read a million at a time; and the first million of its first channel, ``[T]``."""
+    digest, first = hashlib.sha256(), torch.zeros(0)
     for start in range(0, frames, PART):
-        digest.update(read_frames(file, start, min(start + PART, frames)).numpy().tobytes())
-    return digest.digest()
+        samples = read_frames(file, start, min(start + PART, frames))
+        digest.update(samples.numpy().tobytes())
+        if not start:
+            first = samples[0] if samples.dim() > 1 else samples
+    return digest.digest(), first

@@ -28,6 +28,7 @@ IMPORTS = {
     "training": "from dprnn_lab import training",
     "evaluation": "from dprnn_lab import evaluation",
     "evaluate": "from dprnn_lab.evaluation import evaluate",
+    "Fingerprints": "from dprnn_lab.audio import Fingerprints",
     "read_audio": "from dprnn_lab.audio import read_audio",
     "write_audio": "from dprnn_lab.audio import write_audio",
     "resample": "from dprnn_lab.audio import resample",

@@ -3,7 +3,6 @@
 Notebook: 07_failures_in_training
 """
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,15 +46,6 @@ class Example:
     split: str
     sources: torch.Tensor  # [S, T]
     speakers: tuple[str, ...] = ()
-
-    @property
-    def hashes(self) -> list[str]:
-        """Of each source, normalised to its peak, so that a gain makes no difference."""
-        texts = []
-        for source in self.sources:
-            unit = source / source.abs().max().clamp(min=1e-9)
-            texts.append(hashlib.sha1((unit * 1000).round().short().numpy().tobytes()).hexdigest())
-        return texts
 
 
 def read_data(data: str | os.PathLike | Mapping[str, Sequence]) -> list[Example]:

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 GREY, BLUE, ORANGE, GREEN = COLOURS
+GALLERY_TICKS = (-15, -5, -2, -1, 0, 1, 2, 5, 15, 40)  # dB
 
 
 def line_chart(
@@ -79,6 +80,8 @@ def run_curves(named: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
         axes.axhline(0, color="black", linewidth=0.5)
         axes.set(xlabel="step", ylabel=label)
     panels[0].legend(fontsize=8)
+    for axes, what in zip(panels, ("training loss", "validation"), strict=True):
+        axes.set_title(what, fontsize=10)
     panels[0].set_title(title, loc="left", fontsize=10)
     return figure
 
@@ -93,22 +96,24 @@ def range_test(tested: Mapping[float, pd.DataFrame]) -> Figure:
         colour = plt.get_cmap("viridis")(shade)
         axes.plot(table["step"], table["train_loss"], color=colour, marker=".", label=f"{rate:g}")
     axes.axhline(0, color="black", linewidth=0.5)
-    axes.set(xlabel="step", ylabel="training loss (dB)", ylim=(None, 25))
+    axes.set(
+        xlabel="step", ylabel="training loss (dB)", ylim=(None, 25), title=f"{len(tested)} learning rates"
+    )
     axes.legend(title="rate", fontsize=8, ncol=2)
     return figure
 
 
 def gradient_spike(named: Mapping[str, pd.DataFrame]) -> Figure:
-    """Training loss in dB (left) and gradient norm before clipping (right, logarithmic) of two runs.
+    """Training loss in dB (left) and gradient norm before clipping (right, logarithmic) of up to four runs.
 
     Notebook: 07_failures_in_training
     """
     figure, panels = plt.subplots(1, 2, figsize=(9, 2.7), layout="constrained")
-    for (name, table), colour in zip(named.items(), (GREY, BLUE), strict=True):
+    for (name, table), colour in zip(named.items(), COLOURS, strict=False):
         panels[0].plot(table["step"], table["train_loss"], color=colour, marker=".", label=name)
         panels[1].semilogy(table["step"], table["grad_norm"], color=colour, marker=".")
-    panels[0].set(xlabel="step", ylabel="training loss (dB)")
-    panels[1].set(xlabel="step", ylabel="gradient norm before clipping")
+    panels[0].set(xlabel="step", ylabel="training loss (dB)", title="training loss")
+    panels[1].set(xlabel="step", ylabel="gradient norm before clipping", title="gradient norm")
     panels[0].legend(fontsize=8)
     return figure
 
@@ -125,13 +130,17 @@ def healthy_band_chart(run: pd.DataFrame, healthy: Sequence[pd.DataFrame], worst
     axes.fill_between(band.index, band.min(axis=1), worst, color=GREY, alpha=0.3, label="three healthy runs")
     axes.plot(run["step"], run["train_loss"], color=BLUE, marker=".", label="the user's run")
     axes.axhline(0, color="black", linewidth=0.5)
-    axes.set(xlabel="step", ylabel="training loss (dB)", ylim=(-3, 3))
+    axes.set(
+        xlabel="step", ylabel="training loss (dB)", ylim=(-3, 3), title="a run beside three healthy ones"
+    )
     axes.legend(fontsize=8)
     return figure
 
 
 def curve_gallery(gallery: Mapping[str, tuple[pd.DataFrame, str]]) -> Figure:
     """Training and validation loss (dB) of eight runs ``{name: (table, caption)}`` on one scale, four in a row.
+
+    The scale is linear between -2 and 2 dB, where runs that learn and runs that don't differ, and logarithmic beyond.
 
     Notebook: 07_failures_in_training
     """
@@ -141,7 +150,10 @@ def curve_gallery(gallery: Mapping[str, tuple[pd.DataFrame, str]]) -> Figure:
         valid = table.dropna(subset=["valid_loss"])
         axes.plot(valid["step"], valid["valid_loss"], color=ORANGE, label="validation")
         axes.axhline(0, color="black", linewidth=0.5)
-        axes.set(title=f"{name}\n{caption}", ylim=(-16, 42))
+        axes.set_yscale("symlog", linthresh=2, linscale=1.5)
+        axes.set(title=f"{name}\n{caption}", ylim=(-20, 50))
+        axes.set_yticks(GALLERY_TICKS, [str(tick) for tick in GALLERY_TICKS])
+        axes.minorticks_off()
         axes.title.set_fontsize(9)
     for axes in grid[:, 0]:
         axes.set_ylabel("loss (dB)")

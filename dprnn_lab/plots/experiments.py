@@ -30,7 +30,7 @@ def search_bars(ranked: pd.DataFrame, base: str = "base") -> Figure:
     for y, (gain, steps) in enumerate(zip(ranked["si_sdri"], ranked["steps"], strict=True)):
         axes.text(gain + 0.05, y, f"{gain:.1f} dB after {steps} steps", va="center", fontsize=8)
     axes.set(
-        xlabel="SI-SDRi on man-woman validation mixtures (dB)", title="150 s of one core each",
+        xlabel="SI-SDRi on man-woman validation mixtures (dB)", title="150 s of one core and one seed each",
         xlim=(0, ranked["si_sdri"].max() + 1.5),
     )  # fmt: skip
     return figure
@@ -44,10 +44,13 @@ def change_bars(changes: pd.DataFrame) -> Figure:
     Notebook: 05_training
     """
     figure, axes = plt.subplots(figsize=(9, 2.8), layout="constrained")
+    width = 0.84 / changes["recipe"].nunique()
     for i, (name, part) in enumerate(changes.groupby("recipe", sort=False)):
-        places = [j + 0.3 * (i - 0.5) for j in range(len(part))]
+        places = [j + width * (i + 0.5) - 0.42 for j in range(len(part))]
         spread = [part["difference"] - part["low"], part["high"] - part["difference"]]
-        axes.bar(places, part["difference"], 0.28, yerr=spread, capsize=4, color=COLOURS[1 + i], label=name)
+        axes.bar(
+            places, part["difference"], 0.9 * width, yerr=spread, capsize=4, color=COLOURS[1 + i], label=name
+        )
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(changes["kind"].nunique()), changes["kind"].unique())
     axes.set(ylabel="change of SI-SDRi (dB)", title="what fine-tuning gains and loses, with 95 % intervals")
@@ -62,12 +65,24 @@ def draw_budgets(axes: Axes, questions: Mapping[str, pd.DataFrame], parameter: s
 
     Notebook: 10_experiments
     """
-    for (question, runs), colour in zip(questions.items(), COLOURS[1:], strict=False):
+    for i, ((question, runs), colour) in enumerate(zip(questions.items(), COLOURS[1:], strict=False)):
+        above = i % 2 == 0
         means = runs.groupby(parameter)[["trained_s", "steps_made"]].mean()
         axes.plot(means["trained_s"], means["steps_made"], "o-", color=colour, label=question)
         for value, mean in means.iterrows():
             place = (mean["trained_s"], mean["steps_made"])
-            axes.annotate(str(value), place, xytext=(4, 4), textcoords="offset points", fontsize=8)
+            # One question has its labels above the points, the next below: where two meet, both are legible.
+            place_of_text = {"xytext": (0, 6), "va": "bottom"} if above else {"xytext": (0, -7), "va": "top"}
+            axes.annotate(
+                str(value),
+                place,
+                **place_of_text,
+                ha="center",
+                textcoords="offset points",
+                fontsize=8,
+                color=colour,
+            )
+    axes.margins(0.12, 0.2)
     axes.set(title="what the sizes were given", xlabel="seconds of training", ylabel="steps", yscale="log")
     axes.legend(fontsize=8)
 

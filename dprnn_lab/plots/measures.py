@@ -121,8 +121,9 @@ def kind_strip(scores: pd.DataFrame) -> Figure:
         axes.plot(values, [y] * len(values), "o", color=BLUE, alpha=0.6)
         axes.plot(values.mean(), y, "|", color=ORANGE, markersize=20, markeredgewidth=3)
     axes.set(
-        yticks=range(len(kinds)), yticklabels=kinds, xlabel="SI-SDRi (dB)", ylim=(-0.5, len(kinds) - 0.5)
-    )
+        yticks=range(len(kinds)), yticklabels=kinds, xlabel="SI-SDRi (dB)", ylim=(-0.5, len(kinds) - 0.5),
+        title="each mixture, and the mean of a kind",
+    )  # fmt: skip
     return figure
 
 

@@ -4,6 +4,7 @@ Notebook: 04_data
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -86,17 +87,21 @@ def impulse_response(response: torch.Tensor, delay: int, rt60: float) -> Figure:
     return figure
 
 
-def condition_bars(scores: pd.Series, title: str) -> Figure:
-    """SI-SDRi (dB) of one model under each condition as a bar; the first condition is the reference (dashed line).
+def condition_bars(scores: Mapping[str, Any], title: str) -> Figure:
+    """SI-SDRi (dB) of one model under each condition as a bar with its interval; dashed: the first, the reference.
 
-    Colours: grey for the reference, then orange for conditions with noise or babble in their name, green for a room,
-    blue for the rest.
+    ``scores`` gives for each condition a mean with the ends of its interval: ``mean``, ``low``, ``high``. Colours: grey
+    for the reference, then orange for conditions with noise or babble in their name, green for a room, blue for the
+    rest.
 
     Notebook: 04_data
     """
     figure, axes = plt.subplots(figsize=(9, 3.2), layout="constrained")
-    axes.barh(scores.index, scores, color=[GREY, *map(_colour_of_condition, scores.index[1:])])
-    axes.axvline(scores.iloc[0], color=GREY, linestyle="--", linewidth=0.8)
+    names, means = list(scores), [s.mean for s in scores.values()]
+    spread = [[s.mean - s.low for s in scores.values()], [s.high - s.mean for s in scores.values()]]
+    colours = [GREY, *map(_colour_of_condition, names[1:])]
+    axes.barh(names, means, color=colours, xerr=spread, capsize=3, error_kw={"linewidth": 0.8})
+    axes.axvline(means[0], color=GREY, linestyle="--", linewidth=0.8)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set(xlabel="SI-SDRi of the bundled model (dB)", title=title)
     axes.invert_yaxis()

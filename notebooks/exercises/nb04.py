@@ -17,7 +17,7 @@ from .judging import (
     same,
 )
 
-__all__ = ["add_noise", "mix_at", "speech_starts", "split"]
+__all__ = ["add_noise", "mix_any", "mix_at", "speech_starts", "split"]
 
 
 @sheet_exercise
@@ -101,3 +101,30 @@ def split(function, exercise):
     again = ask(function, (shuffled[::-1], 0.2))
     if [sorted(part) for part in again] != [sorted(train), sorted(valid)]:
         raise Mistake("depends on the order")
+
+
+@sheet_exercise
+def mix_any(function, exercise):
+    # Three speakers of unlike length, softly: one begins late and is cut at the end. Two loud ones, whose sum clips.
+    voices = [(i + 1.0) * noise(length, seed=60 + i) for i, length in enumerate((900, 500, 700))]
+    voices[2][:200] *= 4  # its first part is louder than what is cut off
+    cases = [
+        (voices, [-30.0, -36.0, -33.0], [0, 150, 400], 800),
+        (voices[:2], [-6.0, -9.0], [100, 0], 1000),
+    ]
+
+    def read(answer) -> torch.Tensor:
+        """[1 + S, length]: the mixture above its sources."""
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            raise Mistake("not two results")
+        mixture, sources = map(need_tensor, answer)
+        if sources.dim() != 2 or mixture.shape != sources.shape[1:]:
+            raise Mistake(
+                "wrong shape", found=[list(mixture.shape), list(sources.shape)], wanted="[T] and [S, T]"
+            )
+        return torch.cat((mixture[None], sources))
+
+    compare_cases(function, exercise, cases, read, otherwise="other mixture")
+    for case in cases:
+        if ask(function, case)[1].dtype != torch.float64:
+            raise Mistake("precision lost", found=ask(function, case)[1].dtype, wanted=torch.float64)

@@ -67,17 +67,24 @@ def matched_share(function, exercise):
 
 
 RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000)
-# Edge of the band in Hz, rate of the samples, samples, level of a noise floor over the whole band (amplitude).
+# Edge of the band in Hz, rate of the samples, samples, level of a noise floor over the whole band (amplitude), and for
+# the last one the frequency above which it is as faint as speech is there.
 BANDS = (
     (3990, 16000, 8001, 0.0), (3900, 48000, 9600, 0.004), (4300, 44100, 8820, 0.0),
-    (7900, 44100, 9001, 1e-4), (23900, 48000, 9600, 0.0), (3700, 8000, 8000, 0.0),
+    (7900, 44100, 9001, 1e-4), (23900, 48000, 9600, 0.0), (3700, 8000, 8000, 0.0), (7600, 16000, 16000, 0.0, 3500),
 )  # fmt: skip
 
 
-def recording(edge: float, sample_rate: int, count: int, floor: float) -> torch.Tensor:
-    """Noise up to an edge, louder at low frequencies as speech is, and a faint floor above."""
+def recording(
+    edge: float, sample_rate: int, count: int, floor: float, faint_from: float = torch.inf
+) -> torch.Tensor:
+    """Noise up to an edge, louder at low frequencies as speech is, and a faint floor above.
+
+    From ``faint_from`` (Hz) on it is 44 dB below the low frequencies, as speech is over 4 kHz.
+    """
     hertz = torch.fft.rfftfreq(count, 1 / sample_rate, dtype=torch.float64)
     size = torch.where(hertz < edge, 1.0 + 2.0 * (hertz < 500).double(), floor)
+    size = torch.where((hertz >= faint_from) & (hertz < edge), 0.02, size)
     generator = torch.Generator().manual_seed(count)
     phase = 2 * torch.pi * torch.rand(len(hertz), generator=generator, dtype=torch.float64)
     return torch.fft.irfft(torch.polar(size, phase), n=count).float()

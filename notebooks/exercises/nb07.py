@@ -4,39 +4,56 @@ Notebook: 07_failures_in_training
 """
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
+import numpy as np
 import torch
 
-from dprnn_lab.loss import reorder
+from dprnn_lab.audio import to_pcm16
+from dprnn_lab.diagnosis import CATALOGUE
+from dprnn_lab.faults.curves import recorded_curve
+from dprnn_lab.loss import pairwise_neg_sisdr
 
 from .exercise import Mistake, sheet_exercise
-from .judging import ask, compare_numbers, need_numbers, need_shape, need_tensor, noise, recognise, same
+from .judging import ask, compare_cases, need_numbers, need_shape, need_tensor, noise, recognise, same
 
-__all__ = ["audible", "by_kind", "clipped", "consistent", "leaked"]
+__all__ = ["audible", "clipped", "clusters", "consistent", "hidden", "leaked"]
+
+
+def _lists() -> list[list[float]]:
+    """Two clusters; one; two and an outlier, whose gap is the largest; a few good scores among many bad ones."""
+    rng = np.random.default_rng(4)
+    shapes = (((0.7, 0.8, 12), (10.9, 1.2, 20)), ((6.0, 2.0, 40),), ((2.0, 0.5, 15), (9.0, 0.5, 15), (16.0, 0.0, 1)),
+              ((1.0, 0.9, 36), (11.0, 0.5, 4)))  # fmt: skip
+    drawn = [np.concatenate([rng.normal(mean, spread, count) for mean, spread, count in s]) for s in shapes]
+    return [rng.permutation(scores).round(1).tolist() for scores in drawn]
+
+
+LISTS = _lists()
 
 
 @sheet_exercise
-def by_kind(function, exercise):
-    # Six noisy mixtures of two kinds, of unlike quality, half of them with the estimates exchanged.
-    kinds = ["man-woman", "man-woman", "man-woman", "woman-woman", "woman-woman", "man-woman"]
-    sources = noise(6, 2, 2000, seed=1)
-    mixtures = sources.sum(1) + 1.5 * noise(6, 2000, seed=2)
-    leaks = torch.tensor([0.1, 0.2, 0.15, 1.1, 0.9, 0.5], dtype=torch.float64)[:, None, None]
-    estimates = sources + leaks * sources.flip(1) + 0.2 * noise(6, 2, 2000, seed=3)
-    order = torch.tensor([[0, 1], [1, 0], [1, 0], [0, 1], [0, 1], [1, 0]])
-    inputs = mixtures, reorder(estimates, order), sources, kinds
-    answer = ask(function, inputs)
-    if not isinstance(answer, Mapping):
-        raise Mistake("not a dictionary", found=type(answer).__name__)
-    names = sorted(set(kinds))
-    if set(answer) != set(names):
-        raise Mistake("other kinds", found=sorted(map(str, answer)), wanted=names)
+def clusters(function, exercise):
+    def read(answer) -> torch.Tensor:
+        """Three numbers, or none of them for one cluster."""
+        if answer is None:
+            return torch.zeros(0, dtype=torch.float64)
+        if (
+            isinstance(answer, str | bytes)
+            or not isinstance(answer, Sequence | np.ndarray)
+            or len(answer) != 3
+        ):
+            raise Mistake("not three numbers", found=repr(answer))
+        return need_numbers(answer, 3)
 
-    def listed(means: Mapping) -> torch.Tensor:
-        return need_numbers([float(means[name]) for name in names])
+    def alike(one, other) -> bool:
+        return same(one, other, 0.02)
 
-    compare_numbers(listed(answer), listed(exercise.right(*inputs)), exercise, inputs, 0.01, listed)
+    compare_cases(
+        function, exercise, [(scores,) for scores in LISTS], read, alike, otherwise="other clusters"
+    )
 
 
 @sheet_exercise
@@ -120,17 +137,102 @@ def clipped(function, exercise):
 
 @sheet_exercise
 def leaked(function, exercise):
-    # Copies under other names and at other levels, and the same names for other recordings.
+    # Copies under other names, at other levels and with 16 bits, and the same names for other recordings.
     train = {str(i): 0.2 * noise(3000, seed=20 + i).float() for i in range(5)}
     test = {str(i): 0.2 * noise(3000, seed=40 + i).float() for i in range(7)}
     test["1"] = train["3"].clone()
     test["4"] = 0.5 * train["0"]
     test["6"] = 0.37 * train["2"]  # no power of two: the numbers are rounded again
+    test["5"] = to_pcm16(0.7 * train["1"]).float() / 2**15
     test["2"] = train["4"].flip(0)  # the same numbers in another order: another sound
     answer = ask(function, (train, test))
     if isinstance(answer, str | bytes) or not isinstance(answer, set | frozenset | Sequence | Mapping):
         raise Mistake("not a set of names", found=type(answer).__name__)
-    found, wanted = {str(name) for name in answer}, {"1", "4", "6"}
+    found, wanted = {str(name) for name in answer}, {"1", "4", "5", "6"}
     if found != wanted:
         recognise(found, exercise, (train, test))
         raise Mistake("other names", wanted=sorted(wanted), found=sorted(found))
+
+
+def best_target(estimates: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+    """The loss of the hidden case: each estimate takes its best target."""
+    return pairwise_neg_sisdr(estimates, sources).min(-1).values.mean()
+
+
+def _probes() -> dict[str, float]:
+    """The loss of the hidden case in dB, for answers of which one knows how good they are."""
+    voices = noise(4, 2, 4000, seed=90)
+    good = voices + 0.3 * noise(4, 2, 4000, seed=91)
+    answers = {
+        "both voices, in order": good,
+        "both voices, swapped": good.flip(1),
+        "the first voice twice": good[:, :1].expand(-1, 2, -1),
+        "the mixture twice": voices.sum(1, keepdim=True).expand(-1, 2, -1),
+    }
+    return {name: float(best_target(answer, voices)) for name, answer in answers.items()}
+
+
+@cache
+def _case() -> tuple[str, list[float], list[float]]:
+    """The message, all its numbers, and those that only this failure shows."""
+    run, probes = recorded_curve("best-target"), _probes()
+    rows = run.dropna(subset=["valid_loss"])[["step", "train_loss", "valid_loss", "grad_norm"]]
+    mixtures = int(run["step"].iloc[-1]) * 4
+    tried = "\n".join(f"    {name:24s}{value:6.1f}" for name, value in probes.items())
+    text = (
+        "My loss falls as it should, and the outputs are no separation. What is wrong?\n\n"
+        f"{rows.round(1).to_string(index=False)}\n\n"
+        f"The validation loss is that of PITLossWrapper, the training loss a function of my own. {mixtures} mixtures\n"
+        "were drawn on the fly, none of them twice; the sources sum to the mixture to 1e-07. What my loss says\n"
+        f"of two voices with a little noise on them (dB):\n\n{tried}\n"
+    )
+    every = [*rows.to_numpy().flatten(), *probes.values(), mixtures, 1e-7, 0.0]
+    return text, [float(v) for v in every], [probes["the first voice twice"]]
+
+
+def case() -> str:
+    """The message of exercise 07.6: a recorded run, and its loss function at known answers."""
+    return _case()[0]
+
+
+NUMBER = re.compile(r"[-−+]?\d+(?:\.\d+)?(?:e[-−]?\d+)?")
+
+
+def _quoted(text: object, known: list[float]) -> set[float]:
+    """The numbers of ``known`` that a text quotes, as they are printed."""
+    said = {float(n.replace("−", "-")) for n in NUMBER.findall(str(text))}
+    return {round(k, 1) for k in known for s in said if abs(k - s) <= 0.051 * max(1.0, abs(k) / 100)}
+
+
+@sheet_exercise
+def hidden(answer, exercise):
+    entries = ("failure", "evidence", "ruled_out", "remedy")
+    missing = [e for e in entries if not isinstance(answer, Mapping) or not answer.get(e)]
+    if missing:
+        raise Mistake("not filled in", missing=", ".join(missing))
+    failure = str(answer["failure"])
+    scenes = {entry.id for entry in CATALOGUE.values() if entry.group == "E"}
+    if failure not in scenes:
+        raise Mistake("no such failure", found=failure)
+    if failure != "pit-wrong-axis":
+        names = {"overfit": "learned by heart", "no-pit": "no permutation at all"}
+        names |= dict.fromkeys(("unhealthy-curve", "plateau-reading"), "a symptom")
+        raise Mistake(names.get(failure, "another failure"), found=failure)
+    _, every, decisive = _case()
+    quoted = _quoted(answer["evidence"], every)
+    if len(quoted) < 2:
+        raise Mistake("no numbers", found=len(quoted))
+    if not _quoted(answer["evidence"], decisive):
+        raise Mistake("evidence for others too")
+    others = answer["ruled_out"]
+    if isinstance(others, Mapping) and failure in others:
+        raise Mistake("ruled out itself")
+    told = (
+        [o for o in others if o in scenes and _quoted(others[o], every)]
+        if isinstance(others, Mapping)
+        else []
+    )
+    if len(told) < 2:
+        raise Mistake("too few ruled out")
+    if not re.search(r"permut|\bPIT|PITLossWrapper|assignment", str(answer["remedy"])):
+        raise Mistake("remedy of another failure")

@@ -93,6 +93,14 @@ def test_copies_are_left_out_so_that_none_leaks(flat):
     assert "y.flac" not in kept
 
 
+def test_a_copy_at_another_level_saved_as_16_bit_is_a_copy(flat):
+    samples = torch.rand(8000) - 0.5
+    write_audio(flat / "ada" / "x.wav", samples, 8000)
+    write_audio(flat / "ada" / "y.wav", 0.7 * samples, 8000)
+    write_audio(flat / "ada" / "z.wav", samples.flip(0), 8000)
+    assert [f.name for f in SpeakerFolders(flat).copies] == ["y.wav"]
+
+
 def test_a_voice_is_sliced_like_a_tensor_of_all_its_utterances(flat):
     voice = SpeakerFolders(flat, valid_share=0).voices()["ada"]
     whole = torch.cat(

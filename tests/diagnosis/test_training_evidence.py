@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dprnn_lab.audio import write_audio
+from dprnn_lab.audio import Fingerprints, to_pcm16, write_audio
 from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.diagnosis import diagnose
 from dprnn_lab.diagnosis.checks.curves import healthy_band, jump
@@ -173,6 +173,17 @@ def test_copies_are_found_by_hash_and_parts_by_correlation(training, variant, ha
     evidence = inject("leakage", training(), variant=variant).diagnose()["leakage"].evidence
     assert bool(evidence["same_audio"]) == hashed
     assert bool(evidence["same_audio_shifted"]) != hashed
+
+
+def test_a_copy_at_another_level_saved_as_16_bit_is_found_and_the_remedy_takes_it_out(lists):
+    lists["test"][0] = (to_pcm16(0.7 * lists["train"][0][0]).float() / 2**15, ("carlo", "june"))
+    finding = diagnose(data=lists)["leakage"]
+    assert finding.state == "fail"
+    assert finding.evidence["same_audio"] == 1
+    names = {"data": lists, "Fingerprints": Fingerprints}
+    exec(finding.remedy, names)
+    assert len(names["data"]["test"]) == 1
+    assert diagnose(data=names["data"])["leakage"].state == "ok"
 
 
 def test_sources_without_names_are_examples_too(lists):

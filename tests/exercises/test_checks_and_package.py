@@ -160,7 +160,13 @@ def test_the_package_strips_as_required(tmp_path):
 
 def test_the_recordings_are_of_the_rates_they_were_made_for():
     found = [nb06.true_rate.right(nb06.recording(*band), band[1]) for band in nb06.BANDS]
-    assert found == [8000, 8000, 11025, 16000, 48000, 8000]
+    assert found == [8000, 8000, 11025, 16000, 48000, 8000, 16000]
+
+
+def test_nearly_all_energy_of_the_faint_recording_lies_under_4_khz():
+    samples = nb06.recording(*nb06.BANDS[-1])
+    energy = torch.fft.rfft(samples).abs().square()
+    assert energy[: len(energy) // 2].sum() > 0.999 * energy.sum()  # 0 to 4 kHz of 8
 
 
 # 08
@@ -250,12 +256,26 @@ def test_the_packages_overlap_method_finds_the_same_orders():
 
 
 def test_the_student_interval_of_the_package_is_right():
-    def package(first, second):
-        one = student_mean(np.array([second[seed] - first[seed] for seed in first.keys() & second.keys()]))
-        return one.mean, one.low, one.high
+    def package(runs, base):
+        level = 1 - 0.05 / (len(runs) - 1)
+        found = {}
+        for name in runs.keys() - {base}:
+            one = student_mean(
+                [runs[name][s] - runs[base][s] for s in runs[base].keys() & runs[name].keys()], level
+            )
+            verdict = "higher" if one.low > 0 else "lower" if one.high < 0 else "not told apart"
+            found[name] = verdict, one.low, one.high
+        return found
 
-    assert nb10.difference.judge(package).outcome == RIGHT
-    assert math.isfinite(package(nb10.FIRST, nb10.SECOND)[0])
+    assert nb10.verdicts.judge(package).outcome == RIGHT
+    assert all(math.isfinite(low) for _, low, _ in package(nb10.SETTINGS, "base").values())
+
+
+def test_a_change_is_higher_only_until_the_comparisons_are_counted():
+    careless = nb10.verdicts.known["comparisons not counted"](nb10.SETTINGS, "base")
+    careful = nb10.verdicts.right(nb10.SETTINGS, "base")
+    assert careless["deep"][0] == "higher"
+    assert careful["deep"][0] == "not told apart"
 
 
 # 12

@@ -82,6 +82,13 @@ def test_the_gallery_has_eight_named_panels():
     assert labels(figure.axes[0]) == ["training", "validation"]
 
 
+def test_the_gallery_gives_the_decibels_around_zero_room():
+    axes = curve_gallery({f"run {i}": (run(), "") for i in range(8)}).axes[0]
+    place = axes.transData.transform
+    heights = [place((0, level))[1] for level in (-2, 2, 40)]
+    assert heights[1] - heights[0] > heights[2] - heights[1]  # 4 dB around 0 have more room than 38 dB above
+
+
 def test_histograms_count_every_mixture_in_both_panels():
     scores = pd.DataFrame({"kind": ["man-woman"] * 3 + ["woman-woman"] * 2, "si_sdr": [1.0, 2, 3, 8, 9]})
     left, right = loss_histograms(scores, ["man-woman", "woman-woman"]).axes

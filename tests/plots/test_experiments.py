@@ -36,6 +36,15 @@ def test_a_budget_is_the_mean_over_seeds():
     assert [text.get_text() for text in axes.texts] == ["16", "32"]
 
 
+def test_labels_of_two_budgets_that_meet_do_not_collide():
+    runs = pd.DataFrame({"hid_size": [64, 128], "trained_s": [30.0, 60.0], "steps_made": [600, 600]})
+    figure, axes = plt.subplots()
+    experiments.draw_budgets(axes, {"equal steps": runs, "equal time": runs}, "hid_size")
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 def test_the_trained_kind_is_marked():
     scores = pd.DataFrame({"kind": ["man-woman"] * 2 + ["woman-woman"], "si_sdri": [1.0, 3.0, 0.0]})
     figure = experiments.kind_histograms(scores, ["man-woman", "woman-woman"], trained_on="man-woman")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from dprnn_lab.evaluation.statistics import Interval
 from dprnn_lab.plots import COLOURS, mixtures
 
 
@@ -46,6 +47,9 @@ def test_the_energy_still_to_come_starts_at_0_db_and_falls():
 
 def test_conditions_are_coloured_by_kind():
     names = ["as in training", "flip", "pink noise, 0 dB", "babble, 10 dB", "in a room"]
-    (axes,) = mixtures.condition_bars(pd.Series(range(5), index=names, dtype=float), "title").axes
+    scores = {name: Interval(float(i), i - 0.5, i + 1.0) for i, name in enumerate(names)}
+    (axes,) = mixtures.condition_bars(scores, "title").axes
     grey, blue, orange, green = (plt.matplotlib.colors.to_rgba(colour) for colour in COLOURS)
     assert [bar.get_facecolor() for bar in axes.patches] == [grey, blue, orange, orange, green]
+    ends = axes.collections[0].get_segments()[4]  # of the last bar's interval
+    assert [end[0] for end in ends] == [3.5, 5.0]
