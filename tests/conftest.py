@@ -57,7 +57,9 @@ def training():
     return lambda: case.change()
 
 
-SHOWS_AT = {"polarity": 19}  # the seed of a mixture that the bundled model separates in one polarity only
+# The seeds of mixtures on which the bundled model shows these failures: it separates some in both polarities, and some
+# voices that were made higher look like another sample rate.
+SHOWS_AT = {"polarity": 19, "unseen-speakers": 15}
 
 
 @pytest.fixture
