@@ -145,7 +145,12 @@ def polarity(e: Evidence) -> Finding:
     gain = inverted - before
     facts = {"score_db": number(before), "inverted_db": number(inverted)}
     why = f"{MIN_POLARITY_GAIN_DB:g} dB. A model that separates both polarities equally shows no difference"
-    if gain > MIN_GAIN_DB and inverted > MIN_SCORE_DB and _as_good_as_known(e, inverted):
+    enough = MIN_SCORE_DB
+    if (
+        e.own_score is None and e.control is not None
+    ):  # on new voices any change may move the score by some dB
+        enough = max(enough, min(REMIX_OK_DB, e.control.remix.score))
+    if gain > MIN_GAIN_DB and inverted > enough and _as_good_as_known(e, inverted):
         given, turned = e.own_score, _improvement_inverted(e, clean)
         clearly = given is not None and turned is not None and turned >= given + CLEAR_IMPROVEMENT_GAIN_DB
         if gain <= MIN_POLARITY_GAIN_DB and not clearly:
