@@ -38,7 +38,7 @@ def bootstrap_mean(values: ArrayLike, confidence: float = 0.95, seed: int = 0) -
     """Mean of the values with its bootstrap interval (percentiles); NaNs are left out.
 
     With fewer than two values the interval is NaN. With few values it is too narrow: a 95 % interval from 10 values
-    misses the true mean about one time in eight (notebook 08 counts it), from 40 values one time in fifteen.
+    misses the true mean about one time in eight (notebook 08 counts it), from 40 values one time in twelve.
 
     Raises:
         ValueError: no values, or a confidence that is not between 0 and 1.
