@@ -21,7 +21,7 @@ from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.diagnosis import recover_config
 from dprnn_lab.files import data_folder
 
-MODEL = data_folder() / "model" / "small.safetensors"
+MODEL = data_folder() / "model" / "six-voices" / "small.safetensors"
 SETS = {"man-woman": 5, "woman-woman": 2}  # of eight mixtures
 START, LENGTH = SAMPLE_RATE, 2 * SAMPLE_RATE  # samples of each mixture that are listened to
 

@@ -22,7 +22,7 @@ from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr
 
 PIT = PITLossWrapper(pairwise_neg_sisdr)
 MODEL = data_folder() / "model"
-MODELS = ("small-step61746.ckpt", "small.safetensors", "large.safetensors")
+MODELS = ("small-step61746.ckpt", "six-voices/small.safetensors", "six-voices/large.safetensors")
 PAIRS = [("carlo", "june"), ("allison", "ivrvoice")]
 TOTAL = 96  # seconds
 LENGTHS = (1, 2, 3, 4, 6, 8, 16, 32)  # seconds; all divide TOTAL

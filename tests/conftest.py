@@ -57,6 +57,11 @@ def training():
     return lambda: case.change()
 
 
+# The seeds of mixtures on which the bundled model shows these failures: it separates some in both polarities, and some
+# voices that were made higher look like another sample rate.
+SHOWS_AT = {"polarity": 19, "unseen-speakers": 15}
+
+
 @pytest.fixture
 def broken(talk, training, tmp_path):
     """A case with one failure: ``broken("polarity")``, ``broken("level", "offset", seed=2)``."""
@@ -65,7 +70,8 @@ def broken(talk, training, tmp_path):
 
     on_speech = ("eval-mode", "chunk-size", "dead-output")
 
-    def make(failure, variant=None, seed=0, strength=0.5, seconds=3.0):
+    def make(failure, variant=None, seed=None, strength=0.5, seconds=3.0):
+        seed = SHOWS_AT.get(failure, 0) if seed is None else seed
         learns = CATALOGUE[failure].group == "E" and (failure not in on_speech or variant == "curve")
         case = training() if learns else talk(seed, seconds)
         return inject(failure, case.change(folder=tmp_path), seed, strength, variant)

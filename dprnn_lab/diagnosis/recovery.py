@@ -102,7 +102,7 @@ def recover_config(
     most, and clearly, is kept, and the next round begins, until nothing changes. A candidate costs three forward
     passes.
 
-    Accuracy, measured with the bundled model "small", its weights without their configuration, on seven sets of
+    Accuracy, measured with the model "six-voices/small", its weights without their configuration, on seven sets of
     eight of the fixed test mixtures (2 s each; five sets of a man and a woman, two of two women) by
     ``python data/measure_recovery.py``:
 

@@ -15,6 +15,7 @@ from ..audio import SAMPLE_RATE
 from ..error_texts import printable
 from ..files import write_whole
 from ..report_page import markdown, markdown_table
+from .clusters import MIN_VOICES, clusters_of
 from .forward_cost import COST_SECONDS, system_costs
 from .scores import METRICS
 from .statistics import compare, worst
@@ -30,13 +31,22 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, str, pd.DataFrame]]:
+def _tables(
+    table: pd.DataFrame, costs: pd.DataFrame | None, clusters: Mapping[str, tuple[str, ...]] | None = None
+) -> list[tuple[str, str, pd.DataFrame]]:
     """Heading, sentence and table of each section."""
+    wider = ""
+    if clusters:
+        wider = (
+            " Mixtures that share a voice are not independent: cluster_low and cluster_high are the interval of a "
+            f"bootstrap over voices, or over utterances where a kind has fewer than {MIN_VOICES} voices. It errs on "
+            "the wide side, the plain one on the narrow side."
+        )
     sections = [
         (
             "SI-SDR improvement (dB)",
-            "Mean by system and kind of mixture, with the 95 % bootstrap interval of the mean.",
-            summarise(table).drop(columns="correlation"),
+            f"Mean by system and kind of mixture, with the 95 % bootstrap interval of the mean.{wider}",
+            summarise(table, clusters=clusters).drop(columns="correlation"),
         ),
         (
             "Other scores",
@@ -54,7 +64,7 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
     names = list(table["system"].unique())
     parts = {name: table[table["system"] == name] for name in names}
     for name in names[1:]:
-        comparison = compare(parts[name], parts[names[0]])
+        comparison = compare(parts[name], parts[names[0]], clusters=clusters)
         if comparison.empty:  # no mixture has a score of both
             continue
         sections.append(
@@ -87,11 +97,15 @@ def _tables(table: pd.DataFrame, costs: pd.DataFrame | None) -> list[tuple[str, 
     return sections
 
 
-def markdown_report(table: pd.DataFrame, costs: pd.DataFrame | None = None) -> str:
+def markdown_report(
+    table: pd.DataFrame,
+    costs: pd.DataFrame | None = None,
+    clusters: Mapping[str, tuple[str, ...]] | None = None,
+) -> str:
     """All tables of an evaluation with several systems (a column ``system``); the first is compared with the others."""
     parts = [
         f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(t)}\n"
-        for heading, text, t in _tables(table, costs)
+        for heading, text, t in _tables(table, costs, clusters)
     ]
     return "# Evaluation\n\n" + "\n".join(parts)
 
@@ -113,10 +127,11 @@ def write_report(
     """
     folder = Path(folder)
     costs = system_costs(systems, mixtures[0])
+    clusters = clusters_of(mixtures)
     markdown, document = folder / "report.md", folder / "report.html"
-    write_whole(markdown, markdown_report(table, costs).encode(errors="backslashreplace"))
+    write_whole(markdown, markdown_report(table, costs, clusters).encode(errors="backslashreplace"))
     parts = _histogram(table)
-    for title, text, section in _tables(table, costs):
+    for title, text, section in _tables(table, costs, clusters):
         parts += [html.heading(title), html.paragraph(text), html.table(section)]
     parts += _players(table, systems, mixtures, count=players)
     write_whole(document, html.page("Evaluation", parts).encode(errors="backslashreplace"))

@@ -13,7 +13,7 @@ import torch
 from ..audio import SAMPLE_RATE, check_finite
 from ..separation.windows import run_model
 from .scores import COLUMNS, score, score_mixture
-from .statistics import Interval, bootstrap_mean
+from .statistics import Interval, bootstrap_mean, cluster_bootstrap
 
 __all__ = [
     "MixtureSet",
@@ -159,10 +159,23 @@ def separate_with(system: System, mixture: torch.Tensor, sources: torch.Tensor, 
     return run_model(system, mixture)  # type: ignore[arg-type]
 
 
-def summarise(table: pd.DataFrame, metric: str = "si_sdri", seed: int = 0) -> pd.DataFrame:
+def summarise(
+    table: pd.DataFrame,
+    metric: str = "si_sdri",
+    seed: int = 0,
+    clusters: Mapping[str, tuple[str, ...]] | None = None,
+) -> pd.DataFrame:
     """The metric by system (when there are several) and pair kind, in the order of the table.
 
-    Columns: ``mixtures``; ``mean`` with the ends ``low`` and ``high`` of its 95 % bootstrap interval; ``std``,
+    Args:
+        table: of :func:`evaluate`.
+        metric: a column of it.
+        seed: of the resampling.
+        clusters: labels of each mixture by its id (:func:`.clusters_of`), for an interval that allows for shared
+            voices.
+
+    Columns: ``mixtures``; ``mean`` with the ends ``low`` and ``high`` of its 95 % bootstrap interval; with ``clusters``
+    also ``cluster_low`` and ``cluster_high``, those of :func:`.cluster_bootstrap`; ``std``,
     ``worst``, ``best``; ``correlation`` between the outputs, mean; ``undefined``, the number of mixtures
     whose score is NaN, which the other columns leave out (only if there are any).
     """
@@ -174,10 +187,18 @@ def summarise(table: pd.DataFrame, metric: str = "si_sdri", seed: int = 0) -> pd
     rows = []
     for key, group in table.groupby(keys, sort=False):
         values = group[metric].dropna()
+        wider = {}
+        if clusters:
+            labels = [clusters[name] for name in group.loc[values.index, "id"]]
+            found = (
+                cluster_bootstrap(values, labels, seed=seed) if len(values) else Interval(*[float("nan")] * 3)
+            )
+            wider = {"cluster_low": found.low, "cluster_high": found.high}
         interval = bootstrap_mean(values, seed=seed) if len(values) else Interval(*[float("nan")] * 3)
         rows.append(
             dict(zip(keys, key, strict=True))
             | {"mixtures": len(values), "mean": interval.mean, "low": interval.low, "high": interval.high}
+            | wider
             | {"std": values.std(), "worst": values.min(), "best": values.max()}
             | {"correlation": group["correlation"].mean(), "undefined": len(group) - len(values)}
         )

@@ -81,7 +81,7 @@ def test_other_changes_of_the_estimates_are_no_seams(talk, kind):
 
 
 def test_estimates_of_a_broken_mixture_are_undecided(talk):
-    case = inject("polarity", talk(0))
+    case = inject("polarity", talk(19))  # which the bundled model separates in one polarity only
     report = case.diagnose()
     assert report.findings[0].id == "polarity"
     assert report["seam-artefact"].state == report["permutation-flip"].state == "undecided"

@@ -1,12 +1,16 @@
 """Intervals, comparisons and worst cases against values computed by other means."""
 
+import itertools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dprnn_lab.evaluation import bootstrap_mean, compare, worst
+from dprnn_lab.datasets import FixedMixtures
+from dprnn_lab.evaluation import bootstrap_mean, cluster_bootstrap, clusters_of, compare, worst
+from dprnn_lab.evaluation.clusters import voices_of
 from dprnn_lab.evaluation.report import _histogram
 from dprnn_lab.evaluation.statistics import student_mean
 from dprnn_lab.plots.basics import finite_rows
@@ -142,3 +146,96 @@ def test_a_picture_shows_the_finite_scores_and_says_where_there_are_none():
         finite_rows(table, "si_sdri")
     (paragraph,) = _histogram(table)
     assert "There is no histogram: si_sdri is not a finite number" in paragraph
+
+
+# Clusters
+
+
+def test_a_cluster_bootstrap_covers_the_mean_where_the_plain_one_does_not():
+    """Ten pairs with eight mixtures each, in 100 repetitions: how often each interval contains the true mean."""
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(10), 8).tolist()
+    covered = {"plain": 0, "clusters": 0}
+    for _ in range(100):
+        values = np.repeat(rng.normal(0, 2, 10), 8) + rng.normal(0, 1, 80)
+        for name, found in (
+            ("plain", bootstrap_mean(values)),
+            ("clusters", cluster_bootstrap(values, labels)),
+        ):
+            covered[name] += found.low <= 0 <= found.high
+    assert covered["plain"] < 70
+    assert covered["clusters"] > 80
+
+
+def test_two_labels_per_value_cover_the_variation_of_voices():
+    rng = np.random.default_rng(5)
+    pairs = list(itertools.combinations(range(12), 2))
+    plain = wide = 0
+    for _ in range(60):
+        voices = rng.normal(0, 2, 12)
+        values = np.array([voices[a] + voices[b] for a, b in pairs]) + rng.normal(0, 1, len(pairs))
+        one, two = bootstrap_mean(values), cluster_bootstrap(values, pairs)
+        plain += one.low <= 0 <= one.high
+        wide += two.low <= 0 <= two.high
+    assert plain < 42
+    assert wide > 48
+
+
+def test_without_shared_labels_the_cluster_bootstrap_is_the_plain_one():
+    values = np.random.default_rng(0).normal(10, 3, 200)
+    plain = bootstrap_mean(values)
+    for labels in (list(range(200)), [(f"a{i}", f"b{i}") for i in range(200)]):
+        found = cluster_bootstrap(values, labels)
+        assert found.mean == plain.mean
+        assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.05)
+
+
+def test_a_cluster_bootstrap_is_seeded_and_leaves_out_nans():
+    values, labels = [1.0, 2.0, math.nan, 4.0, 6.0], list("aabbc")
+    assert cluster_bootstrap(values, labels) == cluster_bootstrap(values, labels, seed=0)
+    assert cluster_bootstrap(values, labels).mean == 3.25
+    one = cluster_bootstrap([1.0, 2.0], ["a", "a"])
+    assert one.mean == 1.5
+    assert math.isnan(one.low)
+    with pytest.raises(ValueError, match="5 values and 2 clusters: give a label for each"):
+        cluster_bootstrap(values, ["a", "b"])
+
+
+def test_a_comparison_with_clusters_has_both_intervals():
+    ids = [f"m{i}" for i in range(12)]
+    rng = np.random.default_rng(2)
+    first = table(rng.normal(5, 1, 12), ids=ids)
+    second = table(first["si_sdri"] + np.repeat(rng.normal(0.5, 1, 3), 4), ids=ids)
+    found = compare(first, second, clusters={name: (f"pair-{i // 4}",) for i, name in enumerate(ids)}).iloc[0]
+    assert found["cluster_high"] - found["cluster_low"] > found["high"] - found["low"]
+    assert found["cluster_low"] <= found["difference"] <= found["cluster_high"]
+    assert "cluster_low" not in compare(first, second)
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    id: str
+    kind: str = "mix"
+    sources: tuple = ("s1/a.wav", "s2/a.wav")
+
+
+@pytest.mark.parametrize(
+    ("name", "voices"),
+    [
+        ("1089-134686-0000_121-127105-0031", ("1089", "121")),
+        ("1089-134686-0000_121-127105-0031.wav", ("1089", "121")),
+        ("050a0501_1.7783_442o030z_-1.7783", ("050", "442")),
+        ("recording 7", ()),
+    ],
+)
+def test_the_voices_of_a_mixture_on_disk_are_those_of_its_name(name, voices):
+    assert voices_of(OnDisk(name)) == voices
+
+
+def test_new_people_are_the_clusters_of_their_list_and_utterances_those_of_the_known_voices():
+    new, known = FixedMixtures("unseen"), FixedMixtures("test")
+    labels = clusters_of(new)
+    assert len({voice for names in labels.values() for voice in names}) == 12
+    assert labels["new-man-woman-00"] == ("steel-sky-anita", "drascula-es-bartender")
+    assert clusters_of(known)["man-woman-00"] == (known.specs[0].first, known.specs[0].second)
+    assert clusters_of([("no", "specs")]) == {}

@@ -16,6 +16,7 @@ __all__ = ["channels", "level", "not_finite", "silence"]
 BRING = "the mixture: a path, or samples"
 CLIPPED_SHARE = 1e-3  # of the samples, at the largest value in runs of two and more
 PCM_PEAK = 100.0
+SILENT_SHARE = 1e-3  # of the peak of a faint mixture: 60 dB under it
 OFFSET_SHARE = 0.05  # mean, relative to the peak
 
 
@@ -108,7 +109,10 @@ def _silent_estimates(e: Evidence) -> Finding | None:
     if e.estimates is None or not e.estimates.isfinite().all():
         return None
     peaks = e.estimates.abs().amax(-1)
-    silent = [i for i, value in enumerate(peaks.tolist()) if value < SILENT_PEAK]
+    limit = SILENT_PEAK
+    if e.recording is not None:  # the estimates of a faint mixture are faint, and not silent
+        limit = min(limit, SILENT_SHARE * float(e.recording.samples.nan_to_num(0.0, 0.0, 0.0).abs().max()))
+    silent = [i for i, value in enumerate(peaks.tolist()) if value <= limit]
     if not silent:
         return None
     opposite = len(silent) == len(peaks) and e.recording is not None and _opposite(e.recording.samples)

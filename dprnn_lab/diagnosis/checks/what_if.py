@@ -21,6 +21,9 @@ __all__ = ["polarity", "rate_mismatch", "train_serve_skew"]
 MIN_GAIN_DB = 2.5  # of the remix-consistency score, by the change
 MIN_POLARITY_GAIN_DB = 3.5  # one voice alone gains up to 3 by chance
 MIN_IMPROVEMENT_GAIN_DB = 1.0  # of SI-SDRi, by the inversion: references decide over remix consistency
+# With a gain of SI-SDRi of this size, `MIN_GAIN_DB` of remix consistency is enough: on four inverted mixtures of the
+# test list "small" lost 3.8 to 9.2 dB of SI-SDRi and 3.4 to 12 dB of remix consistency.
+CLEAR_IMPROVEMENT_GAIN_DB = 3.0
 # Without bundled mixtures to compare with, a network that minds polarity may prefer the other one by chance, on voices
 # that it does not know: only a gain of this size is called a failure.
 SURE_IMPROVEMENT_GAIN_DB = 5.0
@@ -142,8 +145,16 @@ def polarity(e: Evidence) -> Finding:
     gain = inverted - before
     facts = {"score_db": number(before), "inverted_db": number(inverted)}
     why = f"{MIN_POLARITY_GAIN_DB:g} dB. A model that separates both polarities equally shows no difference"
-    if gain > MIN_POLARITY_GAIN_DB and inverted > MIN_SCORE_DB and _as_good_as_known(e, inverted):
+    enough = MIN_SCORE_DB
+    if (
+        e.own_score is None and e.control is not None
+    ):  # on new voices any change may move the score by some dB
+        enough = max(enough, min(REMIX_OK_DB, e.control.remix.score))
+    if gain > MIN_GAIN_DB and inverted > enough and _as_good_as_known(e, inverted):
         given, turned = e.own_score, _improvement_inverted(e, clean)
+        clearly = given is not None and turned is not None and turned >= given + CLEAR_IMPROVEMENT_GAIN_DB
+        if gain <= MIN_POLARITY_GAIN_DB and not clearly:
+            return fine(f"{before:.1f} dB as given, {inverted:.1f} dB inverted", facts, why)
         if given is not None and turned is not None:
             facts |= {"improvement_db": number(given), "improvement_inverted_db": number(turned)}
             if turned < given + MIN_IMPROVEMENT_GAIN_DB:

@@ -40,8 +40,7 @@ class Voices:
     """Voices by name and sex.
 
     Args:
-        folder: of voices that the networks do not know; None for the bundled test voices, which "small" and "large"
-            know.
+        folder: of voices that the networks do not know; None for the bundled test voices, which they know.
     """
 
     def __init__(self, folder: str | Path | None = None):
@@ -62,9 +61,8 @@ class Voices:
         self.names = sorted(self.files)
 
     def model(self, large: bool = False) -> DPRNNTasNet:
-        """A network that separates these voices; a new copy each time."""
-        size = "large" if large else "small"
-        return load_model(size if self.known else f"many-voices/{size}")
+        """The bundled network; a new copy each time."""
+        return load_model("large" if large else "small")
 
     @lru_cache(maxsize=64)  # noqa: B019, one object lives as long as the program
     def talk(self, name: str, seconds: float, start: int = 0) -> torch.Tensor:
@@ -122,7 +120,7 @@ class Voices:
         raise LookupError(f"no mixture from seed {seed} on is separated by {SEPARATES_DB} dB")
 
     def strange(self, seed: int, seconds: float = 3.0) -> Separated:
-        """The first clean mixture from a seed on that the network for six voices does not separate (under 2 dB).
+        """The first clean mixture from a seed on that the bundled network does not separate (under 2 dB).
 
         Of the bundled voices it knows all: there they are made to speak half as fast again, as small voices do.
         """
