@@ -4,8 +4,10 @@ Notebook: 10_experiments
 """
 
 import importlib.util
+import logging
 import platform
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -79,7 +81,7 @@ def open_scheduler(address: str) -> Iterator[Executor]:
                         processes=True,
                         host="127.0.0.1",
                         dashboard_address=None,
-                        silence_logs=True,
+                        silence_logs=logging.CRITICAL,
                     )
                 )
             client = stack.enter_context(distributed.Client(cluster))
@@ -103,8 +105,6 @@ def _connected(address: str) -> Any:
 
 def _keep_quiet() -> None:
     """Without the log lines of lost workers and of closing: the errors say what matters."""
-    import logging
-
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
@@ -137,8 +137,6 @@ def _check_versions(client: Any, address: str) -> None:
             )
         _compare(f"the worker {worker}", here, answer)
     if not found:
-        import warnings
-
         warnings.warn(f"the cluster at {address} has no workers yet: the work waits for them", stacklevel=4)
 
 

@@ -65,10 +65,14 @@ def results_as_they_end(
                 pending[_submit(executor, function, arguments)] = arguments
             if not pending:
                 return
-            for future in _wait(pending):
-                arguments = pending.pop(future)
+            done = _wait(pending)
+            while done:
+                future = done.pop()
+                arguments, result = pending.pop(future), _result(future)
+                # A cluster keeps a result, and makes it again if it is lost, as long as there is a future of it.
+                del future
                 ended += 1
-                yield arguments, _result(future)
+                yield arguments, result
     finally:
         for future in pending:
             with suppress(Exception):

@@ -98,7 +98,9 @@ def evaluate_to(
     if executor is not None:
         check_executor(executor)
         if workers:
-            raise ValueError(f"workers is {workers} and there is an executor, which has its own: leave workers out")
+            raise ValueError(
+                f"workers is {workers} and there is an executor, which has its own: leave workers out"
+            )
     if parquet and importlib.util.find_spec("pyarrow") is None:
         raise ValueError(
             'scores.parquet is written by pyarrow, which is not installed: pip install "dprnn-lab[parquet]"'

@@ -22,7 +22,9 @@ __all__ = ["rows_by_value", "score_task"]
 # Calls before the first result, and at most. Few at the beginning, since each worker asks for the systems once.
 FIRST, MOST = 8, 256
 KEPT = 2  # evaluations whose systems a worker keeps
-_systems: dict[str, tuple[dict[str, System], tuple[str, ...]]] = {}  # of this process, by the hash of their bytes
+_systems: dict[
+    str, tuple[dict[str, System], tuple[str, ...]]
+] = {}  # of this process, by the hash of their bytes
 
 
 def rows_by_value(
@@ -90,15 +92,17 @@ def score_task(
         home: machine and process of the caller. Other processes use one thread each.
     """
     end_with_parent()
-    if key not in _systems:
+    known = _systems.get(key)
+    if known is None:
         if content is None:
             return None
         if (platform.node(), os.getpid()) != home:
             torch.set_num_threads(1)
+        known = pickle.loads(content)
         while len(_systems) >= KEPT:
-            _systems.pop(next(iter(_systems)))
-        _systems[key] = pickle.loads(content)
-    systems, metrics = _systems[key]
+            _systems.pop(next(iter(_systems)), None)
+        _systems[key] = known
+    systems, metrics = known
     with torch.no_grad():
         before = mixture_scores(item, metrics)
         return [{"system": name} | score_item(systems[name], item, metrics, before) for name in names]
