@@ -174,13 +174,13 @@ class Child:
         self.arguments, self.process, self.facts = (device, seconds, tiny), None, {}
         self.failed_starts = 0
 
-    def ask(self, variant: dict, limit: float) -> dict:
-        """What it measured, or a note that says why it did not."""
+    def ask(self, variant: dict, limit: float, left: float = START) -> dict:
+        """What it measured within ``limit`` seconds, or a note that says why it did not; ``left``: also for a start."""
         if self.failed_starts == 2:
             return {"note": "left out: the process that measures does not start"}
         try:
             if self.process is None:
-                self._start()
+                self._start(min(START, left))
             started = time.monotonic()
             self.connection.send(variant)
             if self.connection.poll(limit):
@@ -193,15 +193,15 @@ class Child:
         self.close()
         return {"note": note}
 
-    def _start(self) -> None:
+    def _start(self, limit: float) -> None:
         self.failed_starts += 1
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=measure_all, args=(other, *self.arguments))
         self.process.start()
         other.close()
-        if not self.connection.poll(START):
-            raise TimeoutError(f"the process did not start within {START:.0f} s")
+        if not self.connection.poll(limit):
+            raise TimeoutError(f"the process that measures did not start within {limit:.0f} s")
         self.facts = self.connection.recv()
         self.failed_starts = 0
 
@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
         for variant in variants(batches, options.workers):
             left = options.total - (time.monotonic() - began)
             limit = min(options.limit, left)
-            result = child.ask(variant, limit) if left > 2 else {"note": "left out: no time"}
+            result = child.ask(variant, limit, left) if left > 2 else {"note": "left out: no time"}
             rows.append(variant | result)
             print("  ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
             write(options.out, child.facts, rows, seconds)
