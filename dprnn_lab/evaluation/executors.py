@@ -55,7 +55,8 @@ def results_as_they_end(
         Exception: what ``function`` raised.
     """
     check_executor(executor)
-    waiting, pending, ended = iter(calls), {}, 0
+    waiting, ended = iter(calls), 0
+    pending: dict[Any, tuple] = {}
     try:
         while True:
             while len(pending) < min(most, first + ended):
@@ -82,7 +83,9 @@ def results_as_they_end(
 def run_on_workers(executor: Executor, function: Callable[..., Any], *arguments: Any) -> None:
     """Call a function once in this process and, if the executor is Dask's, in every worker of its cluster."""
     function(*arguments)
-    client = getattr(executor, "_client", None)  # of Dask's ClientExecutor, which has no public name for it
+    client: Any = getattr(
+        executor, "_client", None
+    )  # of Dask's ClientExecutor, which has no public name for it
     if getattr(client, "status", None) == "running":
         with suppress(Exception):  # workers that are gone have nothing to stop
             client.run(function, *arguments, on_error="ignore")

@@ -124,7 +124,7 @@ class _RunKernel(AsyncKernelManager):
     sweep = ""
 
     async def _async_start_kernel(self, **options: Any) -> None:
-        self.sweep = _here.sweep
+        self.sweep = getattr(_here, "sweep", "")
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         await super()._async_start_kernel(env=os.environ | ONE_THREAD, **silent, **options)
         with _lock:

@@ -62,7 +62,20 @@ def test_steps_and_scores_of_turns_become_ratios_and_curves(bench, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_measures_and_draws_curves_that_agree(bench, tmp_path):
-    sizes = "--turns 1 --steps 2 --seconds 0.5 --curve 4 --points 2 --mixtures 2".split()
+    sizes = [
+        "--turns",
+        "1",
+        "--steps",
+        "2",
+        "--seconds",
+        "0.5",
+        "--curve",
+        "4",
+        "--points",
+        "2",
+        "--mixtures",
+        "2",
+    ]
     bench.main(["--no-asteroid", "--tiny", *sizes, "--out", str(tmp_path)])
     found = json.loads((tmp_path / "training_cores.json").read_text())
     assert len(found["rows"]) == len(found["curves"]) == 4
