@@ -3,6 +3,7 @@
 Notebook: 10_experiments
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,8 @@ __all__ = ["Outcome", "Task", "execute", "stop_runs"]
 
 # One thread per run: runs do not compete for cores, and sums have the same last digit on every machine.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+# The death of a kernel is told in its run's record; without a handler, Python would print it too.
+logging.getLogger("papermill").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)

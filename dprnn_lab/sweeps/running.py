@@ -111,8 +111,7 @@ def _run_all(
         with bar, closing(_outcomes(notebook, out, todo, workers, reports, executor)) as ended:
             for run, outcome in ended:
                 record = _record(run, outcome, reports)
-                write_whole(_notebook_file(out, run), outcome.notebook)
-                write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
+                _keep(out, run, outcome.notebook, record)
                 failed += record["status"] == FAILED
                 bar.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
                 bar.update()
@@ -122,6 +121,16 @@ def _run_all(
                 _write_table(out, runs)
         raise
     return _write_table(out, runs)
+
+
+def _keep(out: Path, run: Run, notebook: bytes, record: dict) -> None:
+    """Write a run's notebook and then its record, which says that the run has ended; or neither."""
+    write_whole(_notebook_file(out, run), notebook)
+    try:
+        write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
+    except BaseException:
+        _notebook_file(out, run).unlink(missing_ok=True)
+        raise
 
 
 def _write_table(out: Path, runs: list[Run]) -> pd.DataFrame:
