@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import platform
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,12 +27,7 @@ EXAMPLES = (
 
 
 def check_scheduler(address: str) -> None:
-    """Raise ValueError for an address of another form, ImportError without ``distributed``.
-
-    >>> check_scheduler("http://host:8787")
-    Traceback (most recent call last):
-    ValueError: scheduler is 'http://host:8787': give tcp://HOST:PORT of a running Dask scheduler, or local:N ...
-    """
+    """Raise ValueError for an address of another form, ImportError without ``distributed``."""
     if address.startswith(LOCAL):
         count = address.removeprefix(LOCAL)
         if not (count.isascii() and count.isdigit()):
@@ -112,10 +108,9 @@ def versions() -> dict[str, str]:
     """What must be the same on both sides: results are pickled, and scores are of one version of the code."""
     import distributed
 
-    from .. import __version__
-
     return {
-        "dprnn-lab": __version__,
+        # Of the code itself: an installation in place keeps the number that it had when it was made.
+        "dprnn-lab": sys.modules[__name__.partition(".")[0]].__version__,
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "distributed": distributed.__version__,
     }
