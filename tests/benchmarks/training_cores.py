@@ -27,6 +27,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 
+from training_gpu import end_group, in_own_group  # noqa: E402
+
 BATCH, RATE = 4, 8000
 
 
@@ -61,6 +63,9 @@ def work(
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     import torch
 
+    from dprnn_lab.evaluation.executors import end_with_parent
+
+    end_with_parent()
     torch.set_num_threads(one.threads)
     model, loss = make_model(one.package, tiny)
     trained = model
@@ -164,7 +169,7 @@ class Team:
         for rank in range(one.processes):
             here, there = context.Pipe()
             arguments = (there, one, rank, port, seconds, ahead, tiny)
-            process = context.Process(target=work, args=arguments)
+            process = context.Process(target=in_own_group, args=(work, *arguments))
             process.start()
             there.close()
             self.members.append((process, here))
@@ -182,8 +187,7 @@ class Team:
 
     def close(self) -> None:
         for process, here in self.members:
-            process.kill()
-            process.join()
+            end_group(process)
             here.close()
 
 

@@ -12,8 +12,10 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -57,7 +59,9 @@ def measure_all(connection: Connection, device: str, seconds: float, tiny: bool)
     from gpu_training.voices import noise_bank
 
     from dprnn_lab import DPRNNTasNet, load_model
+    from dprnn_lab.evaluation.executors import end_with_parent
 
+    end_with_parent()
     torch.manual_seed(0)
     sizes = {"bn_chan": 8, "hid_size": 8, "n_repeats": 1, "chunk_size": 32}
     model = DPRNNTasNet(kernel_size=64, stride=32, **sizes) if tiny else load_model("large")
@@ -167,6 +171,22 @@ def timed(work, count: int, gpu: bool) -> float:
     return (time.perf_counter() - start) / count
 
 
+def in_own_group(work: Callable[..., None], *arguments: object) -> None:
+    """In a child process: work in a process group of its own, so that what it starts ends with it."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+    work(*arguments)
+
+
+def end_group(process: multiprocessing.process.BaseProcess) -> None:
+    """Kill a process that :func:`in_own_group` runs in, and what it has started, such as readers of data."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (AttributeError, OSError):  # Windows; or the group is not made yet
+        process.kill()
+    process.join()
+
+
 class Child:
     """The process that measures; a new one takes its place when it hangs or dies."""
 
@@ -197,7 +217,7 @@ class Child:
         self.failed_starts += 1
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=measure_all, args=(other, *self.arguments))
+        self.process = context.Process(target=in_own_group, args=(measure_all, other, *self.arguments))
         self.process.start()
         other.close()
         if not self.connection.poll(limit):
@@ -207,8 +227,7 @@ class Child:
 
     def close(self) -> None:
         if self.process is not None:
-            self.process.kill()  # it may hang in the driver, and its memory is needed
-            self.process.join()
+            end_group(self.process)  # it may hang in the driver, and its memory is needed
             self.connection.close()
             self.process = None
 

@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def bench(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     yield importlib.import_module("training_cores")
-    for name in ("training_cores", "machine", "models"):
+    for name in ("training_cores", "training_gpu", "machine", "models"):
         sys.modules.pop(name, None)
 
 

@@ -7,17 +7,21 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 TESTS = Path(__file__).parents[1]
 # Stands for the measuring process: one variant hangs, one dies, the others are answered.
 FAKE = """
-import os, time
+import os, subprocess, time
 
 def answer(connection, *arguments):
     connection.send({"device": "fake"})
     while (variant := connection.recv()) is not None:
         if variant["batch"] == 2:
+            helper = subprocess.Popen(["sleep", "300"])
+            with open(os.path.join(os.path.dirname(__file__), "helper"), "w") as file:
+                file.write(str(helper.pid))
             time.sleep(60)
         if variant["batch"] == 3:
             os._exit(1)
@@ -50,11 +54,13 @@ def test_a_measurement_that_hangs_or_dies_is_a_row_and_ends_no_other(bench, tmp_
     fake = importlib.import_module("fake")
     monkeypatch.setattr(bench, "measure_all", fake.answer)
     child = bench.Child("cpu", 0.25, True)
-    rows = [v | child.ask(v, 2.0 if v["batch"] == 2 else 20.0) for v in steps(bench, [1, 2, 3, 4])]
+    rows = [v | child.ask(v, 6.0 if v["batch"] == 2 else 20.0) for v in steps(bench, [1, 2, 3, 4])]
     child.close()
     assert [row.get("rate") for row in rows] == [10.0, None, None, 40.0]
-    assert rows[1]["note"] == "stopped after its 2 s"
+    assert rows[1]["note"] == "stopped after its 6 s"
     assert rows[2]["note"] == "the process that measured it died"
+    helper = int((tmp_path / "helper").read_text())
+    assert not psutil.pid_exists(helper) or psutil.Process(helper).status() == psutil.STATUS_ZOMBIE
     assert not [p for p in multiprocessing.active_children() if p.is_alive()]
     monkeypatch.setattr(bench, "measure_all", fake.never)
     child = bench.Child("cpu", 0.25, True)
@@ -63,7 +69,7 @@ def test_a_measurement_that_hangs_or_dies_is_a_row_and_ends_no_other(bench, tmp_
     bench.write(tmp_path, {"device": "fake"}, rows, 0.25)
     text = (tmp_path / "training_gpu.md").read_text()
     assert "| step | bf16 | 4 | no | no | 40.0 |" in text
-    assert "stopped after its 2 s" in text
+    assert "stopped after its 6 s" in text
     assert "Best: batch 4, precision bf16" in text
 
 

@@ -304,14 +304,17 @@ def test_no_process_of_a_local_cluster_outlives_the_command(notebook, tmp_path, 
         [str(part) for part in command], stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    wait_until(lambda: len(list(tmp_path.glob("out/runs/*.json"))) == 1 or child.poll() is not None)
-    wait_until(lambda: started(notebook) == 2)
-    family = psutil.Process(child.pid).children(recursive=True)
-    assert len(family) >= 3
-    child.send_signal(number)
-    text = child.communicate()[1]
-    assert child.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9}[number]
-    if number != signal.SIGKILL:
-        assert "the same command continues from here" in text
-        assert "Traceback" not in text
-    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family), 20)
+    try:
+        wait_until(lambda: len(list(tmp_path.glob("out/runs/*.json"))) == 1 or child.poll() is not None)
+        wait_until(lambda: started(notebook) == 2)
+        family = psutil.Process(child.pid).children(recursive=True)
+        assert len(family) >= 3
+        child.send_signal(number)
+        text = child.communicate()[1]
+        assert child.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGKILL: -9}[number]
+        if number != signal.SIGKILL:
+            assert "the same command continues from here" in text
+            assert "Traceback" not in text
+        wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family), 20)
+    finally:
+        child.kill()
