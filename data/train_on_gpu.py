@@ -6,6 +6,8 @@ Three commands, from the repository's root, with the repository on ``PYTHONPATH`
     python data/train_on_gpu.py train --time-steps --out OUT                 # how long a step takes here
     python data/train_on_gpu.py train --pack PACK --init data/model/small.safetensors --out OUT --minutes 8
 
+``make bench-gpu`` measures which batch, precision and options are fastest; ``--settings`` takes them from its JSON.
+
 A *voices folder* (``--voices``, several times) holds ``voices.csv`` (voice, sex, groups, origin, language, minutes),
 ``metadata.csv`` (path, voice, samples, ...) and FLAC files at 8 kHz. Two voices are mixed only if they share no group.
 ``pack`` makes one Ogg/Opus file of each, six megabytes an hour, the longest voices cut so that all fit.
@@ -27,12 +29,38 @@ import time
 from pathlib import Path
 
 BEGAN = time.monotonic()
+PRECISIONS = ("bf16", "tf32", "float32")
 MODEL = Path(__file__).resolve().parent / "model" / "small.safetensors"
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
+    if getattr(options, "settings", None):
+        options = _parser(read_settings(options.settings)).parse_args(arguments)
     options.work(options)
+
+
+def read_settings(file: Path) -> dict:
+    """Defaults for ``train``, measured: ``best`` in what tests/benchmarks/training_gpu.py wrote.
+
+    Raises:
+        SystemExit: no such file, no settings in it, or other ones than a training has.
+    """
+    import json
+
+    kinds = {"batch": int, "precision": str, "compiled": bool, "graphs": bool}
+    try:
+        best = json.loads(file.read_text(encoding="utf-8"))["best"]
+        wrong = [n for n, v in best.items() if n not in kinds or type(v) is not kinds[n]]
+        if wrong or best.get("precision", "bf16") not in PRECISIONS or best.get("batch", 1) < 1:
+            raise ValueError(f"'best' is {best}")
+    except OSError as error:
+        raise SystemExit(f"--settings {file}: {error.strerror}: write it with `make bench-gpu`") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SystemExit(
+            f"--settings {file} has no settings that were measured ({error}): write it with `make bench-gpu`"
+        ) from error
+    return best
 
 
 def pack(options: argparse.Namespace) -> None:
@@ -65,7 +93,7 @@ def train(options: argparse.Namespace) -> None:
     from gpu_training.running import RunOptions, quick_norms, run
     from gpu_training.stepping import Trainer, grow
     from gpu_training.timing import time_steps
-    from gpu_training.voices import load_pack
+    from gpu_training.voices import load_pack, noise_bank
 
     from dprnn_lab import load_model
 
@@ -75,7 +103,7 @@ def train(options: argparse.Namespace) -> None:
     if options.pack is None:
         if not options.time_steps:
             raise SystemExit("--pack is needed to train; only --time-steps does without")
-        bank, fixed = _noise_bank(device), {}
+        bank, fixed = noise_bank(device), {}
     else:
         bank, fixed = load_pack(options.pack, device, folders=options.voices)
     print(
@@ -91,6 +119,8 @@ def train(options: argparse.Namespace) -> None:
         "clip": options.clip,
         "most_db": options.most_db or None,
         "checkpoint_blocks": options.checkpoint_blocks,
+        "compiled": options.compiled,
+        "graphs": options.graphs,
     }
 
     def make_trainer(network, quick: bool) -> Trainer:
@@ -140,16 +170,6 @@ def _mixing(options: argparse.Namespace, kind):
     return kind(tuple(options.speed), options.flip, options.level, options.wide_share, options.noise, colours)
 
 
-def _noise_bank(device):
-    """Eight voices of nothing but noise, to time steps with."""
-    import numpy as np
-    from gpu_training.voices import Voice, VoiceBank
-
-    rng = np.random.default_rng(0)
-    voices = [Voice(f"noise-{i}", "fm"[i % 2], frozenset([f"noise-{i}"]), "noise", 1.0) for i in range(8)]
-    return VoiceBank(voices, [rng.normal(0, 1500, 480_000).astype(np.int16) for _ in voices], device)
-
-
 def _device_name(device) -> str:
     import torch
 
@@ -176,7 +196,7 @@ class _Mapping(argparse.Action):
         setattr(namespace, self.dest, dict(getattr(namespace, self.dest) or {}) | dict(values))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(defaults: dict | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -221,11 +241,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--cooldown", type=float, help="minutes of fall to zero; four fifths of all where not given")
     add("--every", type=float, default=60.0, help="seconds between evaluations")
     add("--log-every", type=int, default=50)
-    add("--precision", choices=("bf16", "tf32", "float32"), default="bf16")
+    add("--precision", choices=PRECISIONS, default="bf16")
     add("--decay", type=float, default=0.999, help="of the moving average")
     add("--clip", type=float, default=5.0)
     add("--most-db", type=float, default=30.0, help="SI-SDR that teaches nothing more; 0 for no limit")
     add("--plain-norms", action="store_true", help="global layer norms as the model has them")
+    add("--compiled", action=argparse.BooleanOptionalAction, default=False, help="torch.compile")
+    add("--graphs", action=argparse.BooleanOptionalAction, default=False, help="a step as a CUDA graph")
+    add("--settings", type=Path, metavar="FILE.json",
+        help="what `make bench-gpu` found best: batch, precision, compiled, graphs; options here win")  # fmt: skip
     add("--checkpoint-blocks", action="store_true", help="a third more work, much less memory")
     add("--origin-weight", type=_weight, action=_Mapping, nargs="+", default={}, metavar="ORIGIN=WEIGHT")
     add("--kinds", type=_weight, action=_Mapping, nargs="+", metavar="KIND=SHARE",
@@ -244,6 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--time-steps", action="store_true", help="print how long steps take, and train nothing")
     add("--batches", type=int, nargs="+", default=[32, 64, 128, 192], help="for --time-steps")
     add("--precisions", nargs="+", default=["bf16", "tf32"], help="for --time-steps")
+    two.set_defaults(**(defaults or {}))
     return parser
 
 

@@ -9,6 +9,7 @@ from dprnn_lab import DPRNNTasNet
 from dprnn_lab.loss import pairwise_neg_sisdr
 from dprnn_lab.model.growing import deepen, refine, widen
 
+from .graphs import GraphedCalls
 from .norm import use_line_norms
 from .optimizing import BatchedMuonAdam
 
@@ -44,6 +45,8 @@ class Trainer:
         most_db: SI-SDR over which a mixture teaches nothing more; None for no such limit.
         line_norms: global layer norms in fewer passes (:mod:`.norm`).
         checkpoint_blocks: compute each block once more on the way back, and keep less.
+        compiled: ``torch.compile`` for the network; the first step of each length waits for it.
+        graphs: forward and backward pass as one CUDA graph (:mod:`.graphs`).
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Trainer:
         most_db: float | None = 30.0,
         line_norms: bool = True,
         checkpoint_blocks: bool = False,
+        compiled: bool = False,
+        graphs: bool = False,
     ):
         self.device, self.precision, self.decay, self.most_db = (
             torch.device(device),
@@ -80,16 +85,15 @@ class Trainer:
         if checkpoint_blocks:
             for block in self.model.separator.blocks:
                 block.forward = _computed_twice(block.forward)
+        if compiled:
+            self.model.compile()
+        self.gradients = GraphedCalls(self._gradients) if graphs else self._gradients
 
     def step(self, mixture: torch.Tensor, sources: torch.Tensor, lr: float) -> None:
         """Learn from ``[B, T]`` and ``[B, 2, T]``."""
-        self.optimizer.zero_grad()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            estimates = self.model(mixture)
-        loss = best_losses(estimates, sources, self.most_db).mean()
-        loss.backward()
+        loss = self.gradients(mixture, sources)
         self.optimizer.step(lr)
-        self.loss += loss.detach().nan_to_num(0.0)
+        self.loss += loss.nan_to_num(0.0)
         self.since += 1
         self.steps += 1
         with torch.no_grad():
@@ -97,6 +101,18 @@ class Trainer:
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), share)
             for kept, now in zip(self.average.buffers(), self.model.buffers(), strict=True):
                 kept.copy_(now)
+
+    def _gradients(self, mixture: torch.Tensor, sources: torch.Tensor) -> torch.Tensor:
+        """The loss; its gradients are where the optimiser looks for them."""
+        self.optimizer.zero_grad()
+        # Without the cache of converted weights, which a graph would keep from its capture.
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=False
+        ):
+            estimates = self.model(mixture)
+        loss = best_losses(estimates, sources, self.most_db).mean()
+        loss.backward()
+        return loss.detach()
 
     def mean_loss(self) -> float:
         """Since it was last asked for; waits for the device."""

@@ -121,3 +121,10 @@ def load_pack(
         mixture = tracks[2] if len(tracks) == 3 else tracks.sum(0, dtype=np.int16)
         fixed[row["name"]] = (mixture, tracks[:2].transpose(1, 0, 2), row["kinds"])
     return VoiceBank(voices, waves, device), fixed
+
+
+def noise_bank(device: torch.device | str) -> VoiceBank:
+    """Eight voices of nothing but noise, to time steps with."""
+    rng = np.random.default_rng(0)
+    voices = [Voice(f"noise-{i}", "fm"[i % 2], frozenset([f"noise-{i}"]), "noise", 1.0) for i in range(8)]
+    return VoiceBank(voices, [rng.normal(0, 1500, 480_000).astype(np.int16) for _ in voices], device)

@@ -7,7 +7,7 @@ import typer
 
 from .errors import Commands, say, stop
 
-__all__ = ["PREFIX_HELP", "app", "parse_value", "say", "stop"]
+__all__ = ["PREFIX_HELP", "SCHEDULER_HELP", "app", "parse_value", "say", "stop"]
 
 app = typer.Typer(
     cls=Commands,
@@ -28,6 +28,10 @@ def common(
 
 
 PREFIX_HELP = "Which of several models in one file: the prefix of its parameter names, such as ema."
+SCHEDULER_HELP = (
+    "Where to compute in place of --workers: tcp://HOST:8786, a Dask cluster, or local:N, one of N processes here. "
+    "Needs the package distributed."
+)
 YAML = {"null": None, "true": True, "false": False}  # as config.yaml writes them
 
 

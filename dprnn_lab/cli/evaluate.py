@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import PREFIX_HELP, app, say, stop
+from .common import PREFIX_HELP, SCHEDULER_HELP, app, say, stop
 
 __all__ = ["evaluate"]
 
@@ -54,6 +54,10 @@ def evaluate(
         bool, typer.Option("--parquet", help="Also write scores.parquet. Needs --out and pyarrow.")
     ] = False,
     workers: Annotated[int, typer.Option(help="Processes; 0 for none beside this one. Needs --out.")] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help=f"{SCHEDULER_HELP} Models and mixtures are read here and sent. Needs --out."),
+    ] = None,
 ) -> None:
     """Score models and baselines on the same mixtures.
 
@@ -63,8 +67,11 @@ def evaluate(
 
     dprnn-lab evaluate --model mine.ckpt --data Libri2Mix/wav8k/min/test --mix mix_clean --metrics si_sdr,bss
     """
+    from contextlib import nullcontext
+
     from .. import evaluation
     from ..evaluation.baselines import BASELINES, why_not
+    from ..evaluation.schedulers import check_scheduler, open_scheduler
     from ..evaluation.processes import check_workers
     from ..evaluation.run import check_fits, evaluate_to, open_mixtures
     from ..evaluation.scores import check_metrics
@@ -76,8 +83,13 @@ def evaluate(
     files = _with_prefixes(models or [], prefixes or [])
     if not files and not wanted_baselines:
         stop("nothing to evaluate: give --model FILE, --baseline NAME, or --baselines")
-    if out is None and (parquet or workers):
-        stop(f"{'--parquet' if parquet else '--workers'} needs --out, the folder for the results")
+    if out is None and (parquet or workers or scheduler):
+        option = "--parquet" if parquet else "--workers" if workers else "--scheduler"
+        stop(f"{option} needs --out, the folder for the results")
+    if scheduler:
+        if workers:
+            stop("--scheduler has its own workers: leave --workers out")
+        check_scheduler(scheduler)
     wanted = tuple(metric.strip() for metric in metrics.split(","))
     check_metrics(wanted)
     check_workers(workers)
@@ -98,7 +110,10 @@ def evaluate(
         made = {n: networks[n] if n in networks else make_system(a) for n, a in systems.items()}
         table = evaluation.evaluate(made, mixtures, wanted, skip_bad)
     else:
-        table = evaluate_to(out, systems, mixtures, wanted, workers, parquet=parquet, skip_bad=skip_bad)
+        with open_scheduler(scheduler) if scheduler else nullcontext() as executor:
+            table = evaluate_to(
+                out, systems, mixtures, wanted, workers, parquet=parquet, skip_bad=skip_bad, executor=executor
+            )
         evaluation.write_report(out, table, systems, mixtures)
     say(evaluation.overview(table, wanted).round(2).to_string(index=False))
     for sentence in evaluation.undefined(table, wanted):

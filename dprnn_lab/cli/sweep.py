@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import app, parse_value, say, stop
+from .common import SCHEDULER_HELP, app, parse_value, say, stop
 
 __all__ = ["sweep"]
 
@@ -24,6 +24,7 @@ def sweep(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each setting, with the parameter seed from 0 on.")] = 3,
     workers: Annotated[int, typer.Option(help="Runs at the same time, each with one thread.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help=SCHEDULER_HELP)] = None,
     metric: Annotated[
         str | None,
         typer.Option(help="The value in the report.", show_default="the first value that the runs report"),
@@ -34,10 +35,15 @@ def sweep(
     A call with the same arguments continues a stopped sweep, and repeats failed runs. Exit status 1 if a run failed.
 
     dprnn-lab sweep notebooks/experiments/one_run.ipynb --grid 'chunk_size=[8, 32]' --workers 2 --out runs/chunks
+
+    dprnn-lab sweep notebooks/experiments/one_run.ipynb --grid 'pit=[True, False]' --scheduler tcp://host:8786 --out pit
     """
+    from contextlib import nullcontext
+
     import pandas as pd
 
     from .. import sweeps
+    from ..evaluation.schedulers import open_scheduler
 
     axes: dict[str, list] = {}
     for text in grid or []:
@@ -47,8 +53,12 @@ def sweep(
         if name in axes:
             stop(f"{name} is in the grid twice: give all its values in one list")
         axes[name] = list(value) if isinstance(value, list | tuple) else [value]
+    if scheduler and workers != 1:
+        stop("--scheduler has its own workers: leave --workers out")
+    sweeps.plan(notebook, axes, seeds)  # before a cluster is started
     try:
-        table = sweeps.sweep(notebook, axes, out, workers, seeds)
+        with open_scheduler(scheduler) if scheduler else nullcontext() as executor:
+            table = sweeps.sweep(notebook, axes, out, workers, seeds, executor=executor)
     except KeyboardInterrupt as error:
         error.add_note("the same command continues from here")
         raise

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["MOST_WORKERS", "check_workers", "map_in_processes"]
+__all__ = ["MOST_WORKERS", "check_workers", "interrupts_ignored", "map_in_processes"]
 
 MOST_WORKERS = 256
 
@@ -52,7 +52,7 @@ def map_in_processes(
     pool = ProcessPoolExecutor(count, context, _start, (watched, prepare))
     try:
         with (
-            _interrupts_ignored()
+            interrupts_ignored()
         ):  # inherited by the workers: Ctrl-C reaches them too, and this process ends them
             results = pool.map(function, tasks, chunksize=chunksize)
         yield from results
@@ -81,7 +81,8 @@ def _end_with(watched: Connection) -> None:
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
+def interrupts_ignored() -> Iterator[None]:
+    """Processes that start inside ignore SIGINT, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -25,9 +25,11 @@ from ..files import (
     remove_leftovers,
     write_whole,
 )
+from .executors import Executor, check_executor
 from .opening import open_mixtures
 from .processes import check_workers, map_in_processes
 from .scores import check_metrics
+from .scoring_tasks import rows_by_value
 from .systems import Address, fingerprint, make_system
 from .table import MixtureSet, check_sources, left_out_of, mixture_scores, read_item, score_item
 
@@ -61,6 +63,7 @@ def evaluate_to(
     progress: bool = True,
     parquet: bool = False,
     skip_bad: bool = False,
+    executor: Executor | None = None,
 ) -> pd.DataFrame:
     """Evaluate systems on mixtures and write ``scores.csv`` into a folder.
 
@@ -77,17 +80,27 @@ def evaluate_to(
         progress: show one bar for all.
         parquet: also write ``scores.parquet``, with all digits; needs pyarrow.
         skip_bad: leave out mixtures whose files can't be read, and list them in ``left_out.json``.
+        executor: where the mixtures are separated in place of ``workers``: any ``concurrent.futures.Executor``, such as
+            Dask's ``client.get_executor()``; it stays open. Models and mixtures are read here and travel as values:
+            other machines need no common file system, only this package.
 
     Returns:
         The table of :func:`evaluate`, in the order of systems and mixtures; ``table.attrs["left_out"]`` as there.
 
     Raises:
         ValueError: the folder holds the results of other settings; Parquet without pyarrow; two mixtures of one id;
-            a model that does not fit the mixtures.
+            a model that does not fit the mixtures; both workers and an executor.
+        ChildProcessError, ConnectionError: a worker died and its executor with it; the cluster is gone.
         InUseError: another process writes into the folder.
     """
     check_metrics(metrics)
     check_workers(workers)
+    if executor is not None:
+        check_executor(executor)
+        if workers:
+            raise ValueError(
+                f"workers is {workers} and there is an executor, which has its own: leave workers out"
+            )
     if parquet and importlib.util.find_spec("pyarrow") is None:
         raise ValueError(
             'scores.parquet is written by pyarrow, which is not installed: pip install "dprnn-lab[parquet]"'
@@ -105,7 +118,7 @@ def evaluate_to(
             raise ValueError(
                 f"{folder} holds an evaluation with other {' and '.join(changed)}: choose another folder, or delete it"
             )
-        rows, left_out = _all_rows(folder, systems, mixtures, metrics, workers, progress, skip_bad)
+        rows, left_out = _all_rows(folder, systems, mixtures, metrics, workers, progress, skip_bad, executor)
         table = pd.DataFrame(rows)
         table.attrs["left_out"] = left_out
         # Names of files may hold bytes that are not UTF-8.
@@ -130,6 +143,7 @@ def _all_rows(
     workers: int,
     progress: bool,
     skip_bad: bool,
+    executor: Executor | None,
 ) -> tuple[list[dict], list[tuple[str, str]]]:
     """The rows that the folder has, those that are missing, which are added to it, and what was left out."""
     order = {
@@ -151,7 +165,7 @@ def _all_rows(
     with (
         bar,
         rows_file.open("a", encoding="utf-8") as file,
-        closing(_compute(systems, mixtures, metrics, todo, workers, skip_bad)) as made,
+        closing(_compute(systems, mixtures, metrics, todo, workers, skip_bad, executor)) as made,
     ):
         for row in made:
             bar.update()
@@ -251,7 +265,13 @@ def _compute(
     todo: list[tuple[str, int]],
     workers: int,
     skip_bad: bool,
+    executor: Executor | None,
 ) -> Generator[dict]:
+    if executor is not None and todo:
+        made = {name: make_system(systems[name]) for name in systems}
+        check_fits(made, mixtures)
+        yield from rows_by_value(executor, made, mixtures, metrics, todo, skip_bad)
+        return
     prepare = partial(_prepare, dict(systems), mixtures, tuple(metrics), skip_bad)
     if workers == 0:
         prepare()

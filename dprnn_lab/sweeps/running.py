@@ -1,32 +1,34 @@
-"""Running a sweep: papermill in several processes, each run saved as it ends, resumable after a stop.
+"""Running a sweep: papermill on any executor, each run saved as it ends, resumable after a stop.
 
 Notebook: 10_experiments
 """
 
 import json
 import os
-import subprocess
-import sys
-import time
+import secrets
+import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 from tqdm import tqdm
 
+from ..evaluation.executors import LOST, Executor, check_executor, results_as_they_end, run_on_workers
 from ..evaluation.processes import check_workers
 from ..files import check_or_write_settings, locked, made_folder, remove_leftovers, write_whole
-from .failure import find_failure
+from .executing import Outcome, Task, execute, stop_runs
 from .plan import REPORT, Run, digest, notebook_parameters, plan
 from .summary import SWEEP_COLUMNS
 
 __all__ = ["FAILED", "OK", "read_report", "sweep"]
 
 OK, FAILED = "ok", "failed"
-# One thread per run: runs do not compete for cores, and sums have the same last digit on every machine.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-POLL_SECONDS = 0.1
+MOST_SUBMITTED = 1000  # runs at a time; each carries the notebook's text
+SCRATCH = ".running"  # folder in that of the results
 
 
 def sweep(
@@ -36,6 +38,7 @@ def sweep(
     workers: int = 1,
     seeds: int | Sequence[int] = 1,
     progress: bool = True,
+    executor: Executor | None = None,
 ) -> pd.DataFrame:
     """Execute a notebook once for every combination of the grid and every seed, and collect the results.
 
@@ -53,6 +56,11 @@ def sweep(
         out: created if missing.
         workers: runs at the same time, each with one thread.
         progress: show one bar for all.
+        executor: where the runs are executed in place of ``workers``: any ``concurrent.futures.Executor``, such as a
+            ``ProcessPoolExecutor``, Dask's ``client.get_executor()`` or mpi4py's ``MPIPoolExecutor``; it stays open.
+            Runs travel as values, so that other machines need no common file system, only this package. Data that the
+            notebook itself reads must be there. A run works in the notebook's folder, or, where the worker has no such
+            folder, in an empty one.
 
     Returns:
         A row per run, in the order of the plan: its parameters; ``status`` ("ok" or "failed"); ``seconds``, including
@@ -60,25 +68,39 @@ def sweep(
         ``notebook``, relative to ``out``.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`plan`; ``out`` holds another sweep; fewer than one worker.
+        FileNotFoundError, ValueError: as :func:`plan`; ``out`` holds another sweep; fewer than one worker;
+            both workers and an executor.
         InUseError: another process writes into ``out``.
+        ChildProcessError, ConnectionError: the executor broke, or its cluster is gone.
     """
     check_workers(workers, least=1)
+    if executor is not None:
+        check_executor(executor)
+        if workers != 1:
+            raise ValueError(
+                f"workers is {workers} and there is an executor, which has its own: leave workers out"
+            )
     notebook, out = Path(notebook).resolve(), Path(out).resolve()
     runs = plan(notebook, grid, seeds)
     axes = {name: list(dict.fromkeys(run.parameters[name] for run in runs)) for name in runs[0].parameters}
     settings = {"notebook": digest(notebook), "grid": axes}
     with made_folder(out), locked(out, "a sweep"), _cleared_unless_begun(out):
         remove_leftovers(out, out / "runs")
+        shutil.rmtree(out / SCRATCH, ignore_errors=True)  # of a sweep that was killed
         changed = check_or_write_settings(out, settings)
         if changed:
             raise ValueError(
                 f"{out} holds a sweep with another {' and another '.join(changed)}: choose another folder, or delete it"
             )
-        return _run_all(notebook, out, runs, workers, progress)
+        try:
+            return _run_all(notebook, out, runs, workers, progress, executor)
+        finally:
+            shutil.rmtree(out / SCRATCH, ignore_errors=True)
 
 
-def _run_all(notebook: Path, out: Path, runs: list[Run], workers: int, progress: bool) -> pd.DataFrame:
+def _run_all(
+    notebook: Path, out: Path, runs: list[Run], workers: int, progress: bool, executor: Executor | None
+) -> pd.DataFrame:
     """The runs that the folder lacks, and the table of all."""
     reports = REPORT in notebook_parameters(notebook)
     todo = [run for run in runs if not _is_done(out, run)]
@@ -86,9 +108,10 @@ def _run_all(notebook: Path, out: Path, runs: list[Run], workers: int, progress:
     failed = 0
     try:
         # Closed at once after an error, which ends the runs.
-        with bar, closing(_execute(notebook, out, todo, workers, reports)) as ended:
-            for run, record in ended:
-                write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
+        with bar, closing(_outcomes(notebook, out, todo, workers, reports, executor)) as ended:
+            for run, outcome in ended:
+                record = _record(run, outcome, reports)
+                _keep(out, run, outcome.notebook, record)
                 failed += record["status"] == FAILED
                 bar.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
                 bar.update()
@@ -98,6 +121,16 @@ def _run_all(notebook: Path, out: Path, runs: list[Run], workers: int, progress:
                 _write_table(out, runs)
         raise
     return _write_table(out, runs)
+
+
+def _keep(out: Path, run: Run, notebook: bytes, record: dict) -> None:
+    """Write a run's notebook and then its record, which says that the run has ended; or neither."""
+    write_whole(_notebook_file(out, run), notebook)
+    try:
+        write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
+    except BaseException:
+        _notebook_file(out, run).unlink(missing_ok=True)
+        raise
 
 
 def _write_table(out: Path, runs: list[Run]) -> pd.DataFrame:
@@ -150,100 +183,54 @@ def _read_record(file: Path) -> dict:
         return {}
 
 
-def _execute(
-    notebook: Path, out: Path, runs: list[Run], workers: int, reports: bool
-) -> Generator[tuple[Run, dict]]:
-    """Each run and its record, as they end."""
-    waiting = list(runs)
-    running: dict[subprocess.Popen, tuple[Run, float]] = {}
+def _outcomes(
+    notebook: Path, out: Path, runs: list[Run], workers: int, reports: bool, executor: Executor | None
+) -> Generator[tuple[Run, Outcome]]:
+    """Each run and what it gave, as they end."""
+    text, token = _without_outputs(notebook), secrets.token_hex(8)
+    make = partial(Task, notebook=text, folder=str(notebook.parent), reports=reports, sweep=token)
+    # Without an executor: threads, since the work of a run is done in its kernel, which is a process of its own.
+    own = ThreadPoolExecutor(workers, thread_name_prefix="run") if executor is None else None
+    scratch = None if own is None else str(out / SCRATCH)
+    calls = [(make(run.name, parameters=run.parameters, scratch=scratch),) for run in runs]
+    waiting = {run.name: run for run in runs}
+    most = workers if own else MOST_SUBMITTED
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                run = waiting.pop(0)
-                running[_start(notebook, out, run, reports)] = run, time.monotonic()
-            ended = [child for child in running if child.poll() is not None]
-            for child in ended:
-                _hang_up(child)
-                run, started = running.pop(child)
-                yield run, _record(out, run, child.returncode, time.monotonic() - started, reports)
-            if not ended:
-                time.sleep(POLL_SECONDS)
+        with closing(results_as_they_end(own or executor, execute, calls, most, most)) as ended:
+            for (task,), outcome in ended:
+                yield waiting.pop(task.name), _lost(text) if outcome is LOST else outcome
     finally:
-        for child in running:
-            child.terminate()  # nbclient stops the kernel, too
-        for child in running:
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            _hang_up(child)
-        for run, _ in running.values():  # of runs that did not end
-            for file in (_report_file(out, run), _log_file(out, run), _notebook_file(out, run)):
-                with suppress(OSError):
-                    file.unlink(missing_ok=True)
+        if waiting:  # after an error, or an interrupt
+            run_on_workers(executor, stop_runs, token)
+        if own:
+            own.shutdown(cancel_futures=True)
 
 
-def _start(notebook: Path, out: Path, run: Run, reports: bool) -> subprocess.Popen:
-    executed, report, log = _notebook_file(out, run), _report_file(out, run), _log_file(out, run)
-    for file in (executed, report, _record_file(out, run)):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.unlink(missing_ok=True)  # of an earlier attempt
-    request = {
-        "input_path": str(notebook),
-        "output_path": str(executed),
-        "parameters": run.parameters | ({REPORT: str(report)} if reports else {}),
-        "cwd": str(notebook.parent),
-    }
-    try:
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                # -P: do not import from the folder of this package.
-                [sys.executable, "-P", str(Path(__file__).with_name("worker.py"))],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | ONE_THREAD,
-            )
-    except OSError:
-        with suppress(OSError):
-            log.unlink(missing_ok=True)
-        raise
-    assert child.stdin is not None  # it is a pipe
-    with suppress(BrokenPipeError):  # it died at once: its exit code and its log say why
-        child.stdin.write(json.dumps(request).encode() + b"\n")
-        child.stdin.flush()  # left open: the child ends when it closes, which happens when this process ends
-    return child
+def _without_outputs(notebook: Path) -> str:
+    """The text of a notebook; outputs are made anew, and pictures in them are large."""
+    content = nbformat.read(notebook, as_version=4)
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return nbformat.writes(content)
 
 
-def _hang_up(child: subprocess.Popen) -> None:
-    """Close the pipe that keeps a child running."""
-    if child.stdin is not None:
-        with suppress(BrokenPipeError):
-            child.stdin.close()
+def _lost(notebook: str) -> Outcome:
+    """Of a run that ended its worker each time that it was made."""
+    error = "its worker ended each time: did the machine run out of memory?"
+    return Outcome(notebook.encode(), None, {"cell": None, "source": "", "error": error}, 0.0)
 
 
-def _report_file(out: Path, run: Run) -> Path:
-    return out / "runs" / f"{run.name}.report"
-
-
-def _log_file(out: Path, run: Run) -> Path:
-    return out / "runs" / f"{run.name}.log"
-
-
-def _record(out: Path, run: Run, code: int, seconds: float, reports: bool) -> dict:
+def _record(run: Run, outcome: Outcome, reports: bool) -> dict:
     """The results of a run that ended, or its error."""
-    log, report = _log_file(out, run), _report_file(out, run)
-    record = {"status": OK, "seconds": round(seconds, 2), "reported": {}}
-    if code:
-        record |= {"status": FAILED} | find_failure(_notebook_file(out, run), code, log)
-    elif reports:
+    record = {"status": OK, "seconds": round(outcome.seconds, 2), "reported": {}}
+    if outcome.failure is not None:
+        return record | {"status": FAILED} | outcome.failure
+    if reports:
         try:
-            record["reported"] = read_report(report, run)
+            record["reported"] = _parsed(outcome.report, run)
         except ValueError as error:
-            record |= {"status": FAILED, "cell": None, "source": "", "error": str(error)}
-    report.unlink(missing_ok=True)
-    log.unlink(missing_ok=True)
+            return record | {"status": FAILED, "cell": None, "source": "", "error": str(error)}
     return record
 
 
@@ -253,10 +240,15 @@ def read_report(file: Path, run: Run) -> dict:
     Raises:
         ValueError: no report, or one that can't be a row of a table.
     """
-    if not file.is_file():
+    return _parsed(file.read_bytes() if file.is_file() else None, run)
+
+
+def _parsed(content: bytes | None, run: Run) -> dict:
+    """:func:`read_report` of a file with this content; None for no file."""
+    if content is None:
         raise ValueError(f"the notebook ran to its end and wrote nothing to its parameter {REPORT!r}")
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(content.decode("utf-8"))
     except ValueError as error:
         raise ValueError(f"the report is not JSON: {error}") from error
     if not isinstance(values, dict):

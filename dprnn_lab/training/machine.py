@@ -7,11 +7,43 @@ import os
 
 import torch
 
-__all__ = ["ACCELERATORS", "PRECISIONS", "check_machine", "is_first_process", "launched_by_us"]
+__all__ = [
+    "ACCELERATORS",
+    "PRECISIONS",
+    "check_machine",
+    "has_bfloat16",
+    "is_first_process",
+    "launched_by_us",
+    "resolve_precision",
+]
 
 ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
-PRECISIONS = ("32-true", "bf16-mixed")
+PRECISIONS = ("32-true", "bf16-mixed", "auto")
 OTHERS = {"tpu": "PyTorch/XLA", "hpu": "Intel Gaudi"}  # known to Lightning, and not tried with this package
+
+
+def has_bfloat16(accelerator: str) -> bool:
+    """Whether the processor, or GPU, has instructions for bfloat16; without them it is slower than float32.
+
+    On a processor these are AVX512-BF16 and AMX-BF16, as PyTorch finds them; other processors count as without.
+    """
+    if torch.cuda.is_available() and accelerator in ("gpu", "cuda", "auto"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if accelerator in ("mps", "gpu") or (accelerator == "auto" and torch.backends.mps.is_available()):
+        return False
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """ "auto" as "bf16-mixed" where :func:`has_bfloat16` says so, and "32-true" elsewhere; the others as they are.
+
+    >>> resolve_precision("32-true", "cpu")
+    '32-true'
+    """
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if has_bfloat16(accelerator) else "32-true"
 
 
 def check_machine(accelerator: str, devices: int, num_nodes: int, precision: str) -> None:

@@ -168,7 +168,9 @@ class Settings:
     accelerator: str = _machine("cpu", "cpu, gpu, cuda, mps or auto.")
     devices: int = _machine(1, "Processes (CPU) or GPUs on each machine.", low=1, high=1024)
     num_nodes: int = _machine(1, "Machines.", low=1, high=1024)
-    precision: str = _machine("32-true", "32-true or bf16-mixed.")
+    precision: str = _machine(
+        "32-true", "32-true, bf16-mixed, or auto: bf16-mixed where the processor or GPU has it."
+    )
     compile_model: bool = _machine(
         False, "Compile the model first (torch.compile): needs a C++ compiler, and minutes."
     )

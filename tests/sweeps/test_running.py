@@ -215,7 +215,7 @@ def test_a_sweep_that_fails_before_its_first_run_leaves_nothing_behind(notebook,
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dprnn_lab.sweeps.running.subprocess.Popen", full)
+    monkeypatch.setattr("dprnn_lab.sweeps.executing.tempfile.TemporaryDirectory", full)
     with pytest.raises(OSError, match="No space left"):
         sweep(notebook, {"size": [1]}, out, progress=False)
     assert (tmp_path / "new").exists() == made

@@ -9,7 +9,7 @@ import torch
 
 from dprnn_lab.files import InUseError
 from dprnn_lab.training import train_run
-from dprnn_lab.training.machine import check_machine, is_first_process
+from dprnn_lab.training.machine import check_machine, is_first_process, resolve_precision
 
 pytestmark = pytest.mark.usefixtures("few_validation_mixtures")
 
@@ -131,7 +131,7 @@ def machine(monkeypatch):
     def make(gpus=0, bf16=True):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
         monkeypatch.setattr("os.cpu_count", lambda: 4)
         for name in ("MASTER_ADDR", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"):
@@ -170,6 +170,21 @@ def test_what_the_machine_has_is_taken(machine, monkeypatch):
         check_machine("gpu", 1, 1, "bf16-mixed")
     monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
     check_machine("cpu", 1, 2, "32-true")
+
+
+def test_the_automatic_precision_is_bfloat16_where_it_is_computed_in(machine, monkeypatch):
+    machine(1, bf16=False)
+    assert resolve_precision("auto", "gpu") == "32-true"
+    machine(1)
+    assert resolve_precision("auto", "gpu") == "bf16-mixed"
+    for found, precision in [
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_f": True}, "32-true"),
+    ]:
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda found=found: found, raising=False)
+        assert resolve_precision("auto", "cpu") == precision
+        assert resolve_precision("32-true", "cpu") == "32-true"
 
 
 @pytest.mark.parametrize(
