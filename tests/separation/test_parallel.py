@@ -302,3 +302,27 @@ def test_a_single_window_that_does_not_fit_is_an_error(model, monkeypatch):
     monkeypatch.setattr(parallel, "goes_in_batches", lambda device: True)
     with pytest.raises(torch.OutOfMemoryError):
         separate(model, torch.randn(20011), window=1)
+
+
+# In a diagnosis
+
+
+def test_a_diagnosis_separates_its_pieces_at_the_same_time(tiny, threads, monkeypatch):
+    from dprnn_lab.diagnosis.evidence import Evidence
+    from dprnn_lab.diagnosis.inputs import Inputs
+
+    monkeypatch.setattr("dprnn_lab.diagnosis.evidence.usable_cores", lambda: 2)
+    pieces = 0.1 * torch.randn(3, 4000)
+    for options, parallel_rows in [({}, True), ({"encoder_activation": "softmax"}, False)]:
+        evidence = Evidence(Inputs(model=tiny(**options)))
+        seen = []
+        evidence.network.decoder.register_forward_hook(
+            lambda *call, seen=seen: seen.append((threading.get_ident(), torch.get_num_threads()))
+        )
+        estimates = evidence.separate(pieces)
+        with torch.no_grad():
+            torch.testing.assert_close(estimates, evidence.network(pieces), atol=1e-6, rtol=1e-4)
+        rows = seen[:-1]
+        assert len(rows) == (3 if parallel_rows else 1)
+        assert (threading.get_ident() in {thread for thread, _ in rows}) != parallel_rows
+        assert {count for _, count in rows} == {1 if parallel_rows else threads}
