@@ -253,3 +253,13 @@ def test_impossible_workers_and_precisions_are_one_line(model, talk):
         assert result.stderr.startswith(f"dprnn-lab: {message}")
         assert len(result.stderr.splitlines()) == 1
         assert not talk.with_name("talk_s1.wav").exists()
+
+
+def test_a_short_file_needs_no_slow_imports(model, talk):
+    code = (
+        "import sys; from dprnn_lab.cli import app\n"
+        f"app(['separate', {str(talk)!r}, '--model', {str(model)!r}], standalone_mode=False)\n"
+        "print([m for m in ('torchaudio', 'lightning', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

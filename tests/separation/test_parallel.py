@@ -326,3 +326,37 @@ def test_a_diagnosis_separates_its_pieces_at_the_same_time(tiny, threads, monkey
         assert len(rows) == (3 if parallel_rows else 1)
         assert (threading.get_ident() in {thread for thread, _ in rows}) != parallel_rows
         assert {count for _, count in rows} == {1 if parallel_rows else threads}
+
+
+# In an evaluation
+
+
+def test_an_evaluation_separates_its_mixtures_at_the_same_time(tiny, threads):
+    from dprnn_lab.datasets.mixing import FixedMixtures
+    from dprnn_lab.evaluation import evaluate
+
+    mixtures, systems = FixedMixtures("test", limit=3), {"a": tiny(n_repeats=1), "b": tiny().train()}
+    seen = []
+    systems["a"].decoder.register_forward_hook(lambda *call: seen.append(torch.get_num_threads()))
+    several = evaluate(systems, mixtures, workers=2)
+    assert set(seen) == {1}
+    one = evaluate(systems, mixtures, workers=1)
+    assert several.drop(columns="rtf").equals(one.drop(columns="rtf"))
+    assert list(several["system"]) == ["a", "b"] * len(mixtures)
+    assert systems["b"].training
+    assert not systems["a"].training
+    assert torch.get_num_threads() == threads
+
+
+def test_other_systems_are_called_one_after_the_other_in_the_callers_thread(tiny):
+    from dprnn_lab.datasets.mixing import FixedMixtures
+    from dprnn_lab.evaluation import evaluate
+
+    seen = []
+
+    def function(mixture, sources, spec):
+        seen.append(threading.get_ident())
+        return sources
+
+    evaluate({"a": tiny(n_repeats=1), "b": function}, FixedMixtures("test", limit=2), workers=2)
+    assert set(seen) == {threading.get_ident()}
