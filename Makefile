@@ -9,7 +9,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-diagnosis lint notebooks clean
+.PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-precision bench-diagnosis lint notebooks clean
 
 # Trusted notebooks show their players; the settings written beside them keep JupyterLab from asking about its news.
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server)
@@ -36,6 +36,9 @@ test-asteroid: $(VENV)-asteroid/ready  ## compare with the real Asteroid, in an 
 
 bench: $(VENV)-asteroid/bench  ## time and memory beside the real Asteroid; writes tests/benchmarks/results.md
 	$(VENV)-asteroid/bin/python tests/benchmarks/run.py $(ARGS)
+
+bench-precision: $(VENV)/ready  ## what bfloat16 and smaller ONNX weights cost in dB; writes tests/benchmarks/precision.md
+	$(BIN)/python tests/benchmarks/precision.py $(ARGS)
 
 bench-diagnosis: $(VENV)/ready  ## measure how far the diagnosis can be trusted; writes the README.md of both benches
 	$(BIN)/python -m dprnn_lab.faults.bench $(ARGS); first=$$?; $(BIN)/python tests/diagnosis/second_bench --workers $(WORKERS) && exit $$first

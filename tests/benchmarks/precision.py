@@ -2,14 +2,18 @@
 
     python tests/benchmarks/precision.py
 
-The reference is float32 in PyTorch. Writes ``precision.json`` and ``precision.md`` beside this file. A quarter of an
-hour on two cores; ``--only`` measures some of the variants and keeps the rows of the others, ``--mixtures`` takes the
-first few of each set for a try.
+The variants: bfloat16 in PyTorch, and ONNX files in ONNX Runtime with weights stored in float32, float16 and int8; of
+these the size is measured too. The reference is float32 in PyTorch. Writes ``precision.json`` and ``precision.md``
+beside this file. Half an hour on a quiet machine; ``--only`` measures some of the variants and keeps the rows of the
+others, ``--mixtures`` takes the first few of each set for a try.
 """
 
 import argparse
 import json
+import statistics
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,19 +27,59 @@ from dprnn_lab.datasets.mixing import FixedMixtures  # noqa: E402
 from dprnn_lab.loss import si_sdr  # noqa: E402
 from dprnn_lab.model.precision import computing_in, has_bfloat16  # noqa: E402
 
-MODELS, SETS, VARIANTS = ("small", "large"), ("test", "unseen"), ("bfloat16",)
+MODELS, SETS = ("small", "large"), ("test", "unseen")
+VARIANTS = ("bfloat16", "onnx-float32", "onnx-float16", "onnx-int8")
+SAMPLES = 32_000  # of every mixture in both sets
+ROUNDS = 7  # in which reference and variant are timed by turns
+Network = Callable[[torch.Tensor], torch.Tensor]  # a mixture [T] to estimates [S, T]
 LOSS = PITLossWrapper(pairwise_neg_sisdr)
 
 
-def network(name: str, variant: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A function of a mixture ``[T]`` that returns estimates ``[S, T]``."""
+def network(name: str, variant: str) -> tuple[Network, int | None]:
+    """A bundled model in one of the variants, or in "float32"; and the bytes of its file if it is an ONNX file."""
     model = load_model(name).eval()
+    if variant.startswith("onnx-"):
+        return onnx_network(model, variant.removeprefix("onnx-"))
 
     def estimates(mixture: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode(), computing_in(variant):
             return model(mixture).float()
 
-    return estimates
+    return estimates, None
+
+
+def onnx_network(model: torch.nn.Module, weights: str) -> tuple[Network, int]:
+    """The model in ONNX Runtime, on as many threads as PyTorch has."""
+    import onnxruntime
+
+    from dprnn_lab.separation.onnx_export import export_onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(model, path, SAMPLES, weights=weights)
+        content = path.read_bytes()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def estimates(mixture: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(session.run(None, {"mixture": mixture[None].numpy()})[0])[0]
+
+    return estimates, len(content)
+
+
+def relative_time(one: Network, other: Network) -> float:
+    """The time of ``one`` by that of ``other`` on a mixture: median of the ratios of rounds by turns."""
+    mixture, _, _ = FixedMixtures("test")[0]
+    ratios = []
+    for _ in range(ROUNDS + 1):
+        times = []
+        for separated in (one, other):
+            start = time.perf_counter()
+            separated(mixture)
+            times.append(time.perf_counter() - start)
+        ratios.append(times[0] / times[1])
+    return statistics.median(ratios[1:])  # the first fills caches
 
 
 def improvement(estimates: torch.Tensor, mixture: torch.Tensor, sources: torch.Tensor) -> float:
@@ -44,9 +88,8 @@ def improvement(estimates: torch.Tensor, mixture: torch.Tensor, sources: torch.T
     return float(-loss - si_sdr(mixture.expand_as(sources), sources).mean())
 
 
-def scores(name: str, variant: str, count: int | None) -> dict[str, dict[str, float]]:
+def scores(separated: Network, what: str, count: int | None) -> dict[str, dict[str, float]]:
     """SI-SDRi of every mixture of both sets, by set and id."""
-    separated = network(name, variant)
     found: dict[str, dict[str, float]] = {}
     for which in SETS:
         mixtures = FixedMixtures(which)
@@ -54,7 +97,7 @@ def scores(name: str, variant: str, count: int | None) -> dict[str, dict[str, fl
         for index in range(len(mixtures))[:count]:
             mixture, sources, spec = mixtures[index]
             found[which][spec.id] = improvement(separated(mixture), mixture, sources)
-        print(name, variant, which, len(found[which]), file=sys.stderr, flush=True)
+        print(what, which, len(found[which]), file=sys.stderr, flush=True)
     return found
 
 
@@ -80,16 +123,22 @@ def table(content: dict) -> str:
         "# What a lower precision costs", "",
         f"`python tests/benchmarks/precision.py`, PyTorch {content['torch']}; bfloat16 "
         f"{'computed by the processor' if content['has_bfloat16'] else 'emulated'}. SI-SDRi in dB of the bundled "
-        "models; the loss is float32 minus the variant on the same mixture, above 0 where the variant is worse.", "",
-        "| model | variant | mixtures | SI-SDRi in float32 | mean loss | worst loss | worst mixture |",
-        "|---|---|---|---:|---:|---:|---|",
+        "models; the loss is float32 minus the variant on the same mixture, above 0 where the variant is worse. The "
+        "time is a multiple of float32's in PyTorch, by turns in one process; the size that of an ONNX file.", "",
+        "| model | variant | mixtures | SI-SDRi in float32 | mean loss | worst loss | worst mixture | time | MiB |",
+        "|---|---|---|---:|---:|---:|---|---:|---:|",
     ]  # fmt: skip
     for row in content["rows"]:
         lines.append(
             f"| {row['model']} | {row['variant']} | {row['mixtures']} {row['set']} | {row['float32']:.2f} | "
-            f"{row['mean loss']:.4f} | {row['worst loss']:.3f} | {row['worst mixture']} |"
+            f"{row['mean loss']:.4f} | {row['worst loss']:.3f} | {row['worst mixture']} | "
+            f"{_shown(row.get('time'), 1)} | {_shown(row.get('bytes'), 2**20)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _shown(value: float | None, unit: float) -> str:
+    return "" if value is None else f"{value / unit:.2f}"
 
 
 def main() -> None:
@@ -102,9 +151,13 @@ def main() -> None:
     kept = json.loads(file.read_text())["rows"] if file.is_file() else []
     rows = [row for row in kept if row["variant"] not in options.only]
     for name in MODELS:
-        reference = scores(name, "float32", options.mixtures)
+        plain, _ = network(name, "float32")
+        reference = scores(plain, f"{name} float32", options.mixtures)
         for variant in options.only:
-            rows += rows_of(name, variant, reference, scores(name, variant, options.mixtures))
+            separated, size = network(name, variant)
+            facts = {"bytes": size, "time": relative_time(separated, plain)}
+            got = scores(separated, f"{name} {variant}", options.mixtures)
+            rows += [row | facts for row in rows_of(name, variant, reference, got)]
     order = [(name, variant) for variant in VARIANTS for name in MODELS]
     rows.sort(key=lambda row: order.index((row["model"], row["variant"])))
     content = {"torch": torch.__version__.split("+")[0], "has_bfloat16": has_bfloat16(), "rows": rows}
