@@ -10,7 +10,8 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-gpu bench-diagnosis lint notebooks site clean
+.PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-precision bench-gpu bench-diagnosis lint \
+    notebooks site clean
 
 # Trusted notebooks show their players; the settings written beside them keep JupyterLab from asking about its news.
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server, NOTEBOOK=03_loss_and_pit)
@@ -40,6 +41,9 @@ bench: $(VENV)-asteroid/bench  ## time and memory beside the real Asteroid; writ
 
 bench-gpu: $(VENV)/ready  ## mixtures a second in training on a GPU, under four minutes; writes tests/benchmarks/training_gpu.md
 	$(BIN)/python tests/benchmarks/training_gpu.py $(ARGS)
+
+bench-precision: $(VENV)/ready  ## what bfloat16 and smaller ONNX weights cost in dB; writes tests/benchmarks/precision.md
+	$(BIN)/python tests/benchmarks/precision.py $(ARGS)
 
 bench-diagnosis: $(VENV)/ready  ## measure how far the diagnosis can be trusted; writes the README.md of both benches
 	$(BIN)/python -m dprnn_lab.faults.bench $(ARGS); first=$$?; $(BIN)/python tests/diagnosis/second_bench --workers $(WORKERS) && exit $$first

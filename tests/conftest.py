@@ -1,5 +1,6 @@
 """What many tests share: fixed random numbers, a model whose forward pass takes milliseconds, healthy cases."""
 
+import os
 import signal
 from contextlib import suppress
 
@@ -14,6 +15,9 @@ for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signa
     if (_number := getattr(signal, _name, None)) and signal.getsignal(_number) is signal.SIG_IGN:
         with suppress(ValueError):  # only the main thread may set handlers
             signal.signal(_number, _handler)
+
+# The same numbers on every machine, in the processes of the tests too, where precision="auto" is the default.
+os.environ["DPRNN_LAB_PRECISION"] = "float32"
 
 TINY = {"bn_chan": 6, "hid_size": 4, "chunk_size": 10, "n_repeats": 2, "n_filters": 5}
 

@@ -110,13 +110,20 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")],
     seconds: Annotated[float, typer.Option(help="Length of the mixtures that the file accepts.")] = 4.0,
     batch: Annotated[int, typer.Option(help="Mixtures per call.")] = 1,
+    any_batch: Annotated[
+        bool, typer.Option("--any-batch", help="Any number of mixtures per call, in place of --batch.")
+    ] = False,
+    weights: Annotated[
+        str, typer.Option(help="How the file stores them: float32; float16 or int8 for smaller files.")
+    ] = "float32",
     prefix: Annotated[str | None, typer.Option(help=PREFIX_HELP)] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite OUT.")] = False,
 ) -> None:
     """Write a model as an ONNX file, for programs without PyTorch.
 
     The file accepts mixtures of one length. It is written only if ONNX
-    Runtime computes the same numbers as PyTorch. The configuration and the
+    Runtime computes the same numbers as PyTorch, to the rounding of the
+    weights. The configuration and the
     sample rate are in its metadata.
 
     Needs: pip install "dprnn-lab\\[onnx]"
@@ -132,8 +139,9 @@ def export(
         stop(f"--seconds is {seconds}: give a number above 0 and up to {LONGEST_EXPORT}")
     model = load_model(source, prefix=prefix)
     samples = round(seconds * model.sample_rate)
-    difference = export_onnx(model, out, samples, batch)
+    difference = export_onnx(model, out, samples, batch, any_batch=any_batch, weights=weights)
+    count = "any" if any_batch else batch
     say(
-        f"{out}: mixture [{batch}, {samples}] at {model.sample_rate:g} Hz -> estimates "
-        f"[{batch}, {model.n_src}, {samples}]; ONNX Runtime differs from PyTorch by {difference:.0e} of the peak"
+        f"{out}: mixture [{count}, {samples}] at {model.sample_rate:g} Hz -> estimates "
+        f"[{count}, {model.n_src}, {samples}]; ONNX Runtime differs from PyTorch by {difference:.0e} of the peak"
     )

@@ -58,6 +58,13 @@ def evaluate(
         str | None,
         typer.Option(help=f"{SCHEDULER_HELP} Models and mixtures are read here and sent. Needs --out."),
     ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="Of all models: float32, bfloat16, or auto (bfloat16 where the processor has it). Figures to be "
+            "published are float32."
+        ),
+    ] = "float32",
 ) -> None:
     """Score models and baselines on the same mixtures.
 
@@ -75,12 +82,14 @@ def evaluate(
     from ..evaluation.processes import check_workers
     from ..evaluation.run import check_fits, evaluate_to, open_mixtures
     from ..evaluation.scores import check_metrics
-    from ..evaluation.systems import make_system, names_of
+    from ..evaluation.systems import at_precision, make_system, names_of
+    from ..model.precision import resolve_precision
 
     if unknown := [name for name in chosen or [] if name not in BASELINES]:
         stop(f"baseline is {unknown[0]!r}: choose from {', '.join(BASELINES)}")
     wanted_baselines = [n for n in BASELINES if baselines or n in (chosen or [])]
-    files = _with_prefixes(models or [], prefixes or [])
+    precision = resolve_precision(precision)
+    files = [at_precision(file, precision) for file in _with_prefixes(models or [], prefixes or [])]
     if not files and not wanted_baselines:
         stop("nothing to evaluate: give --model FILE, --baseline NAME, or --baselines")
     if out is None and (parquet or workers or scheduler):

@@ -51,6 +51,21 @@ def separate(
         bool, typer.Option("--float", help="Write 32-bit float WAV, which can't clip, instead of 16-bit PCM.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing outputs.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Windows computed at a time, a core each; 1 is in sequence.", show_default="all cores"
+        ),
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32; bfloat16, which costs little and is faster where the processor has it; auto chooses."
+        ),
+    ] = "auto",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say on how many cores and in which precision it computes.")
+    ] = False,
 ) -> None:
     """Separate the voices in audio files of any length.
 
@@ -63,6 +78,9 @@ def separate(
 
     dprnn-lab separate meeting.mp3 --resample --mono mean
 
+    Windows, and short files, are separated several at a time, a core each;
+    the outputs do not depend on their number.
+
     Another sample rate, a second channel or an existing output is an error
     that names the option for it. Long files are separated in windows. After an
     interruption, the same command continues where it stopped. A file that
@@ -71,7 +89,10 @@ def separate(
     from ..checkpoint import load_model
     from ..files import data_folder
     from ..separation.file_to_file import separate_files
+    from ..separation.parallel import check_compute, describe_compute
     from ..separation.windows import windows_for
+
+    check_compute(workers, precision)
 
     if model is None:
         model = str(data_folder() / "model" / "large.safetensors")
@@ -82,6 +103,8 @@ def separate(
         )
     network = load_model(model, prefix=prefix)
     windows_for(network, 1, window)  # an impossible window is no fault of any file
+    if verbose:
+        say(f"dprnn-lab: computing in {describe_compute(network, workers, precision)}", err=True)
 
     done, failed = [], []
     bar = _Bar()
@@ -89,6 +112,7 @@ def separate(
         for result in separate_files(
             network, sources, out, recursive=recursive, progress=bar.begin, resample=resample, mono=mono,
             scale=scale, window=window, tracking=tracking, float_samples=float_samples, force=force,
+            workers=workers, precision=precision,
         ):  # fmt: skip
             bar.end()
             if result.error is not None:

@@ -6,7 +6,7 @@ Notebook: 06_failures_at_inference
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from ..checkpoint import CheckpointError, load_model
 from ..checkpoint.settings import DEFAULTS
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, reorder, si_sdr
 from ..model import DPRNNTasNet
+from ..separation.parallel import forward, goes_in_batches, in_parallel, usable_cores
 from .checkpoint_file import CheckpointFile, examine
 from .control import PIECE_SECONDS, Control, known_of
 from .finding import Finding
@@ -165,11 +166,28 @@ class Evidence:
             return None
         try:
             with evaluation_mode(self.network) as network:
-                estimates = network(self.on_device(mixtures)).float().cpu()
+                if self._in_parallel:
+                    rows = ((i, partial(forward, network, row, "float32")) for i, row in enumerate(mixtures))
+                    done = [future.result() for _, future in in_parallel(rows, usable_cores())]
+                    estimates = torch.stack(done)
+                else:
+                    estimates = network(self.on_device(mixtures)).float().cpu()
         except Exception:  # a user's network may raise anything: that it can't run is the finding
             return None
         fits = estimates.dim() == 3 and len(estimates) == len(mixtures)
         return estimates if fits and estimates.shape[-1] == mixtures.shape[-1] else None
+
+    @property
+    def _in_parallel(self) -> bool:
+        """Whether mixtures may be computed at the same time, a core each: a user's network may keep state in itself,
+        and a softmax over the encoder's batch couples the mixtures.
+        """
+        own = self.own_network
+        return (
+            own is not None
+            and own.config["encoder_activation"] != "softmax"
+            and not goes_in_batches(next(own.parameters()).device)
+        )
 
     def _must_separate(self, mixtures: torch.Tensor) -> torch.Tensor:
         estimates = self.separate(mixtures)

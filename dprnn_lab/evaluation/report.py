@@ -19,7 +19,7 @@ from .clusters import MIN_VOICES, clusters_of
 from .forward_cost import COST_SECONDS, system_costs
 from .scores import METRICS
 from .statistics import compare, worst
-from .systems import Address, make_system
+from .systems import Address, computes_in_bfloat16, make_system
 from .table import MixtureSet, separate_with, summarise, undefined
 
 __all__ = ["markdown_report", "markdown_table", "write_report"]
@@ -107,7 +107,8 @@ def markdown_report(
         f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(t)}\n"
         for heading, text, t in _tables(table, costs, clusters)
     ]
-    return "# Evaluation\n\n" + "\n".join(parts)
+    stated = [f"{markdown(table.attrs['precision'])}\n"] if "precision" in table.attrs else []
+    return "# Evaluation\n\n" + "\n".join([*stated, *parts])
 
 
 def write_report(
@@ -126,11 +127,14 @@ def write_report(
         players: number of the worst mixtures with players.
     """
     folder = Path(folder)
+    lower = [name for name, address in systems.items() if computes_in_bfloat16(address)]
+    others = f"bfloat16: {', '.join(lower)}; the others in " if lower else ""
+    table.attrs["precision"] = f"Computed in {others}float32."
     costs = system_costs(systems, mixtures[0])
     clusters = clusters_of(mixtures)
     markdown, document = folder / "report.md", folder / "report.html"
     write_whole(markdown, markdown_report(table, costs, clusters).encode(errors="backslashreplace"))
-    parts = _histogram(table)
+    parts = [html.paragraph(table.attrs["precision"]), *_histogram(table)]
     for title, text, section in _tables(table, costs, clusters):
         parts += [html.heading(title), html.paragraph(text), html.table(section)]
     parts += _players(table, systems, mixtures, count=players)

@@ -2,7 +2,8 @@
 
 An address is text that a command line, a results folder and another process understand: the name of a baseline, a
 checkpoint, or ``conv-tasnet:FILE``. A checkpoint with several models, such as raw and averaged weights, is followed by
-``::`` and the prefix of the one that is meant: ``last.ckpt::ema_model``.
+``::`` and the prefix of the one that is meant: ``last.ckpt::ema_model``. Models compute in float32; with ``bfloat16:``
+in front, in bfloat16.
 
 Notebook: 08_evaluation
 """
@@ -17,20 +18,31 @@ from pathlib import Path
 import torch
 
 from ..checkpoint import load_model
+from ..model.precision import computing_in
 from .baselines import BASELINES
-from .table import System
+from .table import System, separate_with
 
-__all__ = ["Address", "fingerprint", "make_system", "name_of", "names_of", "split_prefix"]
+__all__ = [
+    "Address",
+    "at_precision",
+    "computes_in_bfloat16",
+    "fingerprint",
+    "make_system",
+    "name_of",
+    "names_of",
+    "split_prefix",
+]
 
 Address = str | os.PathLike
 
 CONV_TASNET = "conv-tasnet:"
+BFLOAT16 = "bfloat16:"
 
 
 def make_system(address: Address) -> System:
     """A baseline by its name, ``conv-tasnet:FILE`` (weights for torchaudio's ConvTasNet), or a checkpoint.
 
-    ``FILE::PREFIX`` is the model with this prefix in a checkpoint of several.
+    ``FILE::PREFIX`` is the model with this prefix in a checkpoint of several; ``bfloat16:`` goes before all of it.
 
     Raises:
         CheckpointError: no such file, or one that does not load.
@@ -39,10 +51,51 @@ def make_system(address: Address) -> System:
     address = os.fspath(address)
     if address in BASELINES:
         return BASELINES[address]()
+    if address.startswith(BFLOAT16):
+        return _InBfloat16(make_system(address.removeprefix(BFLOAT16)))
     if address.startswith(CONV_TASNET):
         return _conv_tasnet(Path(address.removeprefix(CONV_TASNET)))
     file, prefix = split_prefix(address)
     return load_model(file, prefix=prefix)
+
+
+def at_precision(address: Address, precision: str) -> str:
+    """The address of the same system computing in "bfloat16"; for "float32" as it is, and so for a baseline.
+
+    >>> at_precision("small", "bfloat16"), at_precision("irm", "bfloat16")
+    ('bfloat16:small', 'irm')
+    """
+    address = os.fspath(address)
+    if precision != "bfloat16" or address in BASELINES or computes_in_bfloat16(address):
+        return address
+    return f"{BFLOAT16}{address}"
+
+
+def computes_in_bfloat16(address: Address) -> bool:
+    """Whether :func:`make_system` makes a model of this address that computes in bfloat16."""
+    return os.fspath(address).startswith(BFLOAT16)
+
+
+@dataclass(frozen=True)
+class _InBfloat16:
+    """A model as a function of ``(mixture, sources, spec)`` that computes in bfloat16."""
+
+    system: System
+
+    @property
+    def network(self) -> torch.nn.Module | None:
+        return (
+            self.system if isinstance(self.system, torch.nn.Module) else getattr(self.system, "network", None)
+        )
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("n_src", "sample_rate"):  # if the model has them
+            return getattr(self.system, name)
+        raise AttributeError(name)
+
+    def __call__(self, mixture: torch.Tensor, sources: torch.Tensor, spec: object) -> torch.Tensor:
+        with computing_in("bfloat16", mixture.device):
+            return separate_with(self.system, mixture, sources, spec).float()
 
 
 def split_prefix(address: Address) -> tuple[str, str | None]:
@@ -86,9 +139,15 @@ class _ConvTasNet:
 
 
 def name_of(address: Address) -> str:
-    """The name in tables: a baseline's own, or the file's without folder and ending."""
+    """The name in tables: a baseline's own, or the file's without folder and ending; with the precision if not float32.
+
+    >>> name_of("runs/a.ckpt"), name_of("bfloat16:runs/a.ckpt")
+    ('a', 'a (bfloat16)')
+    """
     address = os.fspath(address)
-    return address if address in BASELINES else Path(_file(address)).stem
+    if address in BASELINES:
+        return address
+    return Path(_file(address)).stem + (" (bfloat16)" if address.startswith(BFLOAT16) else "")
 
 
 def names_of(addresses: Sequence[Address]) -> list[str]:
@@ -140,13 +199,13 @@ def _told_apart(texts: list[str]) -> list[str]:
 
 def _file(address: str) -> str:
     """The file of an address that is no baseline."""
-    return split_prefix(address.removeprefix(CONV_TASNET))[0]
+    return split_prefix(address.removeprefix(BFLOAT16).removeprefix(CONV_TASNET))[0]
 
 
 def fingerprint(address: Address) -> str:
     """The name of a system, and for a file a hash of its contents: the same only for the same results."""
     address = os.fspath(address)
-    file, prefix = split_prefix(address.removeprefix(CONV_TASNET))
+    file, prefix = split_prefix(address.removeprefix(BFLOAT16).removeprefix(CONV_TASNET))
     path = Path(file)
     if address in BASELINES or not path.is_file():
         return address

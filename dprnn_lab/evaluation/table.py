@@ -5,12 +5,16 @@ Notebook: 08_evaluation
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
 from typing import Protocol
 
 import pandas as pd
 import torch
 
 from ..audio import SAMPLE_RATE, check_finite
+from ..model import DPRNNTasNet
+from ..separation.parallel import check_compute, evaluating, goes_in_batches, in_parallel, usable_cores
 from ..separation.windows import run_model
 from .scores import COLUMNS, score, score_mixture
 from .statistics import Interval, bootstrap_mean, cluster_bootstrap
@@ -49,6 +53,7 @@ def evaluate(
     mixtures: Iterable,
     metrics: Sequence[str] = ("si_sdr",),
     skip_bad: bool = False,
+    workers: int | None = None,
 ) -> pd.DataFrame:
     """Separate every ``(mixture [T], sources [S, T], spec)`` and score it under its best permutation.
 
@@ -58,21 +63,39 @@ def evaluate(
         mixtures: such as :class:`FixedMixtures`.
         metrics: "si_sdr" and, on request, "bss", "stoi" and "pesq" (:func:`score`).
         skip_bad: leave out mixtures whose files can't be read, instead of raising.
+        workers: mixtures separated at a time, a core each; None for all cores that the process may use. Only when all
+            systems are networks of this package on the CPU: other functions may not be made for threads.
 
     Returns:
         A row per mixture: ``id``, ``kind``, the scores, ``rtf`` (real-time factor: seconds of computing per
-        second of audio). With several systems the first column is ``system``. ``table.attrs["left_out"]`` lists what
-        was left out: pairs of a mixture or file and the reason.
+        second of audio; on one core when several mixtures are separated at a time). With several systems the first
+        column is ``system``. ``table.attrs["left_out"]`` lists what was left out: pairs of a mixture or file and the
+        reason.
 
     Raises:
         ValueError, OSError: a mixture that can't be read, unless ``skip_bad``; a system whose estimates do not fit.
     """
+    check_compute(workers, "float32")
     systems = system if isinstance(system, Mapping) else {"": system}
     left_out = left_out_of(mixtures)
     rows = []
-    for item in _items(mixtures, skip_bad, left_out):
-        before = mixture_scores(item, metrics)
-        rows += [{"system": name} | score_item(one, item, metrics, before) for name, one in systems.items()]
+    with ExitStack() as stack:
+        if all(map(_suits_threads, systems.values())):
+            for network in systems.values():  # once around all: threads would disturb each other
+                stack.enter_context(evaluating(network))  # type: ignore[arg-type]
+        else:
+            workers = 1
+        tasks = (
+            ((name, item, before), partial(_timed, one, item))
+            for item in _items(mixtures, skip_bad, left_out)
+            for before in [mixture_scores(item, metrics)]
+            for name, one in systems.items()
+        )
+        count = usable_cores() if workers is None else workers
+        called = in_parallel(tasks, count) if count > 1 else ((key, None) for key, _ in tasks)
+        for (name, item, before), future in stack.enter_context(closing(called)):
+            estimates, seconds = _timed(systems[name], item) if future is None else future.result()
+            rows.append({"system": name} | _row(item, estimates, seconds, metrics, before))
     table = pd.DataFrame(rows)
     if not isinstance(system, Mapping) and not table.empty:
         table = table.drop(columns="system")
@@ -139,13 +162,29 @@ def mixture_scores(item: tuple, metrics: Sequence[str]) -> dict[str, float]:
 
 def score_item(system: System, item: tuple, metrics: Sequence[str], before: Mapping[str, float]) -> dict:
     """One row of the table; ``before`` is what :func:`mixture_scores` gave for the item."""
-    mixture, sources, spec = item
+    return _row(item, *_timed(system, item), metrics, before)
+
+
+@torch.no_grad()
+def _timed(system: System, item: tuple) -> tuple[torch.Tensor, float]:
+    """Estimates ``[S, T]``, and the seconds that they took."""
     start = time.perf_counter()
-    estimates = separate_with(system, mixture, sources, spec)
-    seconds = time.perf_counter() - start
+    estimates = separate_with(system, *item)
+    return estimates, time.perf_counter() - start
+
+
+def _row(
+    item: tuple, estimates: torch.Tensor, seconds: float, metrics: Sequence[str], before: Mapping[str, float]
+) -> dict:
+    mixture, sources, spec = item
     rate = _rate(spec)
     scores = score(estimates, sources, mixture, metrics, rate, before)
     return {"id": spec.id, "kind": spec.kind} | scores | {"rtf": seconds * rate / mixture.shape[-1]}
+
+
+def _suits_threads(system: System) -> bool:
+    """Whether several threads may use it at a time: a network of this package on the CPU."""
+    return isinstance(system, DPRNNTasNet) and not goes_in_batches(next(system.parameters()).device)
 
 
 def _rate(spec: object) -> float:

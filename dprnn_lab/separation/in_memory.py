@@ -6,7 +6,10 @@ Notebooks: 00_start_here, 09_long_audio
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from numbers import Real
 from typing import Any, TypedDict, Unpack, overload
 
@@ -16,10 +19,11 @@ import torch
 from .. import audio
 from ..audio import AudioError, as_samples, check_finite, check_suits, read_audio, to_mono
 from ..model import DPRNNTasNet
+from .parallel import check_compute, estimates_of
 from .remarks import cancelling_channels
 from .rescaling import check_scale, rescale, scale_to_mixture
 from .speaker_tracking import check_tracking, track_speakers
-from .windows import WINDOW_SECONDS, Progress, estimate_window, overlap_add, reporting, run_model, windows_for
+from .windows import WINDOW_SECONDS, Progress, Window, overlap_add, reporting, windows_for
 
 __all__ = ["scale_to_mixture", "separate"]
 
@@ -34,6 +38,8 @@ class Options(TypedDict, total=False):
     scale: str
     window: float | None
     tracking: str
+    workers: int | None
+    precision: str
     progress: bool | Progress
 
 
@@ -59,6 +65,8 @@ def separate(
     scale: str = "mixture",
     window: float | None = WINDOW_SECONDS,
     tracking: str = "profiles",
+    workers: int | None = None,
+    precision: str = "float32",
     progress: bool | Progress = False,
 ) -> torch.Tensor | list[torch.Tensor]:
     """Separate a mixture, or each of a list of mixtures, into its sources.
@@ -86,6 +94,13 @@ def separate(
             ill-conditioned where a speaker is silent, and would step at the seams.
         window: seconds; None to separate everything at once.
         tracking: "profiles", "overlap" or "none": how speakers are tracked across windows.
+        workers: windows computed at a time, also those of several mixtures of a list, each on one core; None for all
+            cores that the process may use, 1 for one after the other. The estimates are the same to the bit. A single
+            window uses all of PyTorch's threads. On a GPU windows go in batches instead.
+        precision: "float32", "bfloat16" (faster where the processor or GPU computes in it, and a little less exact:
+            tests/benchmarks/precision.md), or "auto": bfloat16 where it is faster. The default is float32, so that a
+            score of the estimates is the same on every machine; :func:`separate_file
+            <dprnn_lab.separation.file_to_file.separate_file>`, which writes files for listening, has "auto".
         progress: True shows a tqdm bar of the windows; a function is called after each with the number done and
             the total. For a list both count its mixtures.
 
@@ -102,52 +117,79 @@ def separate(
     """
     check_scale(scale)
     check_tracking(tracking)
+    check_compute(workers, precision)
     if sample_rate is not None and not (isinstance(sample_rate, Real) and 0 < sample_rate < math.inf):
         raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
+    several = isinstance(wav, (list, tuple))
+    named = [(item, f"wav[{i}]") for i, item in enumerate(wav)] if several else [(wav, "wav")]
 
-    def one(item: Any, name: str, report: Progress) -> torch.Tensor:
-        samples, name = _mono_at_rate(item, name, sample_rate, model.sample_rate, mono, resample)
-        return _separate(model, samples, name, scale, window, tracking, report)
+    def mixture(item: Any, name: str) -> _Mixture:
+        samples, name, remark = _mono_at_rate(item, name, sample_rate, model.sample_rate, mono, resample)
+        return _Mixture(samples, name, windows_for(model, len(samples), window), remark)
 
-    with reporting(progress) as report:
-        if not isinstance(wav, (list, tuple)):
-            return one(wav, "wav", report)
-        estimates = []
-        for i, item in enumerate(wav):
-            estimates.append(one(item, f"wav[{i}]", lambda done, total: None))
-            report(i + 1, len(wav))
-        return estimates
+    finished: list[torch.Tensor] = []
+    with (
+        reporting(progress) as report,
+        closing(estimates_of(model, _windows(named, mixture), workers, precision)) as results,
+    ):
+        for current, result in results:
+            estimates = result.result()
+            if current.remark:
+                warnings.warn(f"{current.name}: {current.remark}", stacklevel=2)
+                current.remark = None
+            check_finite(estimates, f"the model's output for {current.name}")
+            current.parts.append(estimates)
+            if not several:
+                report(len(current.parts), len(current.plan))
+            if len(current.parts) == len(current.plan):
+                finished.append(current.separated(model.sample_rate, scale, tracking))
+                if several:
+                    report(len(finished), len(named))
+    return finished if several else finished[0]
 
 
-def _separate(
-    model: DPRNNTasNet,
-    samples: torch.Tensor,
-    name: str,
-    scale: str,
-    window: float | None,
-    tracking: str,
-    report: Progress,
-) -> torch.Tensor:
-    """Estimates ``[S, T]`` of samples ``[T]`` at the model's rate."""
-    plan = windows_for(model, len(samples), window)
-    if len(plan) == 1:
-        estimates = run_model(model, samples)
-        check_finite(estimates, f"the model's output for {name}")
-        report(1, 1)
-    else:
-        parts = []
-        for start, stop in plan:
-            parts.append(estimate_window(model, samples[start:stop], name))
-            report(len(parts), len(plan))
-        orders = track_speakers(parts, plan, model.sample_rate, tracking).orders
-        estimates = torch.cat(list(overlap_add(parts, plan, orders)), dim=-1)
-    return rescale(estimates, samples, scale)
+@dataclass(eq=False)
+class _Mixture:
+    """A mixture under way: samples ``[T]`` at the model's rate, and the windows' estimates so far."""
+
+    samples: torch.Tensor
+    name: str
+    plan: list[Window]
+    remark: str | None = None  # for the user
+    parts: list[torch.Tensor] = field(default_factory=list)
+
+    def separated(self, rate: float, scale: str, tracking: str) -> torch.Tensor:
+        """The estimates ``[S, T]``, when all windows are there."""
+        if len(self.plan) == 1:
+            estimates = self.parts[0]
+        else:
+            orders = track_speakers(self.parts, self.plan, rate, tracking).orders
+            estimates = torch.cat(list(overlap_add(self.parts, self.plan, orders)), dim=-1)
+        return rescale(estimates, self.samples, scale)
+
+
+def _windows(
+    named: Sequence[tuple[Any, str]], mixture: Callable[[Any, str], _Mixture]
+) -> Iterator[tuple[_Mixture, Callable[[], torch.Tensor]]]:
+    """Each window of each mixture in turn; an item that can't be read raises when it is its turn, and ends it."""
+    for item, name in named:
+        try:
+            current = mixture(item, name)
+        except Exception as error:
+            yield _Mixture(torch.empty(0), name, []), partial(_raise, error)
+            return
+        for start, stop in current.plan:
+            yield current, partial(current.samples.__getitem__, slice(start, stop))
+
+
+def _raise(error: Exception) -> torch.Tensor:
+    raise error
 
 
 def _mono_at_rate(
     wav: Audio, name: str, sample_rate: float | None, model_rate: float, mono: str | None, resample: bool
-) -> tuple[torch.Tensor, str]:
-    """Read, check, mix down, resample: float32 ``[T]`` at the model's rate, and the name for messages."""
+) -> tuple[torch.Tensor, str, str | None]:
+    """Read, check, mix down, resample: float32 ``[T]`` at the model's rate, the name for messages, and a remark."""
     samples, rate, name = _read(wav, model_rate if sample_rate is None else sample_rate, name)
     if isinstance(wav, (str, os.PathLike)) and sample_rate is not None and sample_rate != rate:
         raise AudioError(
@@ -155,10 +197,9 @@ def _mono_at_rate(
         )
     check_finite(samples, name, rate)
     check_suits(name, len(samples), rate, model_rate, mono, resample)
-    if mono == "mean" and len(samples) > 1 and (cancelled := cancelling_channels(samples)):
-        warnings.warn(f"{name}: {cancelled}", stacklevel=4)
+    remark = cancelling_channels(samples) if mono == "mean" and len(samples) > 1 else None
     samples = to_mono(samples, mono) if len(samples) > 1 else samples[0]
-    return audio.resample(samples, rate, model_rate), name
+    return audio.resample(samples, rate, model_rate), name, remark
 
 
 def _read(wav: Audio, rate: float, name: str) -> tuple[torch.Tensor, float, str]:

@@ -26,10 +26,11 @@ import torch
 
 from ..files import write_whole
 from ..model import DPRNNTasNet
+from .onnx_weights import TOLERANCES, WEIGHTS, store_weights_as
 
 __all__ = ["TOLERANCE", "ExportError", "export_onnx"]
 
-TOLERANCE = 1e-4  # of the peak; both compute in float32 and differ by about 1e-5
+TOLERANCE = TOLERANCES["float32"]
 MOST_SAMPLES = 50_000_000
 
 
@@ -38,18 +39,29 @@ class ExportError(ValueError):
 
 
 def export_onnx(
-    model: DPRNNTasNet, path: str | os.PathLike, samples: int, batch: int = 1, tolerance: float = TOLERANCE
+    model: DPRNNTasNet,
+    path: str | os.PathLike,
+    samples: int,
+    batch: int = 1,
+    tolerance: float | None = None,
+    *,
+    any_batch: bool = False,
+    weights: str = "float32",
 ) -> float:
     """Write the model to an ``.onnx`` file, after checking that ONNX Runtime computes the same numbers.
 
     The file has one input, ``mixture`` ``[batch, samples]``, and one output, ``estimates``
     ``[batch, n_src, samples]``, both float32. Its metadata are ``config`` (JSON: the arguments of
-    :class:`DPRNNTasNet`), ``sample_rate``, ``batch`` and ``samples``. The write is atomic.
+    :class:`DPRNNTasNet`), ``sample_rate``, ``batch``, ``samples`` and ``weights``. The write is atomic.
 
     Args:
         samples: T, the length of every mixture.
         batch: B, mixtures at a time.
-        tolerance: the largest difference from PyTorch, relative to the largest output.
+        tolerance: the largest difference from PyTorch, relative to the largest output; None for what suits the weights.
+        any_batch: the file takes any number of mixtures at a time. The check still computes ``batch`` of them, two at
+            the least, since PyTorch's exporter writes an axis of size one as fixed.
+        weights: "float32"; or smaller files, for which runtimes restore float32: "float16" or "int8"
+            (:mod:`dprnn_lab.separation.onnx_weights`).
 
     Returns:
         That difference, measured on fixed noise.
@@ -64,6 +76,11 @@ def export_onnx(
     for name, value in (("samples", samples), ("batch", batch)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ExportError(f"{name} is {value!r}: it must be a whole number of 1 or more")
+    if weights not in WEIGHTS:
+        raise ExportError(f"weights is {weights!r}: choose one of {', '.join(WEIGHTS)}")
+    if any_batch:
+        batch = max(batch, 2)
+    tolerance = TOLERANCES[weights] if tolerance is None else tolerance
     if samples * batch > MOST_SAMPLES:
         raise ExportError(
             f"samples is {samples} and batch {batch}: together at most {MOST_SAMPLES}, since the check computes them "
@@ -79,6 +96,7 @@ def export_onnx(
                 (noise,),
                 input_names=["mixture"],
                 output_names=["estimates"],
+                dynamic_shapes={"mixture": {0: torch.export.Dim.DYNAMIC}} if any_batch else None,
                 dynamo=True,
                 verbose=False,
             )
@@ -89,7 +107,9 @@ def export_onnx(
         expected = twin(noise)
     proto = program.model_proto  # type: ignore[union-attr]  # not None with dynamo=True
     facts = {"config": json.dumps(twin.config), "sample_rate": str(twin.sample_rate)}
-    onnx.helper.set_model_props(proto, {**facts, "batch": str(batch), "samples": str(samples)})
+    facts |= {"batch": "any" if any_batch else str(batch), "samples": str(samples), "weights": weights}
+    onnx.helper.set_model_props(proto, facts)
+    store_weights_as(proto, weights)
     content = proto.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (estimates,) = session.run(None, {"mixture": noise.numpy()})

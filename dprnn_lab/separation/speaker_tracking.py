@@ -82,16 +82,17 @@ def track_speakers(
     profiles: list[list[np.ndarray]] = []
     seams: list[np.ndarray] = []
     sources, previous = 1, None
-    features = _Features(sample_rate)
+    # A single window needs none, nor the import that they cost.
+    features = _Features(sample_rate) if method == "profiles" and len(plan) > 1 else None
     for k, current in enumerate(estimates):
         sources = len(current)
-        if method == "none" or sources == 1:
+        if method == "none" or sources == 1 or len(plan) == 1:
             break
-        if method == "profiles":
+        if features is not None:
             profiles.append(features.profiles(current))
         if previous is not None:
             shared = plan[k - 1][1] - plan[k][0]
-            compare = features.agreement if method == "profiles" else _cross_correlation
+            compare = _cross_correlation if features is None else features.agreement
             seams.append(compare(previous[:, -shared:], current[:, :shared]))
         previous = current
     if not seams:

@@ -17,6 +17,7 @@ import torch
 
 from ..audio import AudioError, check_finite
 from ..model import DPRNNTasNet
+from .parallel import evaluating, forward
 
 __all__ = [
     "WINDOW_SECONDS",
@@ -79,22 +80,20 @@ def windows_for(model: DPRNNTasNet, samples: int, window: float | None) -> list[
     return plan_windows(samples, round(float(window) * model.sample_rate))
 
 
-@torch.no_grad()
-def run_model(model: DPRNNTasNet, samples: torch.Tensor) -> torch.Tensor:
+def run_model(model: DPRNNTasNet, samples: torch.Tensor, precision: str = "float32") -> torch.Tensor:
     """The model's estimates ``[S, T]`` of ``[T]``, float32 on the CPU, without gradients or dropout.
 
-    The model keeps its training mode, device and dtype.
+    The model keeps its training mode, device and dtype. The precision is "auto", "float32" or "bfloat16".
     """
-    was_training = model.training
-    try:
-        return model.eval()(samples.to(next(model.parameters()))).float().cpu()
-    finally:
-        model.train(was_training)
+    with evaluating(model):
+        return forward(model, samples, precision)
 
 
-def estimate_window(model: DPRNNTasNet, samples: torch.Tensor, name: str) -> torch.Tensor:
+def estimate_window(
+    model: DPRNNTasNet, samples: torch.Tensor, name: str, precision: str = "float32"
+) -> torch.Tensor:
     """:func:`run_model`, with an AudioError for an output that is not finite."""
-    estimates = run_model(model, samples)
+    estimates = run_model(model, samples, precision)
     check_finite(estimates, f"the model's output for {name}")
     return estimates
 

@@ -1,9 +1,7 @@
-"""What the numbers were measured on: versions, processor, and what a plain matrix product reaches."""
+"""What the numbers were measured on: versions, processor, and what a large matrix product reaches."""
 
 import os
 import platform
-import statistics
-import time
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -11,14 +9,14 @@ import torch
 PACKAGES = ("dprnn-lab", "asteroid", "torch", "onnxruntime", "numpy")
 
 
-def describe(threads: int, sgemm: float) -> dict[str, str]:
+def describe(threads: int, cores: int, peak: dict[str, float]) -> dict[str, str]:
     """No name of the machine, no path."""
     return {
         "processor": processor(),
         "cores": str(os.cpu_count()),
-        "threads used": str(threads),
+        "threads used": f"{threads}; for long files {cores}",
         "vector units as PyTorch uses them": torch.backends.cpu.get_cpu_capability(),
-        "sgemm (torch, 2048 x 2048)": f"{sgemm:.0f} GFLOP/s",
+        "a large product on the threads used": "; ".join(f"{k} {v:.0f} GFLOP/s" for k, v in peak.items()),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         **{name: installed(name) for name in PACKAGES},
         "load average at the start": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
@@ -44,15 +42,3 @@ def installed(name: str) -> str:
 
             return dprnn_lab.__version__
         return "not installed"
-
-
-def sgemm_gflops(turns: int = 15, size: int = 2048) -> float:
-    """Billions of float32 operations a second in a large matrix product (median)."""
-    a, b = torch.randn(2, size, size)
-    a @ b
-    times = []
-    for _ in range(turns):
-        start = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - start)
-    return 2 * size**3 / statistics.median(times) / 1e9

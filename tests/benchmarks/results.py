@@ -35,8 +35,8 @@ def table(machine: dict[str, str], rows: list[Result], clock: str) -> str:
         "each in turn. Medians; a ratio is the median over turns of the first value in the row, Asteroid's, by the",
         f"other's: above 1, Asteroid takes more. {CLOCK[clock]} Made by `make bench`.",
         "",
-        "A share of sgemm may exceed 100 %: PyTorch's plain products are MKL's, its LSTMs oneDNN's, which is the",
-        "faster of the two on some processors.",
+        "The peak is the faster of two large products, MKL's (torch.mm) and oneDNN's, in the same precision; the",
+        "processor may run small or memory-bound work far below it.",
         "",
         *(f"- {name}: {value}" for name, value in machine.items()),
     ]

@@ -16,45 +16,56 @@ sys.path.insert(0, str(HERE.parents[1]))  # the package of this checkout
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch and ONNX Runtime")
+    parser.add_argument("--cores", type=int, default=cores(), help="for long files, all cores by default")
     parser.add_argument(
         "--turns", type=int, default=30, help="of the shortest benchmarks; long ones take fewer"
     )
     parser.add_argument("--only", nargs="*", choices=GROUPS, default=list(GROUPS), help="these groups alone")
-    parser.add_argument("--long", action="store_true", help="also files of 600 s: half an hour")
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of the long file")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu on a machine in use")
     parser.add_argument("--quick", action="store_true", help="tiny lengths, two turns: does it all run?")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of results.md and results.json")
     return parser.parse_args()
 
 
-GROUPS = ("inference", "training", "pit", "long", "cold")
+GROUPS = ("inference", "parts", "training", "pit", "long", "cold")
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main() -> None:
     options = arguments()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # before torch is imported
     import torch
-    from machine import describe, sgemm_gflops
+    from machine import describe
+    from peak import peaks
     from results import write
 
     torch.set_num_threads(options.threads)
-    sgemm = sgemm_gflops(size=256 if options.quick else 2048)
-    machine = describe(options.threads, sgemm)
+    peak = peaks(size=256 if options.quick else 2048)
+    machine = describe(options.threads, options.cores, peak)
     rows = []
     for group in options.only:
-        for row in measure(group, options, sgemm):
+        for row in measure(group, options, peak):
             rows.append(row)
             print(json.dumps(row.as_dict()), flush=True)
     write(options.out, machine, rows, options.clock)
 
 
-def measure(group: str, options: argparse.Namespace, sgemm: float) -> list:
+def measure(group: str, options: argparse.Namespace, peak: dict[str, float]) -> list:
     threads, clock, quick = options.threads, options.clock, options.quick
     turns = 2 if quick else options.turns
     if group == "inference":
         import inference
 
-        return inference.bench(threads, turns, clock, 0.5 if quick else 4.0, sgemm)
+        return inference.bench(threads, turns, clock, 0.5 if quick else 4.0, peak)
+    if group == "parts":
+        from peak import bench as bench_parts
+
+        return bench_parts(turns, 0.5 if quick else 4.0, peak)
     if group in ("training", "pit"):
         import training
 
@@ -64,11 +75,8 @@ def measure(group: str, options: argparse.Namespace, sgemm: float) -> list:
         import long_files
 
         if quick:
-            return long_files.bench(threads, 1, {3.0: long_files.CONTESTANTS})
-        lengths = {60.0: long_files.CONTESTANTS}
-        if options.long:
-            lengths[600.0] = long_files.CONTESTANTS[1:]  # the whole of it needs the memory of a large machine
-        return long_files.bench(threads, 3, lengths)
+            return long_files.bench(options.cores, 1, [20.0])
+        return long_files.bench(options.cores, 3, [60.0, 60 * options.minutes])
     import cold_start
 
     return cold_start.bench(threads, 1 if quick else 7)

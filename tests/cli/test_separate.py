@@ -223,3 +223,43 @@ def test_a_terminal_gets_a_progress_bar(model, talk):
     os.close(master)
     assert "talk.flac" in shown
     assert "100%" in shown
+
+
+def test_workers_and_precision_reach_the_separation(model, tmp_path):
+    talk = write_audio(tmp_path / "talk.wav", 0.1 * torch.randn(20011), 8000)
+    expected = {
+        precision: separate(load_model(model), talk, window=1, precision=precision)[0]
+        for precision in ("float32", "bfloat16")
+    }
+    assert not torch.equal(*expected.values())
+    for workers in (1, 2):
+        for precision, estimate in expected.items():
+            options = ["--window", 1, "--workers", workers, "--precision", precision, "--verbose"]
+            result = run(talk, "--model", model, "--float", "--force", *options)
+            assert result.exit_code == 0, result.output
+            windows = "1 window" if workers == 1 else "2 windows"
+            assert result.stderr == f"dprnn-lab: computing in {precision} on the CPU, {windows} at a time\n"
+            written = read_audio(talk.with_name("talk_s1.wav"))[0][0]
+            torch.testing.assert_close(written, estimate, atol=1e-6, rtol=1e-5)
+
+
+def test_impossible_workers_and_precisions_are_one_line(model, talk):
+    for arguments, message in [
+        (["--workers", 0], "--workers is 0: give the number of windows at a time, 1 or more"),
+        (["--precision", "half"], "--precision is 'half': choose one of auto, float32, bfloat16"),
+    ]:
+        result = run(talk, "--model", model, *arguments)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"dprnn-lab: {message}")
+        assert len(result.stderr.splitlines()) == 1
+        assert not talk.with_name("talk_s1.wav").exists()
+
+
+def test_a_short_file_needs_no_slow_imports(model, talk):
+    code = (
+        "import sys; from dprnn_lab.cli import app\n"
+        f"app(['separate', {str(talk)!r}, '--model', {str(model)!r}], standalone_mode=False)\n"
+        "print([m for m in ('torchaudio', 'lightning', 'pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from dprnn_lab import DPRNNTasNet, cli, save_model
 from dprnn_lab.separation.onnx_export import ExportError, export_onnx
+from dprnn_lab.separation.onnx_weights import store_weights_as
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 
@@ -70,6 +71,66 @@ def test_other_numbers_than_pytorchs_are_not_written(onnxruntime, tiny, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+def test_any_number_of_mixtures(onnxruntime, tiny, tmp_path):
+    model, path = tiny(n_repeats=1), tmp_path / "model.onnx"
+    assert export_onnx(model, path, samples=503, any_batch=True) < 1e-4
+    session = onnxruntime.InferenceSession(path)
+    assert isinstance(session.get_inputs()[0].shape[0], str)  # a name in place of a number
+    assert session.get_modelmeta().custom_metadata_map["batch"] == "any"
+    for batch in (1, 3):
+        mixture = torch.randn(batch, 503)
+        (estimates,) = session.run(None, {"mixture": mixture.numpy()})
+        expected = model(mixture).detach()
+        assert (torch.from_numpy(estimates) - expected).abs().max() < 1e-4 * expected.abs().max()
+
+
+@pytest.mark.slow
+def test_smaller_weights(onnxruntime, tmp_path):
+    torch.manual_seed(0)
+    model = DPRNNTasNet(bn_chan=64, hid_size=64, chunk_size=10, n_repeats=1)
+    sizes, differences = {}, {}
+    for weights in ("float32", "float16", "int8"):
+        path = tmp_path / f"{weights}.onnx"
+        differences[weights] = export_onnx(model, path, samples=400, weights=weights)
+        sizes[weights] = path.stat().st_size
+        facts = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+        assert facts["weights"] == weights
+    parameters = sum(p.numel() for p in model.parameters())
+    assert (
+        sizes["float32"] < 4 * parameters + 150_000
+    )  # the weights and the graph, nothing that grows with the length
+    assert sizes["float32"] - sizes["float16"] > 1.8 * parameters
+    assert sizes["float32"] - sizes["int8"] > 2.7 * parameters
+    assert 0 < differences["float32"] < differences["float16"] < differences["int8"]
+
+
+@pytest.mark.parametrize(("weights", "size", "error"), [("float16", 2, 1e-3), ("int8", 1, 1e-2)])
+def test_a_product_with_stored_weights_differs_by_their_rounding(onnxruntime, weights, size, error):
+    onnx = sys.modules["onnx"]
+    matrix, x = torch.randn(64, 48).numpy(), torch.randn(5, 64).numpy()
+    small = torch.randn(48).numpy()
+    sizes = {"x": (5, 64), "y": (5, 48)}
+    x_info, y_info = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in sizes.items()
+    )
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "matrix"], ["product"]),
+        onnx.helper.make_node("Add", ["product", "small"], ["y"]),
+    ]
+    stored = [onnx.numpy_helper.from_array(v, n) for n, v in {"matrix": matrix, "small": small}.items()]
+    graph = onnx.helper.make_graph(nodes, "product", [x_info], [y_info], stored)
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    before = len(proto.SerializeToString())
+    assert store_weights_as(proto, weights) == 1  # the bias is too small to matter
+    assert before - len(proto.SerializeToString()) > (4 - size) * matrix.size - 1000
+    onnx.checker.check_model(proto)
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {"x": x})
+    expected = x @ matrix + small
+    assert 0 < abs(y - expected).max() < error * abs(expected).max()
+
+
 def test_the_command(onnxruntime, tiny, tmp_path):
     model, out = save_model(tiny(n_repeats=1), tmp_path / "model.safetensors"), tmp_path / "model.onnx"
     result = run(model, out, "--seconds", 0.1)
@@ -99,6 +160,11 @@ def test_a_missing_package_is_named_with_the_remedy(tiny, tmp_path, monkeypatch)
         ("model.onnx", {"samples": 0}, "samples is 0: it must be a whole number of 1 or more"),
         ("model.onnx", {"samples": 0.5}, r"samples is 0\.5"),
         ("model.onnx", {"samples": 800, "batch": True}, "batch is True"),
+        (
+            "model.onnx",
+            {"samples": 800, "weights": "int4"},
+            "weights is 'int4': choose one of float32, float16, int8",
+        ),
     ],
 )
 def test_wrong_arguments(tiny, tmp_path, name, sizes, message):

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import dprnn_lab
 from dprnn_lab import cli, save_model
 from dprnn_lab.datasets.mixing import FixedMixtures
-from dprnn_lab.evaluation import clusters, evaluate_to
+from dprnn_lab.evaluation import evaluate_to, schedulers
 from dprnn_lab.evaluation.schedulers import check_scheduler, open_scheduler
 from dprnn_lab.evaluation.executors import LOST, results_as_they_end
 from dprnn_lab.sweeps import sweep
@@ -202,13 +202,13 @@ def test_absurd_numbers_of_local_workers_are_refused():
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr(clusters.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(schedulers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'not installed: pip install "dprnn-lab\[cluster\]"'):
         check_scheduler("local:2")
 
 
 def test_the_commands_refuse_a_bad_scheduler_in_one_line(notebook, tmp_path, monkeypatch):
-    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(schedulers, "CONNECT_SECONDS", 1)
     out = str(tmp_path / "out")
     run = ["sweep", str(notebook), "--out", out]
     score = ["evaluate", "--baseline", "irm", "--data", "test"]
