@@ -78,9 +78,9 @@ def evaluate(
 
     from .. import evaluation
     from ..evaluation.baselines import BASELINES, why_not
-    from ..evaluation.schedulers import check_scheduler, open_scheduler
     from ..evaluation.processes import check_workers
     from ..evaluation.run import check_fits, evaluate_to, open_mixtures
+    from ..evaluation.schedulers import check_scheduler, open_scheduler
     from ..evaluation.scores import check_metrics
     from ..evaluation.systems import at_precision, make_system, names_of
     from ..model.precision import resolve_precision

@@ -56,6 +56,12 @@ COST_SECONDS = 4  # length of the mixture that system_costs separates
 WORK_LIMIT = 15e9  # multiply-adds; a core of a laptop needs about half a second for them
 CLOCK_SECONDS = 1.0  # time for the timed runs, of which at least one is made
 TIMEOUT_SECONDS = 120.0
+# What a child process does first, before an import of seconds: end as soon as its parent, which holds the other end of
+# its stdin, is gone. Without select.poll (Windows) it notices that when it reads or writes.
+WATCH = (
+    "import os, select, threading; p = getattr(select, 'poll', bool)(); p and p.register(0, 0); "
+    "p and threading.Thread(target=lambda: (p.poll(), os._exit(1)), daemon=True).start()"
+)
 
 
 @dataclass(frozen=True)
@@ -209,7 +215,7 @@ def _in_child(function: Callable, *arguments: Any, timeout: float | None = None)
         subprocess.TimeoutExpired: it took longer than ``timeout`` seconds.
     """
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    command = [sys.executable, "-c", f"from {__name__} import _answer; _answer()"]
+    command = [sys.executable, "-c", f"{WATCH}; from {__name__} import _answer; _answer()"]
     # A file: the profiler always writes its log to stderr, and nobody reads a pipe while the answer is awaited.
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
@@ -258,7 +264,6 @@ def _in_child(function: Callable, *arguments: Any, timeout: float | None = None)
 def _answer() -> None:
     """The child process: read a function and its arguments from stdin, write what it returns or raises to stdout."""
     function, arguments, threads = pickle.load(sys.stdin.buffer)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     with contextlib.redirect_stdout(sys.stderr):
         answer: tuple[Exception | None, Any]
@@ -269,10 +274,4 @@ def _answer() -> None:
     sys.stdout.buffer.write(pickle.dumps(answer))
     sys.stdout.buffer.flush()
     sys.stderr.flush()
-    os._exit(0)  # not through the interpreter's end, which would wait for the thread that reads stdin
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 4096):  # until the other end closes
-        pass
-    os._exit(1)
+    os._exit(0)  # a result is all that is wanted: no cleaning up

@@ -18,8 +18,8 @@ import dprnn_lab
 from dprnn_lab import cli, save_model
 from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.evaluation import evaluate_to, schedulers
-from dprnn_lab.evaluation.schedulers import check_scheduler, open_scheduler
 from dprnn_lab.evaluation.executors import LOST, results_as_they_end
+from dprnn_lab.evaluation.schedulers import check_scheduler, open_scheduler
 from dprnn_lab.sweeps import sweep
 
 COLUMNS = ["size", "seed", "status", "score", "threads"]
