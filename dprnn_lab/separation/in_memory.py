@@ -121,7 +121,9 @@ def separate(
     if sample_rate is not None and not (isinstance(sample_rate, Real) and 0 < sample_rate < math.inf):
         raise AudioError(f"sample_rate is {sample_rate!r}: give a number above 0 Hz, or leave it out")
     several = isinstance(wav, (list, tuple))
-    named = [(item, f"wav[{i}]") for i, item in enumerate(wav)] if several else [(wav, "wav")]
+    named: list[tuple[Any, str]] = [(wav, "wav")]
+    if isinstance(wav, (list, tuple)):
+        named = [(item, f"wav[{i}]") for i, item in enumerate(wav)]
 
     def mixture(item: Any, name: str) -> _Mixture:
         samples, name, remark = _mono_at_rate(item, name, sample_rate, model.sample_rate, mono, resample)

@@ -158,13 +158,18 @@ def main() -> None:
             facts = {"bytes": size, "time": relative_time(separated, plain)}
             got = scores(separated, f"{name} {variant}", options.mixtures)
             rows += [row | facts for row in rows_of(name, variant, reference, got)]
+            write(options.out, rows)  # an interrupted run keeps what it has
+    print((options.out / "precision.md").read_text())
+
+
+def write(folder: Path, rows: list[dict]) -> None:
+    """Replace both files."""
     order = [(name, variant) for variant in VARIANTS for name in MODELS]
-    rows.sort(key=lambda row: order.index((row["model"], row["variant"])))
+    rows = sorted(rows, key=lambda row: order.index((row["model"], row["variant"])))
     content = {"torch": torch.__version__.split("+")[0], "has_bfloat16": has_bfloat16(), "rows": rows}
-    options.out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n")
-    (options.out / "precision.md").write_text(table(content))
-    print(table(content))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "precision.json").write_text(json.dumps(content, indent=1) + "\n")
+    (folder / "precision.md").write_text(table(content))
 
 
 if __name__ == "__main__":
