@@ -7,6 +7,8 @@ import os
 
 import torch
 
+from ..model.precision import has_bfloat16 as has_bfloat16_on
+
 __all__ = [
     "ACCELERATORS",
     "PRECISIONS",
@@ -25,14 +27,13 @@ OTHERS = {"tpu": "PyTorch/XLA", "hpu": "Intel Gaudi"}  # known to Lightning, and
 def has_bfloat16(accelerator: str) -> bool:
     """Whether the processor, or GPU, has instructions for bfloat16; without them it is slower than float32.
 
-    On a processor these are AVX512-BF16 and AMX-BF16, as PyTorch finds them; other processors count as without.
+    :func:`dprnn_lab.model.precision.has_bfloat16` says which those are.
     """
     if torch.cuda.is_available() and accelerator in ("gpu", "cuda", "auto"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return has_bfloat16_on("cuda")
     if accelerator in ("mps", "gpu") or (accelerator == "auto" and torch.backends.mps.is_available()):
         return False
-    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return has_bfloat16_on("cpu")
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:

@@ -177,12 +177,15 @@ def test_the_automatic_precision_is_bfloat16_where_it_is_computed_in(machine, mo
     assert resolve_precision("auto", "gpu") == "32-true"
     machine(1)
     assert resolve_precision("auto", "gpu") == "bf16-mixed"
-    for found, precision in [
-        ({"avx512_bf16": True}, "bf16-mixed"),
-        ({"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
-        ({"avx512_f": True}, "32-true"),
+    for bfloat16, tiles, precision in [
+        (True, False, "bf16-mixed"),
+        (False, True, "bf16-mixed"),
+        (False, False, "32-true"),
     ]:
-        monkeypatch.setattr("torch.cpu.get_capabilities", lambda found=found: found, raising=False)
+        monkeypatch.setattr(
+            "torch.cpu._is_avx512_bf16_supported", lambda found=bfloat16: found, raising=False
+        )
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda found=tiles: found, raising=False)
         assert resolve_precision("auto", "cpu") == precision
         assert resolve_precision("32-true", "cpu") == "32-true"
 
