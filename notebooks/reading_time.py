@@ -74,7 +74,7 @@ def measure(path: Path) -> NotebookTime:
             texts.append(data.get("text/markdown", ""))  # claims, and the cards of exercises
             sound += sum(_seconds(match) for match in _PLAYER.findall(data.get("text/html", "")))
     words = sum(len(re.findall(r"\w[\w'’.,-]*", text)) for text in texts)
-    sheet = path.parent / "exercises" / f"nb{path.name[:2]}.md"
+    sheet = path.parent / "exercises" / f"nb{path.stem.split('_')[0]}.md"
     minutes = [int(m) for m in _MINUTES.findall(sheet.read_text(encoding="utf-8"))] if sheet.exists() else []
     return NotebookTime(words, code, sound, len(minutes), sum(minutes), _run_seconds(path).get(path.stem))
 
@@ -97,9 +97,9 @@ def _seconds(encoded: str) -> float:
 
 
 def time_line(time: NotebookTime) -> str:
-    """The paragraph of the first cell, the time to read and the sum rounded up to 5 minutes."""
+    """The paragraph of the first cell, the time to read rounded up to 5 minutes."""
     reading = 5 * math.ceil(time.reading_minutes / 5)
-    total = 5 * math.ceil((reading + time.exercise_minutes) / 5)
+    total = reading + time.exercise_minutes
     parts = f"{reading} to read, try and listen"
     if time.exercises:
         parts += f", {time.exercise_minutes} for the {time.exercises} exercises"

@@ -153,7 +153,7 @@ def test_a_notebook_keeps_no_timing_metadata(path):
     notebook = json.loads(path.read_text())
     assert set(notebook["metadata"]) <= {"kernelspec", "language_info"}
     for cell in notebook["cells"]:
-        assert set(cell["metadata"]) <= {"tags"}
+        assert set(cell["metadata"]) <= {"tags", "jp-MarkdownHeadingCollapsed"}
         for output in cell.get("outputs", []):
             assert "execution" not in output.get("metadata", {})
             # A trusted notebook would show an error: the state of the widget is not kept.

@@ -71,7 +71,13 @@ def test_the_readme_has_the_differences_of_the_recorded_experiments():
     for label, runs, parameter, before, after in [
         ("PIT left out, speakers in random order", orders["random"], "pit", True, False),
         ("PIT left out, the man always first", orders["sorted"], "pit", True, False),
-        ("small goes on for 100 steps without PIT, man-woman", pairs["man-woman"], "pit", True, False),
+        (
+            "six-voices/small goes on for 100 steps without PIT, man-woman",
+            pairs["man-woman"],
+            "pit",
+            True,
+            False,
+        ),
         ("the same, woman-woman", pairs["woman-woman"], "pit", True, False),
         ("chunks of 2 frames", recorded["chunk"], "chunk_size", 22, 2),
         ("chunks of 250 frames", recorded["chunk"], "chunk_size", 22, 250),
