@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 WORKERS ?= 2
 NOTEBOOK ?= 00_start_here
-LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 07_failures_in_training 10_experiments 12_build_the_network)
+LONG = $(patsubst %,--ignore=notebooks/%.ipynb,05_training 06_failures_at_inference 07_failures_in_training 09_long_audio 10_experiments 12_build_the_network)
 # WORKERS processes share the tests, each with one thread: more threads than cores make each of them slower.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
@@ -18,7 +18,7 @@ lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a s
 	$(BIN)/jupyter trust notebooks/*.ipynb
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/$(NOTEBOOK).ipynb
 
-# The LONG notebooks train for minutes: make test runs them small, and the others as committed; make test-all both.
+# The LONG notebooks take minutes: make test runs them small, and the others as committed; make test-all both.
 test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), real browser runs
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
