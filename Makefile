@@ -19,7 +19,7 @@ lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a s
 	$(BIN)/jupyter lab $(ROOT_FLAG) $(ARGS) notebooks/$(NOTEBOOK).ipynb
 
 # The LONG notebooks take minutes: make test runs them small, and the others as committed; make test-all both.
-test: lint  ## lint, unit tests, every notebook small (papermill) and as committed (nbval), real browser runs
+test: lint  ## lint, unit tests, long notebooks small (papermill), the others as committed (nbval), real browser runs
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
