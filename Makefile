@@ -87,7 +87,7 @@ $(VENV)-asteroid/ready: pyproject.toml
 	@touch $@
 
 $(VENV)-asteroid/bench: $(VENV)-asteroid/ready
-	$(VENV)-asteroid/bin/pip install --quiet onnx onnxruntime onnxscript typer pandas huggingface_hub
+	$(VENV)-asteroid/bin/pip install --quiet onnx onnxruntime onnxscript typer pandas huggingface_hub fast-bss-eval
 	@touch $@
 
 clean:
