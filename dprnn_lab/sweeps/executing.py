@@ -72,8 +72,6 @@ def execute(task: Task) -> Outcome:
     end_with_parent()
     import papermill
 
-    if task.scratch:
-        Path(task.scratch).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=task.scratch) as name:
         folder = Path(name)
         begun, executed, report = (

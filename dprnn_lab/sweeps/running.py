@@ -68,8 +68,8 @@ def sweep(
         ``notebook``, relative to ``out``.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`plan`; ``out`` holds another sweep; fewer than one worker;
-            both workers and an executor.
+        FileNotFoundError, ValueError: as :func:`plan`; ``out`` holds another sweep, or was removed meanwhile; fewer
+            than one worker; both workers and an executor.
         InUseError: another process writes into ``out``.
         ChildProcessError, ConnectionError: the executor broke, or its cluster is gone.
     """
@@ -92,8 +92,13 @@ def sweep(
             raise ValueError(
                 f"{out} holds a sweep with another {' and another '.join(changed)}: choose another folder, or delete it"
             )
+        (out / SCRATCH).mkdir(exist_ok=True)
         try:
             return _run_all(notebook, out, runs, workers, progress, executor)
+        except Exception as error:
+            if _is_removed(out):
+                raise _was_removed(out) from error
+            raise
         finally:
             shutil.rmtree(out / SCRATCH, ignore_errors=True)
 
@@ -123,8 +128,21 @@ def _run_all(
     return _write_table(out, runs)
 
 
+def _is_removed(out: Path) -> bool:
+    """Whether somebody has removed or renamed the folder; writing would make it again, with half of the results."""
+    return not (out / "settings.json").is_file()
+
+
+def _was_removed(out: Path) -> OSError:
+    return FileNotFoundError(
+        f"{out} was removed or renamed while a sweep wrote to it: nothing more was written; start the sweep again"
+    )
+
+
 def _keep(out: Path, run: Run, notebook: bytes, record: dict) -> None:
     """Write a run's notebook and then its record, which says that the run has ended; or neither."""
+    if _is_removed(out):
+        raise _was_removed(out)
     write_whole(_notebook_file(out, run), notebook)
     try:
         write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
@@ -134,6 +152,8 @@ def _keep(out: Path, run: Run, notebook: bytes, record: dict) -> None:
 
 
 def _write_table(out: Path, runs: list[Run]) -> pd.DataFrame:
+    if _is_removed(out):
+        raise _was_removed(out)
     table = _table(out, runs)
     write_whole(
         out / "results.csv", table.to_csv(index=False, lineterminator="\n").encode(errors="backslashreplace")

@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -197,6 +199,22 @@ def test_an_interrupt_ends_the_current_runs_and_keeps_the_finished(notebook, tmp
 
 
 # What must not happen
+
+
+def test_a_folder_that_is_removed_meanwhile_stays_removed(notebook, tmp_path):
+    out = tmp_path / "out"
+
+    def remove():
+        wait_until(lambda: started(notebook) == 2)
+        shutil.rmtree(out)
+        (notebook.parent / "go.txt").touch()
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    with pytest.raises(FileNotFoundError, match="was removed or renamed while a sweep wrote to it: nothing more"):
+        sweep(notebook, {"size": [1, 2], "held": [2]}, out, progress=False)
+    remover.join()
+    assert not out.exists()
 
 
 def test_a_second_sweep_in_the_folder_is_refused(notebook, tmp_path):
