@@ -211,7 +211,9 @@ def test_a_folder_that_is_removed_meanwhile_stays_removed(notebook, tmp_path):
 
     remover = threading.Thread(target=remove)
     remover.start()
-    with pytest.raises(FileNotFoundError, match="was removed or renamed while a sweep wrote to it: nothing more"):
+    with pytest.raises(
+        FileNotFoundError, match="was removed or renamed while a sweep wrote to it: nothing more"
+    ):
         sweep(notebook, {"size": [1, 2], "held": [2]}, out, progress=False)
     remover.join()
     assert not out.exists()
