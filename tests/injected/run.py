@@ -2,10 +2,12 @@
 
 python -m tests.injected.run                    # all, for make test-all
 python -m tests.injected.run --only train       # the rows whose name begins so; nothing is written
+python -m tests.injected.run --only train --update  # and put them into the table, after a mend
 python -m tests.injected.run --kills 5
 """
 
 import argparse
+import dataclasses
 import sys
 import tempfile
 import time
@@ -78,6 +80,35 @@ def rows(
         yield from (row for name in names if (row := made[name].result()) is not None)
 
 
+AGAIN = "injected again, alone"
+
+
+def updated(text: str, found: list[Row]) -> str:
+    """The table with these rows in the place of those of the same name; the sums are counted anew.
+
+    Raises:
+        ValueError: the table has no row of that name.
+    """
+    lines = text.splitlines()
+    for row in found:
+        places = [number for number, line in enumerate(lines) if line.startswith(f"| {row.fault} |")]
+        if not places:
+            raise ValueError(f"{TABLE} has no row {row.fault!r}: write the whole table, without --only")
+        lines[places[0]] = line_of(dataclasses.replace(row, note=f"{row.note}; {AGAIN}".removeprefix("; ")))
+    cells = [line.split(" | ") for line in lines if line.startswith("| ") and "**" not in line][1:]
+    lines[-1] = sums(sum(int(cell[1]) for cell in cells), sum(int(cell[2]) for cell in cells))
+    return "\n".join(lines) + "\n"
+
+
+def line_of(row: Row) -> str:
+    note = row.problems[0].replace("|", "/").replace("\n", " ") if row.problems else row.note
+    return f"| {row.fault} | {row.times} | {len(row.problems)} | {note} |"
+
+
+def sums(injected: int, wrong: int) -> str:
+    return f"| **all** | **{injected}** | **{wrong}** | |"
+
+
 def render(found: list[Row], minutes: float, kills: int) -> str:
     """The table in Markdown."""
     lines = [
@@ -97,11 +128,9 @@ def render(found: list[Row], minutes: float, kills: int) -> str:
         "| fault | injected | went wrong | |",
         "|---|---|---|---|",
     ]
-    for row in found:
-        note = row.problems[0].replace("|", "/").replace("\n", " ") if row.problems else row.note
-        lines.append(f"| {row.fault} | {row.times} | {len(row.problems)} | {note} |")
+    lines += [line_of(row) for row in found]
     injected, wrong = sum(row.times for row in found), sum(len(row.problems) for row in found)
-    return "\n".join([*lines, f"| **all** | **{injected}** | **{wrong}** | |"]) + "\n"
+    return "\n".join([*lines, sums(injected, wrong)]) + "\n"
 
 
 def main() -> int:
@@ -111,6 +140,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="rows whose name begins so, such as train or 'fuzz audio'")
+    parser.add_argument("--update", action="store_true", help="put the rows of --only into the table")
     parser.add_argument("--workers", type=int, default=1, help="rows at the same time")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no row after this time")
     chosen = parser.parse_args()
@@ -123,7 +153,9 @@ def main() -> int:
             )
             for problem in row.problems[:10]:
                 print(f"    {problem}", flush=True)
-    if not chosen.only:
+    if chosen.only and chosen.update:
+        write_whole(TABLE, updated(TABLE.read_text(encoding="utf-8"), found).encode())
+    elif not chosen.only:
         write_whole(TABLE, render(found, (time.monotonic() - begun) / 60, chosen.kills).encode())
     return int(any(row.problems for row in found))
 

@@ -49,6 +49,22 @@ def test_the_table_counts_each_fault(monkeypatch, tmp_path, capsys):
     assert "| **all** | **220** | **1** | |" in text
 
 
+def test_rows_that_are_injected_again_take_the_place_of_the_old(monkeypatch, tmp_path):
+    table = tmp_path / "README.md"
+    monkeypatch.setattr(run, "TABLE", table)
+    before = [Row("train: SIGKILL", 20, note="3 runs"), Row("audio fuzzed", 200, ["audio 0 7: hangs"])]
+    table.write_text(run.render(before, minutes=1, kills=20))
+    monkeypatch.setattr(run, "rows", lambda *_: iter([Row("audio fuzzed", 100, note="all work")]))
+    monkeypatch.setattr(sys, "argv", ["run", "--only", "fuzz audio", "--update"])
+    assert run.main() == 0
+    text = table.read_text()
+    assert "| train: SIGKILL | 20 | 0 | 3 runs |" in text
+    assert "| audio fuzzed | 100 | 0 | all work; injected again, alone |" in text and "hangs" not in text
+    assert "| **all** | **120** | **0** | |" in text
+    with pytest.raises(ValueError, match="has no row 'sweep: kill'"):
+        run.updated(text, [Row("sweep: kill", 1)])
+
+
 class Careless(Job):
     """A command that does wrong on purpose: what the harness has to notice."""
 
