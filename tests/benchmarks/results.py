@@ -7,15 +7,21 @@ from timing import Result
 
 __all__ = ["write"]
 
+ORDER = ("inference", "parts", "training step", "PIT loss", "long files", "cold start")
 CLOCK = {
     "wall": "Times are what a person waits.",
     "cpu": "Times are processor time, measured beside other programs.",
 }
 
 
+VARIES = ("load average at the start", "a large product on the threads used")
+
+
 def write(folder: Path, machine: dict[str, str], rows: list[Result], clock: str) -> None:
-    """Replace both files."""
+    """Write both files; groups that these rows do not have stay, if they were measured on the same machine."""
     folder.mkdir(parents=True, exist_ok=True)
+    rows = [*kept(folder / "results.json", machine, rows, clock), *rows]
+    rows.sort(key=lambda row: ORDER.index(row.group))
     content = {"machine": machine, "clock": clock, "rows": [row.as_dict() for row in rows]}
     for name, text in (
         ("results.json", json.dumps(content, indent=2) + "\n"),
@@ -24,6 +30,21 @@ def write(folder: Path, machine: dict[str, str], rows: list[Result], clock: str)
         scratch = folder / f".{name}"
         scratch.write_text(text)
         scratch.replace(folder / name)
+
+
+def kept(file: Path, machine: dict[str, str], rows: list[Result], clock: str) -> list[Result]:
+    """The rows of other groups in the file, if it is of this machine, these packages and this clock."""
+    if not file.is_file():
+        return []
+    before = json.loads(file.read_text())
+    same = [
+        {name: fact for name, fact in facts.items() if name not in VARIES}
+        for facts in (before["machine"], machine)
+    ]
+    if same[0] != same[1] or before["clock"] != clock:
+        return []
+    new = {row.group for row in rows}
+    return [Result(**row) for row in before["rows"] if row["group"] not in new]
 
 
 def table(machine: dict[str, str], rows: list[Result], clock: str) -> str:

@@ -8,6 +8,7 @@ python -m tests.injected.run --kills 5
 
 import argparse
 import dataclasses
+import signal
 import sys
 import tempfile
 import time
@@ -144,6 +145,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="rows at the same time")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no row after this time")
     chosen = parser.parse_args()
+    # A shell's background job ignores SIGINT, and so would the commands that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     found, begun = [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for row in rows(Path(folder), chosen.kills, chosen.seed, chosen.only, chosen.workers, chosen.minutes):
