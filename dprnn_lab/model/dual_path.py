@@ -35,6 +35,12 @@ __all__ = [
 _ENOUGH = 16
 
 
+# oneDNN's RNNs in bfloat16 compute blocks of sequences, all of one size that divides their number. Beyond 48 sequences a
+# number without a suitable divisor, such as 53, 82 or 127, takes two to six times as long as the next one that has one.
+_ONE_BLOCK = 48
+_BLOCKS = range(16, 34, 2)
+
+
 class RNNProjection(nn.Linear):
     """``nn.Linear`` for the output of a recurrent layer; same parameters, same values, faster on a CPU.
 
@@ -177,11 +183,24 @@ class PathRNN(nn.Module):
         self.projection = RNNProjection(width, features)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        sequences = x.shape[0]
+        if sequences > _ONE_BLOCK and _is_bfloat16_on_cpu(x):
+            more = min(-sequences % block for block in _BLOCKS)
+            x = F.pad(x, (0, 0, 0, 0, 0, more))  # sequences of zeros, removed below
         y, _ = self.rnn(x)
         if self.gate_rnn is not None:
             gate, _ = self.gate_rnn(x)
             y = torch.cat((y * gate, x), dim=-1)
-        return self.projection(y)
+        return self.projection(y)[:sequences]
+
+
+def _is_bfloat16_on_cpu(x: torch.Tensor) -> bool:
+    """Whether an RNN on this input computes in bfloat16 on a CPU."""
+    if x.device.type != "cpu":
+        return False
+    if torch.is_autocast_enabled("cpu"):
+        return torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return x.dtype == torch.bfloat16
 
 
 class DualPathBlock(nn.Module):

@@ -78,6 +78,22 @@ def test_a_path_keeps_the_shape(rnn_type, bidirectional):
     assert isinstance(path.rnn, RNN_TYPES[rnn_type])
 
 
+@pytest.mark.parametrize(
+    ("sequences", "padded"), [(48, 48), (53, 54), (82, 84), (97, 100), (127, 128), (128, 128), (161, 162)]
+)
+def test_in_bfloat16_the_rnn_gets_a_number_of_sequences_that_splits_into_blocks(sequences, padded):
+    path = PathRNN(4, 8, "LSTM", 1, bidirectional=True, dropout=0, use_mulcat=False)
+    x = torch.randn(sequences, 5, 4, generator=torch.Generator().manual_seed(0))
+    given = []
+    path.rnn.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].shape[0]))
+    float32 = path(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        bfloat16 = path(x)
+    assert given == [sequences, padded]
+    assert bfloat16.shape == x.shape
+    torch.testing.assert_close(bfloat16.float(), float32, atol=0.02, rtol=0)
+
+
 def test_mulcat_multiplies_two_rnns_and_appends_the_input():
     path, x = PathRNN(6, 4, "LSTM", 1, True, 0, use_mulcat=True), torch.randn(3, 9, 6)
     expected = path.projection(torch.cat((path.rnn(x)[0] * path.gate_rnn(x)[0], x), -1))
