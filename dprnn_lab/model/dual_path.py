@@ -35,8 +35,8 @@ __all__ = [
 _ENOUGH = 16
 
 
-# oneDNN's RNNs in bfloat16 compute blocks of sequences, all of one size that divides their number. Beyond 48 sequences a
-# number without a suitable divisor, such as 53, 82 or 127, takes two to six times as long as the next one that has one.
+# oneDNN's RNNs in bfloat16 compute blocks of sequences, all of one size that divides their number. Beyond 48 sequences
+# a number without a suitable divisor, such as 53, 82 or 127, takes two to six times as long as the next that has one.
 _ONE_BLOCK = 48
 _BLOCKS = range(16, 34, 2)
 
