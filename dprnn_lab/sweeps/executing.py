@@ -3,6 +3,7 @@
 Notebook: 10_experiments
 """
 
+import errno
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ __all__ = ["Outcome", "Task", "execute", "stop_runs"]
 
 # One thread per run: runs do not compete for cores, and sums have the same last digit on every machine.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS}
 # The death of a kernel is told in its run's record; without a handler, Python would print it too.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
 
@@ -67,7 +69,7 @@ def execute(task: Task) -> Outcome:
     Runs in any thread, several at a time: nothing of the process is changed, neither its folder nor its environment.
 
     Raises:
-        OSError: the files of the run can't be written.
+        OSError: the files of the run can't be written, such as on a full disk.
     """
     end_with_parent()
     import papermill
@@ -94,6 +96,12 @@ def execute(task: Task) -> Outcome:
                 resources={"metadata": {"path": task.folder if Path(task.folder).is_dir() else name}},
             )
         except Exception as caught:
+            if (
+                isinstance(caught, OSError) and caught.errno in FULL
+            ):  # not the notebook's: papermill could not write it
+                raise OSError(
+                    caught.errno, f"{os.strerror(caught.errno)}, at the notebook of a run", str(folder)
+                ) from caught
             error = caught
         seconds = time.monotonic() - started
         notebook = executed.read_bytes() if executed.is_file() else task.notebook.encode()

@@ -1,6 +1,8 @@
 """Sweeps: every combination runs, a stop loses nothing, errors are reported, two workers give what one gives."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,6 +13,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import papermill
 import pytest
 
 from dprnn_lab.evaluation.statistics import student_mean
@@ -217,6 +220,16 @@ def test_a_folder_that_is_removed_meanwhile_stays_removed(notebook, tmp_path):
         sweep(notebook, {"size": [1, 2], "held": [2]}, out, progress=False)
     remover.join()
     assert not out.exists()
+
+
+def test_a_full_disk_under_a_run_is_no_failure_of_its_notebook(notebook, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(papermill, "execute_notebook", full)
+    with pytest.raises(OSError, match="No space left on device, at the notebook of a run"):
+        sweep(notebook, {"size": [1, 2]}, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_second_sweep_in_the_folder_is_refused(notebook, tmp_path):
