@@ -33,12 +33,12 @@ def processor() -> str:
 
 
 def installed(name: str) -> str:
-    """The version, also of our own package where it is used from its folder."""
+    """The version; of our own package that of the code which runs, whatever is installed."""
+    if name == "dprnn-lab":
+        import dprnn_lab
+
+        return dprnn_lab.__version__
     try:
         return version(name)
     except PackageNotFoundError:
-        if name == "dprnn-lab":
-            import dprnn_lab
-
-            return dprnn_lab.__version__
         return "not installed"
