@@ -110,9 +110,9 @@ def install_javascript(folder: Path) -> Path:
     return folder / "node_modules"
 
 
-def vendor(modules: Path, destination: Path) -> None:
-    """Copy the vendored files where Sphinx takes static files from."""
-    for source, name in VENDORED.items():
+def vendor(modules: Path, destination: Path, files: dict[str, str]) -> None:
+    """Copy files and folders of the npm packages: path in ``modules`` to path in ``destination``."""
+    for source, name in files.items():
         origin, target = modules / source, destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if origin.is_dir():
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
         pages = stage(BUILD / "site-source")
         write_commands(BUILD / "site-source")
         modules = install_javascript(BUILD / "site-js")
-        vendor(modules, BUILD / "site-vendor")
+        vendor(modules, BUILD / "site-vendor", VENDORED)
         write_explainer(modules, BUILD / "site-vendor" / "explainer")
         build_pages(BUILD / "site-source", options.out, options.jobs)
     except SiteError as error:
