@@ -1,16 +1,18 @@
 """The instructor's guide: its tables of minutes, and what its tests compare with the notebooks.
 
-Usage: ``python notebooks/instructors.py`` writes the tables anew and lists what the guide says and the notebooks do not.
+Usage: ``python notebooks/instructors.py`` writes the tables anew, and lists what the guide says and the notebooks do
+not.
 
 The guide is ``INSTRUCTORS.md`` and one page for each notebook, ``instructors/nbNN.md``. On a page
 
 - an answer to a question is a list item that begins with the id of the cell that asks: ``- `c005` ...``;
-- text that an output contains stands in double curly quotes, followed by the id of the code cell: “13 steps” (`c006`);
+- text that an output contains stands in curly quotes, followed by the id of the code cell: “13 steps” (`c006`);
 - any other id of a cell stands in backticks and brackets, too: (`c006`).
 
 Minutes are counted as in ``reading_time.py``, section by section; exercises take the minutes of their sheets.
 """
 
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+from kernel_memory import read_kept
 from nbformat import NotebookNode
 from reading_time import SECONDS_PER_CODE_LINE, WORDS_PER_MINUTE, count, measure, states_time
 
@@ -65,14 +68,25 @@ class Section:
         return match[1] if (match := re.match(r"(\d+)\.", self.title)) else ""
 
 
+@functools.cache
+def _parsed(path: Path, modified: int) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def _read(path: Path) -> NotebookNode:
+    """A notebook, parsed once for each version of the file; nobody may change it."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
 def page_of(name: str) -> Path:
     """The guide's page of a notebook, such as ``instructors/nb02.md`` of ``02_dual_path``."""
     return PAGES / f"nb{name.split('_')[0]}.md"
 
 
-def lessons() -> list[Path]:
+@functools.cache
+def lessons() -> tuple[Path, ...]:
     """The notebooks that have a page: those that state how long they take."""
-    return [path for path in sorted(FOLDER.glob("[0-9]*_*.ipynb")) if states_time(path)]
+    return tuple(path for path in sorted(FOLDER.glob("[0-9]*_*.ipynb")) if states_time(path))
 
 
 def questions(notebook: NotebookNode) -> list[str]:
@@ -102,7 +116,9 @@ def output_text(cell: NotebookNode) -> str:
         found.append(output.get("text", ""))
         found.append(data.get("text/markdown", ""))
         if "text/html" in data:
-            found.append(re.sub(r"<style.*?</style>|<[^>]+>|data:[^\"']+", " ", data["text/html"], flags=re.DOTALL))
+            found.append(
+                re.sub(r"<style.*?</style>|<[^>]+>|data:[^\"']+", " ", data["text/html"], flags=re.DOTALL)
+            )
         elif "text/markdown" not in data:
             found.append(data.get("text/plain", ""))
     return " ".join(" ".join(found).replace("&#x27;", "'").replace("**", "").split())
@@ -113,7 +129,7 @@ def sections(path: Path) -> list[Section]:
     sheet = path.parent / "exercises" / f"nb{path.stem.split('_')[0]}.md"
     minutes = dict(_EXERCISE.findall(sheet.read_text(encoding="utf-8"))) if sheet.exists() else {}
     parts: list[tuple[str, list[NotebookNode]]] = [("", [])]
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in _read(path).cells:
         if cell.cell_type != "markdown":
             parts[-1][1].append(cell)
             continue
@@ -127,7 +143,12 @@ def sections(path: Path) -> list[Section]:
 
 def _section(title: str, cells: list[NotebookNode], exercises: dict[str, str]) -> Section:
     words, code, sound = count(cells)
-    cards = [m for c in cells if c.cell_type == "code" for m in re.findall(r"^nb\w+\.(\w+)\.card\(\)", c.source, re.M)]
+    cards = [
+        m
+        for c in cells
+        if c.cell_type == "code"
+        for m in re.findall(r"^nb\w+\.(\w+)\.card\(\)", c.source, re.M)
+    ]
     return Section(
         title,
         words / WORDS_PER_MINUTE + (code * SECONDS_PER_CODE_LINE + sound) / 60,
@@ -141,7 +162,9 @@ def minutes_table(path: Path) -> str:
     rows = ["| section | read, try, listen | exercises | questions |", "|---|---|---|---|"]
     for part in sections(path):
         title = part.title or "Before section 1"
-        rows.append(f"| {title} | {part.minutes:.0f} | {part.exercise_minutes or ''} | {part.questions or ''} |")
+        rows.append(
+            f"| {title} | {part.minutes:.0f} | {part.exercise_minutes or ''} | {part.questions or ''} |"
+        )
     return "\n".join(rows)
 
 
@@ -151,11 +174,20 @@ def course_table() -> str:
     for path in lessons():
         time = measure(path)
         run = "" if time.run_seconds is None else f"{max(1, round(time.run_seconds / 60))}"
-        asked = len(questions(nbformat.read(path, as_version=4)))
+        asked = len(questions(_read(path)))
         link = f"[`{path.stem}`](instructors/{page_of(path.stem).name})"
         rows.append(
             f"| {link} | {time.reading_minutes:.0f} | {time.exercise_minutes or ''} | {run} | {asked or ''} |"
         )
+    return "\n".join(rows)
+
+
+def memory_table() -> str:
+    """Peak memory by notebook, in Markdown, as far as it was measured."""
+    rows = ["| notebook | kernel (MB) | its largest child (MB) |", "|---|---|---|"]
+    rows += [
+        f"| `{name}` | {peaks['kernel']} | {peaks['child'] or ''} |" for name, peaks in read_kept().items()
+    ]
     return "\n".join(rows)
 
 
@@ -193,7 +225,9 @@ def _planned(item: dict, known: dict[str, Path]) -> tuple[str, float]:
         raise ValueError(f"there is no notebook {item['notebook']}: the plans know {', '.join(known)}")
     parts = {part.number or part.title: part for part in sections(known[item["notebook"]])}
     if missing := [name for name in item["sections"] if name not in parts]:
-        raise ValueError(f"notebook {item['notebook']} has no section {', '.join(missing)}: {', '.join(parts)}")
+        raise ValueError(
+            f"notebook {item['notebook']} has no section {', '.join(missing)}: {', '.join(parts)}"
+        )
     chosen = [parts[name] for name in item["sections"]]
     spent = sum(part.minutes for part in chosen)
     if exercises := item.get("exercises", False):
@@ -212,13 +246,16 @@ def replaced(text: str, name: str, table: str) -> str:
     """
     begin, end = BEGIN.format(name), END.format(name)
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise ValueError(f"the text needs the marks {begin!r} and {end!r}, each once: a table is written between them")
+        raise ValueError(
+            f"the text needs the marks {begin!r} and {end!r}, each once: a table is written between them"
+        )
     return text[: text.index(begin)] + f"{begin}\n\n{table}\n\n{end}" + text[text.index(end) + len(end) :]
 
 
 def tables() -> Iterator[tuple[Path, str, str]]:
     """Each file of the guide, the name of a table in it, and the table."""
     yield INDEX, "minutes of the notebooks", course_table()
+    yield INDEX, "memory of the kernels", memory_table()
     for name, table in plan_tables().items():
         yield INDEX, f"plan {name}", table
     for path in lessons():
@@ -241,8 +278,8 @@ def problems(path: Path) -> list[str]:
     """What the page of a notebook says and the notebook does not, and the questions without an answer."""
     page = page_of(path.stem)
     if not page.exists():
-        return [f"{path.name} has no page: write {page.relative_to(FOLDER.parent)}"]
-    notebook, text = nbformat.read(path, as_version=4), page.read_text(encoding="utf-8")
+        return [f"{path.name} has no page: write instructors/{page.name}"]
+    notebook, text = _read(path), page.read_text(encoding="utf-8")
     cells, asked, given = {c.id: c for c in notebook.cells}, questions(notebook), answers(path.stem)
     found = [f"{page.name}: the question of cell {q} has no answer" for q in asked if q not in given]
     found += [f"{page.name}: cell {a} asks no question" for a in given if a not in asked]
@@ -251,7 +288,11 @@ def problems(path: Path) -> list[str]:
             found.append(f"{page.name}: {path.name} has no cell {name}")
             continue
         printed = output_text(cells[name]) if cells[name].cell_type == "code" else ""
-        found += [f"{page.name}: cell {name} does not print “{q}”" for q in quoted if " ".join(q.split()) not in printed]
+        found += [
+            f"{page.name}: cell {name} does not print “{q}”"
+            for q in quoted
+            if " ".join(q.split()) not in printed
+        ]
     return found
 
 

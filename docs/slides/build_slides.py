@@ -184,7 +184,8 @@ def lecture_notebook(title: str, slides: list[Slide], folder: Path = ROOT / "not
     notebooks = {name: _read(folder / f"{name}.ipynb") for name in names}
     given = {name: answers(name) for name in names}
     sources = ", ".join(name.replace("_", " ") for name in names)
-    first = f'# {title}\n\n<p class="source">dprnn-lab. From notebook {sources}. Keys: arrows, S for notes, O for all slides.</p>'
+    keys = "Keys: arrows, S for notes, O for all slides."
+    first = f'# {title}\n\n<p class="source">dprnn-lab. From notebook {sources}. {keys}</p>'
     made = [_tagged(new_markdown_cell(first), "slide")]
     for slide in slides:
         made += cells_of(slide, notebooks[slide.notebook], given[slide.notebook])

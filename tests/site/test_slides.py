@@ -18,11 +18,13 @@ LECTURES = build_slides.read_table()
 # What stands out of its slide, and pictures that did not load; the notes are not shown.
 FAULTS = """() => { const slide = Reveal.getCurrentSlide(), edge = 1, found = [];
     const box = document.querySelector('.reveal .slides').getBoundingClientRect();
-    for (const e of slide.querySelectorAll('h1, h2, p, li, img, pre, table, audio, mjx-container, blockquote, button')) {
+    const shown = 'h1, h2, p, li, img, pre, table, audio, mjx-container, blockquote, button';
+    for (const e of slide.querySelectorAll(shown)) {
         if (e.closest('.notes') || !e.getClientRects().length) continue;
         const r = e.getBoundingClientRect();
         if (r.bottom > box.bottom + edge || r.right > box.right + edge || r.left < box.left - edge)
-            found.push(`${e.tagName} ends at ${Math.round(r.right - box.left)}, ${Math.round(r.bottom - box.top)}: ${e.innerText?.slice(0, 40)}`);
+            found.push(`${e.tagName} ends at ${Math.round(r.right - box.left)}, ` +
+                `${Math.round(r.bottom - box.top)}: ${e.innerText?.slice(0, 40)}`);
         if (e.tagName === 'IMG' && !(e.naturalWidth > 0)) found.push('a picture that did not load');
     }
     if (slide.querySelector('mjx-merror')) found.push('an equation that can not be typeset');
@@ -64,7 +66,9 @@ def test_the_notebooks_stay_as_they_are():
 def test_a_missing_cell_is_one_sentence_with_the_remedy(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "02_dual_path.ipynb")
     slide = build_slides.Slide("02_dual_path", "cell", "gone", "A title")
-    with pytest.raises(build_slides.SlidesError, match=r"02_dual_path.ipynb has no cell gone: .* mend lectures.toml"):
+    with pytest.raises(
+        build_slides.SlidesError, match=r"02_dual_path.ipynb has no cell gone: .* mend lectures.toml"
+    ):
         build_slides.lecture_notebook("A lecture", [slide], tmp_path)
 
 
@@ -76,6 +80,12 @@ def test_a_row_with_two_contents_or_an_unknown_key_is_refused(tmp_path):
         )
         with pytest.raises(build_slides.SlidesError, match="needs exactly one of cell, ask, list, equation"):
             build_slides.read_table(table)
+
+
+def test_the_page_of_the_site_links_every_lecture_by_its_title():
+    text = (ROOT / "docs" / "slides.md").read_text(encoding="utf-8")
+    for name, (title, _) in LECTURES.items():
+        assert f'<a href="slides/{name}.html">{title}</a>' in text
 
 
 @pytest.fixture(scope="module")
