@@ -11,7 +11,7 @@ NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false",
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-precision bench-gpu bench-diagnosis lint \
-    notebooks site slides clean
+    notebooks site clean
 
 # Trusted notebooks show their players; the settings written beside them keep JupyterLab from asking about its news.
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server, NOTEBOOK=03_loss_and_pit)
@@ -54,11 +54,12 @@ lint: $(VENV)/ready
 notebooks: $(VENV)/ready  ## run the notebooks in place at full size and refresh their committed outputs
 	$(BIN)/python notebooks/execute.py $(ARGS)
 
-site: $(VENV)/site  ## the static site of all notebooks and the API in build/site; works from a file and any host
-	$(BIN)/python docs/build_site.py $(ARGS)
-
+.PHONY: slides
 slides: $(VENV)/site  ## slides of six lectures in build/slides, offline; reveal.js through nbconvert
 	$(BIN)/python docs/slides/build_slides.py $(ARGS)
+
+site: $(VENV)/site  ## the static site of all notebooks and the API in build/site; works from a file and any host
+	$(BIN)/python docs/build_site.py $(ARGS)
 
 $(VENV)/ready: pyproject.toml
 	@echo "Setting up $(VENV): a few minutes the first time, torch is large ..."
