@@ -206,7 +206,8 @@ def plan_tables(plans: Path = PLANS) -> dict[str, str]:
             for item in session["items"]:
                 label, spent = _planned(item, known)
                 total += spent
-                rows.append(f"| {session['title']} | {item.get('notebook', '')} | {label} | {spent:.0f} |")
+                title = "" if item is not session["items"][0] else session["title"]
+                rows.append(f"| {title} | {item.get('notebook', '')} | {label} | {spent:.0f} |")
             if total > session["minutes"]:
                 raise ValueError(
                     f"plan {plan['name']}, session {session['title']!r}: {total:.0f} minutes do not fit into "
