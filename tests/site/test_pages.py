@@ -130,7 +130,7 @@ def test_the_header_has_one_search_at_most(site, visitor, name, width):
 
 
 def test_picture_for_the_readme(site, visitor):
-    visitor.page.goto((site / "notebooks" / "02_dual_path.html").as_uri())
+    visitor.page.goto((site / "notebooks" / "02_dual_path.html").as_uri(), timeout=120_000)
     visitor.page.wait_for_selector("mjx-container svg", timeout=120_000)
     visitor.page.locator("img").first.scroll_into_view_if_needed()
     visitor.page.wait_for_timeout(500)
