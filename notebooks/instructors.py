@@ -184,10 +184,8 @@ def course_table() -> str:
 
 def memory_table() -> str:
     """Peak memory by notebook, in Markdown, as far as it was measured."""
-    rows = ["| notebook | kernel (MB) | its largest child (MB) |", "|---|---|---|"]
-    rows += [
-        f"| `{name}` | {peaks['kernel']} | {peaks['child'] or ''} |" for name, peaks in read_kept().items()
-    ]
+    rows = ["| notebook | kernel (MB) |", "|---|---|"]
+    rows += [f"| `{name}` | {peak} |" for name, peak in read_kept().items()]
     return "\n".join(rows)
 
 

@@ -2,11 +2,11 @@
 
 Usage: ``python notebooks/kernel_memory.py 00_start_here 02_dual_path``. Each notebook is copied and runs once in a
 fresh kernel, at the parameters written in it. The figures are kept in ``kernel_memory.json``, from which
-``instructors.py`` writes the table of the guide. Linux and macOS.
+``instructors.py`` writes the table of the guide. Linux only.
 
-A figure is the largest resident set of the kernel's process, or of the largest of its children: notebooks 02, 05, 09
-and 10 start some. Libraries that several kernels share are counted for each, so that thirty kernels take less than
-thirty times as much.
+A figure is the largest resident set of the kernel's own process (``VmHWM``); the processes that notebooks 02, 05, 09
+and 10 start are not in it. Libraries that several kernels share are counted for each, so that thirty kernels take less
+than thirty times as much.
 """
 
 import json
@@ -20,15 +20,13 @@ from nbformat.v4 import new_code_cell
 __all__ = ["KEPT", "measure", "read_kept"]
 
 FOLDER = Path(__file__).parent
-KEPT = FOLDER / "kernel_memory.json"  # notebook: {"kernel": MB, "child": MB}
-ASK = """import json, resource, sys
-unit = 1e6 if sys.platform == "darwin" else 1e3
-print(json.dumps({name: resource.getrusage(who).ru_maxrss / unit for name, who in
-    (("kernel", resource.RUSAGE_SELF), ("child", resource.RUSAGE_CHILDREN))}))"""
+KEPT = FOLDER / "kernel_memory.json"  # notebook: MB
+# getrusage would not do: its peak begins with that of the process that started the kernel.
+ASK = """print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))  # KiB"""
 
 
-def measure(path: Path, folder: Path = FOLDER) -> dict[str, int]:
-    """Run a copy of the notebook in ``folder``; the peaks of its kernel and of its largest child, MB to the next 10.
+def measure(path: Path, folder: Path = FOLDER) -> int:
+    """Run a copy of the notebook in ``folder``; the peak of its kernel, MB to the next 10.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell fails.
@@ -38,18 +36,17 @@ def measure(path: Path, folder: Path = FOLDER) -> dict[str, int]:
     NotebookClient(
         notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
-    printed = json.loads(notebook.cells[-1].outputs[0].text)
-    return {name: 10 * round(value / 10) for name, value in printed.items()}
+    return 10 * round(int(notebook.cells[-1].outputs[0].text) * 1024 / 1e7)
 
 
-def read_kept() -> dict[str, dict[str, int]]:
-    """What was measured, by notebook; empty before the first measurement."""
+def read_kept() -> dict[str, int]:
+    """What was measured, MB by notebook; empty before the first measurement."""
     return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or sys.exit(__doc__):
-        peaks = measure(FOLDER / f"{name.removesuffix('.ipynb')}.ipynb")
-        kept = read_kept() | {name.removesuffix(".ipynb"): peaks}
+        peak = measure(FOLDER / f"{name.removesuffix('.ipynb')}.ipynb")
+        kept = read_kept() | {name.removesuffix(".ipynb"): peak}
         KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=2) + "\n", encoding="utf-8")
-        print(f"{name}: kernel {peaks['kernel']} MB, its largest child {peaks['child']} MB", flush=True)
+        print(f"{name}: {peak} MB", flush=True)
