@@ -54,6 +54,10 @@ lint: $(VENV)/ready
 notebooks: $(VENV)/ready  ## run the notebooks in place at full size and refresh their committed outputs
 	$(BIN)/python notebooks/execute.py $(ARGS)
 
+.PHONY: slides
+slides: $(VENV)/site  ## slides of six lectures in build/slides, offline; reveal.js through nbconvert
+	$(BIN)/python docs/slides/build_slides.py $(ARGS)
+
 site: $(VENV)/site  ## the static site of all notebooks and the API in build/site; works from a file and any host
 	$(BIN)/python docs/build_site.py $(ARGS)
 

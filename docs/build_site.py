@@ -1,8 +1,9 @@
 """Build the static site: ``make site``, or ``python docs/build_site.py [--help]``.
 
-Four steps, each into a folder of ``build/``: copy the sources (``site-source``, in the layout of the repository, so
+Five steps, each into a folder of ``build/``: copy the sources (``site-source``, in the layout of the repository, so
 that links stay as they are written), bring the JavaScript by npm from the lock file (``site-js``, ``site-vendor``),
-export the model for the live page, and run Sphinx (``site``). The pages ask no other host for anything and work from ``file://``.
+export the model for the live page, run Sphinx (``site``), and make the slides (``site/slides``). The pages ask no
+other host for anything and work from ``file://``.
 
 Needs ``pip install -e ".[site]"``, and the npm registry once: unchanged packages are not fetched again.
 """
@@ -30,6 +31,7 @@ PAGES = [
     "notebooks/[0-9]*.ipynb",
     "notebooks/experiments/*.ipynb",
     "notebooks/*.md",
+    "notebooks/instructors/*.md",
 ]
 PICTURES = ["data/*.png"]
 COMMANDS = "commands.md"  # made from the help of dprnn-lab
@@ -110,9 +112,9 @@ def install_javascript(folder: Path) -> Path:
     return folder / "node_modules"
 
 
-def vendor(modules: Path, destination: Path) -> None:
-    """Copy the vendored files where Sphinx takes static files from."""
-    for source, name in VENDORED.items():
+def vendor(modules: Path, destination: Path, files: dict[str, str]) -> None:
+    """Copy files and folders of the npm packages: path in ``modules`` to path in ``destination``."""
+    for source, name in files.items():
         origin, target = modules / source, destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if origin.is_dir():
@@ -134,6 +136,7 @@ def write_explainer(modules: Path, destination: Path) -> None:
     stamp = BUILD / "site-js" / "explainer-written"
     if stamp.exists() and stamp.read_text() == digest and (destination / "runtime.js").exists():
         return
+    shutil.rmtree(destination, ignore_errors=True)  # an older export may have had other files
     # A process of its own: PyTorch's exporter leaves settings and logs behind.
     command = [sys.executable, str(DOCS / "explainer" / "export_tensors.py"), str(modules), str(destination)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))}
@@ -166,6 +169,15 @@ def build_pages(source: Path, destination: Path, jobs: int) -> None:
     stamp.write_text(digest)
 
 
+def build_slides(destination: Path) -> None:
+    """Make the slides of the lectures, in a process of its own, as ``make slides`` does."""
+    command = [sys.executable, str(DOCS / "slides" / "build_slides.py"), "--out", str(destination)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        last = (result.stderr.strip() or "no message").splitlines()[-1]
+        raise SiteError(f"the slides can't be made: {last}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Build everything; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -186,9 +198,10 @@ def main(arguments: list[str] | None = None) -> int:
         pages = stage(BUILD / "site-source")
         write_commands(BUILD / "site-source")
         modules = install_javascript(BUILD / "site-js")
-        vendor(modules, BUILD / "site-vendor")
+        vendor(modules, BUILD / "site-vendor", VENDORED)
         write_explainer(modules, BUILD / "site-vendor" / "explainer")
         build_pages(BUILD / "site-source", options.out, options.jobs)
+        build_slides(options.out / "slides")
     except SiteError as error:
         print(f"make site: {error}.", file=sys.stderr)
         return 1

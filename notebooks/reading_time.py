@@ -24,6 +24,7 @@ import nbformat
 __all__ = [
     "LINE",
     "NotebookTime",
+    "count",
     "keep_run_seconds",
     "measure",
     "stated_time",
@@ -62,9 +63,16 @@ class NotebookTime(NamedTuple):
 
 def measure(path: Path) -> NotebookTime:
     """Count words, lines of code, seconds of sound and minutes of exercises of a notebook with its outputs."""
-    notebook = nbformat.read(path, as_version=4)
+    words, code, sound = count(nbformat.read(path, as_version=4).cells)
+    sheet = path.parent / "exercises" / f"nb{path.stem.split('_')[0]}.md"
+    minutes = [int(m) for m in _MINUTES.findall(sheet.read_text(encoding="utf-8"))] if sheet.exists() else []
+    return NotebookTime(words, code, sound, len(minutes), sum(minutes), _run_seconds(path).get(path.stem))
+
+
+def count(cells: list[nbformat.NotebookNode]) -> tuple[int, int, float]:
+    """Words, lines of code and seconds of sound of some cells with their outputs."""
     texts, code, sound = [], 0, 0.0
-    for cell in notebook.cells:
+    for cell in cells:
         if cell.cell_type == "markdown":
             texts.append(LINE.sub("", cell.source))
             continue
@@ -74,9 +82,7 @@ def measure(path: Path) -> NotebookTime:
             texts.append(data.get("text/markdown", ""))  # claims, and the cards of exercises
             sound += sum(_seconds(match) for match in _PLAYER.findall(data.get("text/html", "")))
     words = sum(len(re.findall(r"\w[\w'’.,-]*", text)) for text in texts)
-    sheet = path.parent / "exercises" / f"nb{path.stem.split('_')[0]}.md"
-    minutes = [int(m) for m in _MINUTES.findall(sheet.read_text(encoding="utf-8"))] if sheet.exists() else []
-    return NotebookTime(words, code, sound, len(minutes), sum(minutes), _run_seconds(path).get(path.stem))
+    return words, code, sound
 
 
 def _run_seconds(path: Path) -> dict[str, float]:

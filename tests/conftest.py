@@ -1,7 +1,9 @@
 """What many tests share: fixed random numbers, a model whose forward pass takes milliseconds, healthy cases."""
 
 import os
+import shutil
 import signal
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -19,6 +21,7 @@ for _name, _handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signa
 # The same numbers on every machine, in the processes of the tests too, where precision="auto" is the default.
 os.environ["DPRNN_LAB_PRECISION"] = "float32"
 
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 TINY = {"bn_chan": 6, "hid_size": 4, "chunk_size": 10, "n_repeats": 2, "n_filters": 5}
 
 
@@ -81,3 +84,29 @@ def broken(talk, training, tmp_path):
         return inject(failure, case.change(folder=tmp_path), seed, strength, variant)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Callable]:
+    """Launcher of the Chromium that is installed: ``chromium(flags)``, one process for each list of flags.
+
+    Nothing is installed here: where Playwright or Chromium is missing, a test is skipped and says which. One driver
+    serves all, since Playwright can't be started twice in a process.
+    """
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -e .[test]"
+    )
+    found = [path for name in CHROMIUM_NAMES if (path := shutil.which(name))]
+    if not found:
+        pytest.skip(f"no Chromium here (looked for {', '.join(CHROMIUM_NAMES)}): install it to run this test")
+    with playwright.sync_playwright() as driver:
+        launched = {}
+
+        def launch(flags: list[str]):
+            if tuple(flags) not in launched:
+                launched[tuple(flags)] = driver.chromium.launch(executable_path=found[0], args=flags)
+            return launched[tuple(flags)]
+
+        yield launch
+        for browser in launched.values():
+            browser.close()

@@ -157,8 +157,10 @@ def write_data(modules: Path, destination: Path) -> None:
     runtime = modules / RUNTIME
     glue = (runtime / "ort-wasm-simd-threaded.mjs").read_text(encoding="utf-8")
     binary = base64.b64encode((runtime / "ort-wasm-simd-threaded.wasm").read_bytes()).decode()
-    write_script(destination / "runtime.js", "dprnnRuntime", {"glue": glue, "binary": binary})
-    (destination / "ort.wasm.min.js").write_bytes((runtime / "ort.wasm.min.js").read_bytes())
+    interface = (runtime / "ort.wasm.min.js").read_text(encoding="utf-8")
+    write_script(
+        destination / "runtime.js", "dprnnRuntime", {"runtime": interface, "glue": glue, "binary": binary}
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -54,20 +53,9 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def browser():
+def browser(chromium):
     """Playwright's browser, driving the Chromium that is installed."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -e .[test]"
-    )
-    found = [path for name in CHROMIUM_NAMES if (path := shutil.which(name))]
-    if not found:
-        pytest.skip(
-            f"no Chromium here (looked for {', '.join(CHROMIUM_NAMES)}): install it to run the browser test"
-        )
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=found[0], args=CHROMIUM_FLAGS)
-        yield chromium
-        chromium.close()
+    return chromium(CHROMIUM_FLAGS)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import functools
 import http.server
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -11,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 # No name is resolved: a request to another host fails even if a test forgets to look for it.
 CHROMIUM_FLAGS = [
     "--headless",
@@ -24,6 +23,7 @@ CHROMIUM_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     "--autoplay-policy=no-user-gesture-required",
 ]
+FAKE_MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
 @pytest.fixture(scope="session")
@@ -42,18 +42,9 @@ def site() -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser():
+def browser(chromium):
     """Playwright's browser, driving the Chromium that is installed."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: pip install -e .[test]"
-    )
-    found = [path for name in CHROMIUM_NAMES if (path := shutil.which(name))]
-    if not found:
-        pytest.skip(f"no Chromium here (looked for {', '.join(CHROMIUM_NAMES)}): install it to run this test")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=found[0], args=CHROMIUM_FLAGS)
-        yield chromium
-        chromium.close()
+    return chromium(CHROMIUM_FLAGS)
 
 
 @pytest.fixture(scope="session")
@@ -85,11 +76,14 @@ class Visitor:
         if not _is_local(request.url):
             self.outside.append(request.url)
 
-    def picture(self, name: str) -> None:
-        """Write what is on the screen into ``DPRNN_LAB_SCREENSHOTS``, if that is set."""
+    def picture(self, name: str, colours: int | None = None) -> None:
+        """Write what is on the screen into ``DPRNN_LAB_SCREENSHOTS``, if that is set; a small file with few colours."""
         if folder := os.environ.get("DPRNN_LAB_SCREENSHOTS"):
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=str(Path(folder) / f"{name}.png"))
+            path = Path(folder) / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=str(path))
+            if colours:
+                Image.open(path).convert("RGB").quantize(colours).save(path, optimize=True)
 
 
 def _is_local(url: str) -> bool:
@@ -99,6 +93,16 @@ def _is_local(url: str) -> bool:
 @pytest.fixture
 def visitor(browser) -> Iterator[Visitor]:
     """Somebody with a window of 1280 by 900; no page may ask another host or report an error."""
+    yield from _visit(browser)
+
+
+@pytest.fixture
+def speaker(chromium) -> Iterator[Visitor]:
+    """The same with a microphone that beeps, and who allows the page to record."""
+    yield from _visit(chromium([*CHROMIUM_FLAGS, *FAKE_MICROPHONE]))
+
+
+def _visit(browser) -> Iterator[Visitor]:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     visitor = Visitor(page)
     yield visitor

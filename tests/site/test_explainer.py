@@ -159,6 +159,45 @@ def test_a_file_of_another_rate_is_taken_and_a_broken_one_is_refused_in_one_sent
     assert torch.equal(samples(live), heard)
 
 
+@pytest.mark.parametrize("scheme", ["file", "http"])
+def test_it_records_from_the_microphone_and_separates(site, server, speaker, scheme):
+    home = site.as_uri() if scheme == "file" else server
+    speaker.page.goto(f"{home}/_static/explainer/index.html")
+    speaker.page.wait_for_function("window.explainer?.fold")
+    before = samples(speaker)
+    speaker.page.click("#record")
+    speaker.page.wait_for_function(
+        "/^(Your recording|No recording)/.test(document.querySelector('#chosen').innerText)", timeout=60_000
+    )
+    assert speaker.page.inner_text("#chosen").startswith("Your recording"), speaker.page.inner_text("#chosen")
+    heard = samples(speaker)
+    assert len(heard) == 32000 and not torch.equal(heard, before)
+    assert float(heard.abs().max()) > 0.01  # the beeps
+    separate(speaker)
+    assert np.isfinite(tensor(speaker, "estimates")).all()
+    assert "SI-SDRi" not in speaker.page.inner_text("#outputs")  # no references, no score
+
+
+def test_it_computes_in_a_worker_from_a_file_and_answers_meanwhile(live):
+    live.page.evaluate("window.ticks = 0; window.ticking = setInterval(() => window.ticks++, 20)")
+    live.page.evaluate("Network.prepare().then(() => null)")
+    assert live.page.evaluate("Network.place") == "worker"
+    ticks = live.page.evaluate(
+        "async () => { const before = ticks; await Network.run(explainer.mixture); return ticks - before; }"
+    )
+    assert ticks >= 3
+
+
+def test_where_a_worker_fails_it_computes_in_the_page(site, visitor):
+    visitor.page.add_init_script(
+        "window.Worker = class { constructor() { throw new Error('no workers here'); } }"
+    )
+    visitor.page.goto((site / "_static" / "explainer" / "index.html").as_uri())
+    visitor.page.wait_for_function("window.explainer?.fold")
+    separate(visitor)
+    assert "no workers here" in visitor.page.evaluate("Network.place")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits_the_screen_and_shows_all_steps(live, width):
     live.page.set_viewport_size({"width": width, "height": 900})
@@ -187,3 +226,11 @@ def test_the_course_page_shows_it_in_a_frame(site, visitor):
     visitor.page.goto((site / "live.html").as_uri())
     frame = visitor.page.frame_locator("iframe")
     assert "C = 65 chunks" in frame.locator("#plan").inner_text(timeout=30_000)
+
+
+def test_picture_for_the_readme(live):
+    separate(live)
+    live.page.locator("#steps button").nth(2).click()
+    live.page.evaluate("document.querySelector('#walk').scrollIntoView()")
+    live.page.wait_for_timeout(500)
+    live.picture("explainer", colours=64)

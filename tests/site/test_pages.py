@@ -115,3 +115,43 @@ def test_a_notebook_page_says_how_to_run_it(site, visitor):
     visitor.page.goto((site / "notebooks" / "03_loss_and_pit.html").as_uri())
     note = visitor.page.locator(".run-this-page").first.inner_text()
     assert note.startswith("Run this notebook") and "make lab NOTEBOOK=03_loss_and_pit" in note
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["index", "notebooks/02_dual_path", "search"])
+def test_the_header_has_one_search_at_most(site, visitor, name, width):
+    visitor.page.set_viewport_size({"width": width, "height": 900})
+    visitor.page.goto((site / f"{name}.html").as_uri())
+    shown = visitor.page.locator(
+        ".bd-header-article .search-button:visible, .bd-header .search-button:visible"
+    )
+    fields = visitor.page.locator(".search-button-field:visible")
+    assert shown.count() + fields.count() == 1
+
+
+def test_picture_for_the_readme(site, visitor):
+    visitor.page.goto((site / "notebooks" / "02_dual_path.html").as_uri(), timeout=120_000)
+    visitor.page.wait_for_selector("mjx-container svg", timeout=120_000)
+    visitor.page.locator("img").first.scroll_into_view_if_needed()
+    visitor.page.wait_for_timeout(500)
+    visitor.picture("site", colours=128)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["notebooks/INSTRUCTORS", "notebooks/instructors/nb02", "slides"],
+)
+def test_the_pages_for_teachers_fit_a_phone_and_a_screen(site, visitor, name):
+    for width in (1280, 390):
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        visitor.page.goto((site / f"{name}.html").as_uri())
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+        visitor.picture(f"{name.replace('/', '_')}_{width}")
+
+
+def test_the_links_to_the_slides_lead_somewhere(site, visitor):
+    visitor.page.goto((site / "slides.html").as_uri())
+    links = visitor.page.eval_on_selector_all("article a[href*='slides/']", "all => all.map(a => a.href)")
+    assert len(links) == 6
+    for link in links:
+        assert (site / "slides" / link.rsplit("/", 1)[1]).is_file()

@@ -168,6 +168,13 @@ def test_the_model_with_tensors_returns_what_the_paths_add(tiny):
     )
 
 
+@pytest.mark.parametrize("name", ["site", "explainer"])
+def test_pictures_of_the_readme_are_small(name):
+    path = DOCS / "pictures" / f"{name}.png"
+    assert path.stat().st_size < 150_000
+    assert f"docs/pictures/{name}.png" in (ROOT / "README.md").read_text()
+
+
 # Citation and licences
 
 

@@ -90,9 +90,12 @@
   // --- 3. the forward pass ---
   async function separate() {
     if (state.busy) return;
-    state.busy = true; $("run").disabled = true; $("state").textContent = "Computing ...";
+    state.busy = true; $("run").disabled = true;
     const mixture = state.mixture;
     try {
+      if (!Network.place) $("state").textContent = "Loading the model and the runtime, 25 MB ...";
+      await Network.prepare();
+      $("state").textContent = "Computing ...";
       const { seconds, tensors } = await Network.run(mixture);
       if (state.mixture !== mixture) { $("state").textContent = "Another mixture was chosen meanwhile."; return; }
       state.tensors = tensors;
@@ -236,6 +239,10 @@
   $("feature").max = config.bn_chan;
   $("feature").oninput = () => show(state.step);
   $("run").onclick = separate;
+  // Whoever touches the page is about to separate: load meanwhile. An error shows when the button is pressed.
+  for (const event of ["pointerdown", "keydown"]) {
+    document.addEventListener(event, () => Network.prepare().catch(() => {}), { once: true });
+  }
   $("record").onclick = record;
   $("file").onchange = (event) => { if (event.target.files[0]) chooseFile(event.target.files[0]); event.target.value = ""; };
   document.ondragover = (event) => { event.preventDefault(); document.body.classList.add("drop"); };
