@@ -3,6 +3,6 @@
 The lecturer runs ``make course`` (:mod:`course.build`). The cells of an assignment use :func:`given` and :func:`mark`.
 """
 
-from .marking import NotRight, given, mark, show
+from .marking import NotRight, given, mark
 
-__all__ = ["NotRight", "given", "mark", "show"]
+__all__ = ["NotRight", "given", "mark"]

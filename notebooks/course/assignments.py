@@ -16,7 +16,17 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from .stubs import solved_cell
 
-__all__ = ["NOTEBOOKS", "SHEETS", "assignment", "points", "tasks"]
+__all__ = [
+    "FIRST",
+    "KERNEL",
+    "NOTEBOOKS",
+    "SHEETS",
+    "assignment",
+    "nbgrader_metadata",
+    "notebook_of",
+    "points",
+    "tasks",
+]
 
 NOTEBOOKS = Path(__file__).resolve().parents[1]
 SHEETS = [path.stem.removeprefix("nb") for path in sorted((NOTEBOOKS / "exercises").glob("nb[0-9]*.py"))]
@@ -92,7 +102,8 @@ def assignment(sheet: str, secret: str) -> nbformat.NotebookNode:
     return made
 
 
-def _nbgrader(name: str, **flags: object) -> dict:
+def nbgrader_metadata(name: str, **flags: object) -> dict:
+    """A cell's metadata for nbgrader: its name, and which kinds it is of."""
     kinds = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
     return {"nbgrader": {**kinds, "grade_id": name, **flags}}
 
@@ -113,7 +124,7 @@ def _intro(path: Path, exercises: list[Exercise]) -> nbformat.NotebookNode:
         "stops after 30 seconds. Don't change, delete or copy the cells with the checks: they are replaced before "
         "grading.\n\nPoints: two for each ● of difficulty."
     )
-    return new_markdown_cell(text, metadata=_nbgrader("intro", locked=True))
+    return new_markdown_cell(text, metadata=nbgrader_metadata("intro", locked=True))
 
 
 def _first(sheet: str, setup: str, cells: list[str]) -> nbformat.NotebookNode:
@@ -134,7 +145,7 @@ def _first(sheet: str, setup: str, cells: list[str]) -> nbformat.NotebookNode:
         arguments = ", ".join(f'"{name}"' for name in parts)
         lines += ["", f'{", ".join(parts)} = given("{sheet}", {arguments})']
     lines += ["", EXTRA[sheet]] if sheet in EXTRA else []
-    return new_code_cell("\n".join(lines), metadata=_nbgrader("setup", locked=True))
+    return new_code_cell("\n".join(lines), metadata=nbgrader_metadata("setup", locked=True))
 
 
 def _names(code: str) -> set[str]:
@@ -147,11 +158,11 @@ def _text(exercise: Exercise) -> nbformat.NotebookNode:
         f"## {exercise.id} {exercise.title}\n\n{dots} {points(exercise)} points, about {exercise.minutes} minutes, "
         f"after {exercise.after} of the notebook\n\n{exercise.task}\n\n*Done when:* {exercise.done_when}"
     )
-    return new_markdown_cell(text, metadata=_nbgrader(f"text-{_plain(exercise.id)}", locked=True))
+    return new_markdown_cell(text, metadata=nbgrader_metadata(f"text-{_plain(exercise.id)}", locked=True))
 
 
 def _answer(exercise: Exercise, cell: str) -> nbformat.NotebookNode:
-    return new_code_cell(cell, metadata=_nbgrader(f"answer-{_plain(exercise.id)}", solution=True))
+    return new_code_cell(cell, metadata=nbgrader_metadata(f"answer-{_plain(exercise.id)}", solution=True))
 
 
 def _test(exercise: Exercise, cell: str, secret: str) -> nbformat.NotebookNode:
@@ -164,4 +175,4 @@ def _test(exercise: Exercise, cell: str, secret: str) -> nbformat.NotebookNode:
         variants = ", ".join(str(rng.randrange(1, 10**9)) for _ in range(VARIANTS))
         code += f'\n### BEGIN HIDDEN TESTS\nmark("{exercise.id}", {name}, variants=({variants}))\n### END HIDDEN TESTS'
     flags = {"grade": True, "locked": True, "points": points(exercise)}
-    return new_code_cell(code, metadata=_nbgrader(f"test-{_plain(exercise.id)}", **flags))
+    return new_code_cell(code, metadata=nbgrader_metadata(f"test-{_plain(exercise.id)}", **flags))

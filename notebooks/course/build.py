@@ -20,15 +20,12 @@ NOTEBOOKS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(NOTEBOOKS))
 
 from course.assignments import SHEETS, assignment, notebook_of  # noqa: E402
+from course.errors import CourseError  # noqa: E402
 from course.table import table  # noqa: E402
 
-__all__ = ["CourseError", "build", "main"]
+__all__ = ["build", "main"]
 
 DEFAULT = NOTEBOOKS.parent / "build" / "course"
-
-
-class CourseError(RuntimeError):
-    """The course can't be built; the message says why, and what to do."""
 
 
 def secret_of(folder: Path, given: str | None) -> str:
@@ -112,7 +109,7 @@ def build(
     secret = secret_of(folder, secret)
     write_sources(folder, secret, sheets)
     if students is not None:
-        write_exam(folder, secret)
+        write_exam(folder, secret, students)
     nbgrader(folder, "generate_assignment", "--assignment=*", "--force")
     if students is not None:
         from course.exam_files import hand_out

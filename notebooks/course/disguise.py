@@ -24,9 +24,16 @@ def disguised(model: DPRNNTasNet, seed: int) -> DPRNNTasNet:
     def order(count: int) -> torch.Tensor:
         return torch.randperm(count, generator=draws)
 
-    filters, inside, between, last, sources = (order(n) for n in (n_filters, features, features, features, n_src))
+    filters, inside, between, last, sources = (
+        order(n) for n in (n_filters, features, features, features, n_src)
+    )
     new = dict(state)
-    for name in ("encoder.filters", "decoder.filters", "separator.input_norm.gain", "separator.input_norm.bias"):
+    for name in (
+        "encoder.filters",
+        "decoder.filters",
+        "separator.input_norm.gain",
+        "separator.input_norm.bias",
+    ):
         new[name] = state[name][filters]
     new["separator.bottleneck.weight"] = state["separator.bottleneck.weight"][inside][:, filters]
     new["separator.bottleneck.bias"] = state["separator.bottleneck.bias"][inside]

@@ -28,7 +28,18 @@ from .exam_faults import CHOICES, FAULTS, Fault, Material
 from .isolated import run_isolated
 from .marking import NotRight
 
-__all__ = ["NAME", "POINTS", "Drawn", "check_form", "draw", "material", "points", "read_key", "repaired_db", "solution"]
+__all__ = [
+    "NAME",
+    "POINTS",
+    "Drawn",
+    "check_form",
+    "draw",
+    "material",
+    "points",
+    "read_key",
+    "repaired_db",
+    "solution",
+]
 
 NAME = "find_the_fault"  # of the assignment
 POINTS = {"group": 2, "fault": 4, "repair": 4}
@@ -101,7 +112,11 @@ def draw(student: str, secret: str) -> Drawn:
     rng = random.Random(f"{secret} exam {student}")
     variants = rng.sample(list(FAULTS), len(FAULTS))
     for _ in range(200):
-        mixture, level_db, seed = rng.randrange(len(_mixtures())), round(rng.uniform(-2, 2), 2), rng.randrange(2**31)
+        mixture, level_db, seed = (
+            rng.randrange(len(_mixtures())),
+            round(rng.uniform(-2, 2), 2),
+            rng.randrange(2**31),
+        )
         clean = _clean(mixture, level_db, seed)
         if improvement(clean.network, clean.recording, clean.sources) < SEPARATED_DB:
             continue
@@ -113,7 +128,9 @@ def draw(student: str, secret: str) -> Drawn:
         if broken <= pass_db - HARM_DB:
             return drawn._replace(pass_db=pass_db)
         variants.append(variants.pop(0))
-    raise LookupError("the bundled network separates none of 200 mixtures: see dprnn-lab diagnose on data/model/small")
+    raise LookupError(
+        "the bundled network separates none of 200 mixtures: see dprnn-lab diagnose on data/model/small"
+    )
 
 
 def repaired_db(repair: Callable, given: Material) -> float:
@@ -137,9 +154,13 @@ def repaired_db(repair: Callable, given: Material) -> float:
     for name, tensor in network.state_dict().items():
         files = [model.state_dict().get(name) for model in given[:2]]
         total += tensor.numel()
-        same += max((int((tensor == x).sum()) for x in files if x is not None and x.shape == tensor.shape), default=0)
+        same += max(
+            (int((tensor == x).sum()) for x in files if x is not None and x.shape == tensor.shape), default=0
+        )
     if same < SAME_WEIGHTS * total:
-        raise ValueError(f"{same / total:.0%} of the network's weights are those of your files: repair these, no other")
+        raise ValueError(
+            f"{same / total:.0%} of the network's weights are those of your files: repair these, no other"
+        )
     return improvement(network.eval(), recording.float(), given.sources)
 
 
@@ -153,7 +174,11 @@ def check_form(fault: Any, repair: Any) -> None:
         raise NotRight("Not attempted: set fault to an id of the list, and complete my_repair.")
     if fault not in CHOICES:
         raise NotRight(f"fault is {fault!r}: it must be an id of the list: {', '.join(CHOICES)}.")
-    if not callable(repair) or list(inspect.signature(repair).parameters) != ["network", "earlier", "recording"]:
+    if not callable(repair) or list(inspect.signature(repair).parameters) != [
+        "network",
+        "earlier",
+        "recording",
+    ]:
         raise NotRight("my_repair must be a function of network, earlier and recording, in this order.")
     print(f"Handed in: {fault} (group {CATALOGUE[fault].group}), and my_repair.")
 
@@ -175,7 +200,9 @@ def points(fault: Any, repair: Callable, folder: Path | None = None) -> float:
     else:
         print("group: wrong, 0 points")
     total += POINTS["fault"] * (fault == right.id)
-    print(f"fault {fault}: " + (f"right, {POINTS['fault']} points" if fault == right.id else "wrong, 0 points"))
+    print(
+        f"fault {fault}: " + (f"right, {POINTS['fault']} points" if fault == right.id else "wrong, 0 points")
+    )
     found = run_isolated(lambda: repaired_db(repair, given), SECONDS)
     reached = -math.inf if found.value is None else found.value
     passed = reached >= drawn.pass_db
@@ -201,7 +228,9 @@ def read_key(folder: Path) -> Drawn:
             if row["student"] == student:
                 numbers = int(row["mixture"]), float(row["level_db"]), int(row["seed"]), float(row["pass_db"])
                 return Drawn(student, row["variant"], *numbers)
-    raise LookupError(f"exam_key.csv has no student {student!r}: add the number to the list and build the exam again")
+    raise LookupError(
+        f"exam_key.csv has no student {student!r}: add the number to the list and build the exam again"
+    )
 
 
 def solution(folder: Path | None = None) -> tuple[str, Callable]:

@@ -18,7 +18,9 @@ __all__ = ["CHOICES", "FAULTS", "Fault", "Material"]
 
 RATE = 8000  # Hz, of the networks, and what the header of every recording says
 # What a student chooses from: the failures of weights, settings and recordings.
-CHOICES = {entry.id: entry.title for entry in CATALOGUE.values() if entry.group in "ABC" and not entry.symptom}
+CHOICES = {
+    entry.id: entry.title for entry in CATALOGUE.values() if entry.group in "ABC" and not entry.symptom
+}
 
 
 class Material(NamedTuple):
@@ -92,7 +94,12 @@ def _settings(**settings: object) -> Fault:
 
 
 # The settings that the bundled network was trained with; the stride is half a kernel.
-HEALTHY = {"mask_act": "sigmoid", "norm_type": "gLN", "encoder_activation": None, "stride": lambda kernel: kernel // 2}
+HEALTHY = {
+    "mask_act": "sigmoid",
+    "norm_type": "gLN",
+    "encoder_activation": None,
+    "stride": lambda kernel: kernel // 2,
+}
 
 
 def _recording(id: str, change: Callable, undo: Callable) -> Fault:

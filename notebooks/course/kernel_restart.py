@@ -13,15 +13,10 @@ from nbgrader.utils import is_grade, is_locked
 
 __all__ = ["ExecuteToTheEnd"]
 
-DEAD = (
-    "The Python process ended here, or in the cell before: by exit(), by a crash, or for want of memory. "
-    "The cells below were run in a new process, without what the cells above had defined."
-)
-LATE = (
-    "This cell did not end within {seconds} seconds and was stopped. "
-    "The cells below were run in a new process, without what the cells above had defined."
-)
-
+NEW = "The cells below were run in a new one, without what the cells above had defined."
+DEAD = f"The Python process ended here: by an exit, by a crash, or for want of memory. {NEW}"
+LATE = "This cell did not end within {seconds} seconds, and its Python process was ended. " + NEW
+AGAIN = "(The Python process ended before this cell or in it. The cell was run again in a new one.)\n"
 SETUP_SECONDS = 600
 
 
@@ -29,28 +24,35 @@ class ExecuteToTheEnd(Execute):
     """nbgrader's preprocessor ``Execute``, which goes on with a new kernel after a hang or a crash."""
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, index: int) -> tuple[NotebookNode, dict]:
-        try:
-            cell, resources = super().preprocess_cell(cell, resources, index)
-        except (DeadKernelError, CellTimeoutError) as error:
-            dead = isinstance(error, DeadKernelError)
-            self._fail(cell, "KernelDied" if dead else "TookTooLong", DEAD if dead else self._late)
-            self._new_kernel(resources, index)
-            return cell, resources
-        if any(output.get("ename") == "CellTimeoutError" for output in cell.get("outputs", [])):
-            cell.outputs = [output for output in cell.outputs if output.output_type != "error"]
-            self._fail(cell, "TookTooLong", self._late)
-            self._new_kernel(resources, index)
+        for attempt in (1, 2):  # exit() in a cell ends the kernel at the next one, which is innocent
+            try:
+                cell, resources = super().preprocess_cell(cell, resources, index)
+            except DeadKernelError:
+                self._new_kernel(resources, index)
+                if attempt == 2:
+                    self._fail(cell, "KernelDied", DEAD)
+            except CellTimeoutError:
+                self._stopped(cell, resources, index)
+                break
+            else:
+                if any(output.get("ename") == "CellTimeoutError" for output in cell.get("outputs", [])):
+                    self._stopped(cell, resources, index)
+                elif attempt == 2:
+                    cell.outputs = [new_output("stream", name="stdout", text=AGAIN), *cell.outputs]
+                break
         return cell, resources
+
+    def _stopped(self, cell: NotebookNode, resources: dict, index: int) -> None:
+        """After the limit: the error, and a new kernel, because the old one may be busy still."""
+        cell.outputs = [output for output in cell.get("outputs", []) if output.output_type != "error"]
+        self._fail(cell, "TookTooLong", LATE.format(seconds=self._get_timeout(cell)))
+        self._new_kernel(resources, index)
 
     def _get_timeout(self, cell: NotebookNode | None) -> int | None:
         """The limit for a cell in seconds; that of the imports is no student's fault, and wide."""
         if cell is not None and is_locked(cell) and not is_grade(cell):
             return SETUP_SECONDS
         return super()._get_timeout(cell)
-
-    @property
-    def _late(self) -> str:
-        return LATE.format(seconds=self.timeout)
 
     def _fail(self, cell: NotebookNode, name: str, text: str) -> None:
         self.log.warning("%s", text)

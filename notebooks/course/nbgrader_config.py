@@ -22,13 +22,14 @@ from nbgrader.preprocessors import (  # noqa: E402
 HERE = Path(__file__).resolve().parent
 # Kernels inherit these: one thread each, and no GPU, so that marks do not depend on the machine.
 os.environ.update(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")
+os.environ["DPRNN_LAB_CHECK_SECONDS"] = "30"  # the limit of one check
 
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "dprnn-lab"
 c.CourseDirectory.root = str(HERE)
 # The stub is that of the notebooks; it is valid Python, so a release runs from top to bottom.
 c.ClearSolutions.code_stub = {"python": "...  # your code"}
-# A check stops after 30 seconds by itself; a test cell has two of them.
+# The limit of a cell: a test has two checks, which stop by themselves.
 c.ExecuteToTheEnd.timeout = 90
 c.ExecuteToTheEnd.startup_timeout = 180
 c.ExecuteToTheEnd.raise_on_iopub_timeout = False  # endless printing is no reason to give up a submission
