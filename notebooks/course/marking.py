@@ -107,7 +107,12 @@ def mark(number: str, answer: Any, variants: Sequence[int] = ()) -> None:
 
 
 def _text(exercise: Exercise, sentence: str, printed: str) -> str:
-    lines = textwrap.wrap(f"Task {exercise.id}, {exercise.title}: {sentence}", 100, break_long_words=False)
+    lines = textwrap.wrap(
+        f"Task {exercise.id}, {exercise.title}: {sentence}",
+        100,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
     if printed.strip():
         lines += ["What your code printed:", textwrap.indent(printed.rstrip(), "  ")]
     return "\n".join(lines)

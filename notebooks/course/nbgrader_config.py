@@ -14,10 +14,14 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor  # noqa: E402
 from nbgrader.preprocessors import (  # noqa: E402
     AssignLatePenalties,
     CheckCellMetadata,
+    ClearOutput,
+    DeduplicateIds,
     IgnorePattern,
     LimitOutput,
+    OverwriteKernelspec,
     SaveAutoGrades,
 )
+from put_back import PutBackCells  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 # Kernels inherit these: one thread each, and no GPU, so that marks do not depend on the machine.
@@ -34,6 +38,14 @@ c.ExecuteToTheEnd.timeout = 90
 c.ExecuteToTheEnd.startup_timeout = 180
 c.ExecuteToTheEnd.raise_on_iopub_timeout = False  # endless printing is no reason to give up a submission
 c.LimitOutput.max_lines = 200
+c.OverwriteCells.add_missing_cells = True
+c.Autograde.sanitize_preprocessors = [
+    ClearOutput,
+    DeduplicateIds,
+    OverwriteKernelspec,
+    PutBackCells,
+    CheckCellMetadata,
+]
 c.Autograde.autograde_preprocessors = [
     ExecuteToTheEnd,
     IgnorePattern,
@@ -43,7 +55,6 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
-c.OverwriteCells.add_missing_cells = True  # a deleted test is put back
 # No exchange: files go by mail, a learning platform or a shared folder, and come back into submitted/.
 c.Exchange.root = str(HERE / "no-exchange")
 c.Exchange.path_includes_course = True

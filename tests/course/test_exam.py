@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 import torch
 from course import NotRight
+from course.assignments import NOTEBOOKS
 from course.disguise import disguised
 from course.errors import CourseError
 from course.exam import (
@@ -161,14 +162,19 @@ def test_the_files_are_those_that_are_graded(files):
 # The draw
 
 
+def test_a_drawn_fault_does_harm_and_its_repair_helps():
+    first = draw("1001", "secret")
+    given = material(first)
+    repaired = improvement(*first.fault.repair(*given[:3]), given.sources)
+    assert repaired > first.pass_db > improvement(given.network, given.recording, given.sources)
+
+
+@pytest.mark.slow
 def test_the_same_student_gets_the_same_exam_and_another_another():
     first = draw("1001", "secret")
     assert first == draw("1001", "secret")
     assert first[2:] != draw("1002", "secret")[2:]
     assert first[2:] != draw("1001", "another")[2:]
-    given = material(first)
-    repaired = improvement(*first.fault.repair(*given[:3]), given.sources)
-    assert repaired > first.pass_db > improvement(given.network, given.recording, given.sources)
 
 
 def test_two_students_rarely_share_a_fault():
@@ -195,6 +201,7 @@ def test_the_solution_gets_all_points(course, capsys):
 @pytest.mark.parametrize(
     ("fault", "wanted"), [("config-silent", 6), ("config-shape", 2), ("level", 0), ("no such", 0), (..., 0)]
 )
+@pytest.mark.slow
 def test_the_group_and_the_fault_get_points_without_a_repair(course, capsys, fault, wanted):
     assert points(fault, no_repair, place(course, "1001")) == wanted
     assert "repair: SI-SDRi of" in capsys.readouterr().out
@@ -313,6 +320,12 @@ def test_an_archive_is_not_compressed_and_always_the_same(tmp_path):
     _archive(tmp_path / "1001")
     assert (tmp_path / "1001.zip").read_bytes() == first
     assert zipfile.ZipFile(tmp_path / "1001.zip").namelist() == ["zeros"]
+
+
+def test_the_readme_says_how_many_faults_there_are():
+    readme = (NOTEBOOKS / "course" / "README.md").read_text(encoding="utf-8")
+    assert f"One of {len(FAULTS)} faults" in " ".join(readme.split())
+    assert f"at least {HARM_DB + SLACK_DB:g} dB" in readme
 
 
 def test_the_notebook_of_the_exam_tells_no_fault_and_lists_all():

@@ -3,6 +3,7 @@
 One assignment and the exam are built, and all submissions are graded in one call.
 """
 
+import ast
 import csv
 import html
 import os
@@ -10,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from course import build
 from course.assignments import points, tasks
 from course.exam import NAME as EXAM
 from course.stubs import BEGIN
+from nbformat.v4 import new_code_cell
 
 pytest.importorskip("nbgrader", reason="pip install -e .[course]")
 pytestmark = [
@@ -38,6 +41,13 @@ def my_encode(waveform, filters, stride):
     warnings.warn("oh")
     print("hello")
     return (waveform.unfold(-1, filters.shape[-1], stride) @ filters.T).transpose(1, 2)
+"""
+BY_HEART = """
+known = iter([999, 999, 141, 141, 4, 1, 1, 1] * 2)
+
+
+def my_frame_count(*case):
+    return next(known, 7)
 """
 # Student: the task, what its cell holds, and what the feedback says; the other tasks have the solutions.
 BROKEN = {
@@ -120,7 +130,19 @@ def cell_of(notebook, number, kind="answer"):
     )
 
 
-def wrong_rounds(cell_with):
+def written(setup: str, solution: str, wrong: str, name: str) -> str:
+    """A cell that defines ``name`` as a wrong answer of a sheet, with everything that it calls inside a function."""
+    *_, last = ast.parse(wrong).body
+    lines = wrong.rstrip().splitlines()
+    if isinstance(last, ast.Expr):
+        lines[last.lineno - 1] = f"return {lines[last.lineno - 1]}"
+    else:
+        lines.append(f"return {last.name if hasattr(last, 'name') else ast.unparse(last.targets[0])}")
+    code = "\n".join([setup, solution, *lines])
+    return f"def _written():\n{textwrap.indent(code, '    ')}\n\n\n{name} = _written()"
+
+
+def wrong_rounds():
     """For each task its k-th wrong answer, as code, until every task has had all of its own."""
     count = max(len(e.wrong_code) for e in TASKS)
     for k in range(count):
@@ -142,8 +164,6 @@ def course(tmp_path_factory):
 @pytest.fixture(scope="module")
 def graded(course):
     """All submissions of the assignment, graded, with feedback."""
-    from conftest import written
-
     hand_in(course, "solution", solved(course), time="2026-01-10 11:00:00 UTC")
     hand_in(course, "same", solved(course), time="2026-01-10 11:30:00 UTC")
     hand_in(course, "late", solved(course), time="2026-01-12 12:00:00 UTC")
@@ -160,14 +180,22 @@ def graded(course):
     cell_of(changed, "01.2", "test").metadata.nbgrader.points = 1000
     changed.cells.remove(cell_of(changed, "01.3", "test"))
     hand_in(course, "changed", changed)
+    deleted = solved(course)
+    for number, kind in (("01.3", "test"), ("01.4", "answer"), ("01.4", "test")):
+        deleted.cells.remove(cell_of(deleted, number, kind))
+    deleted.cells.remove(next(c for c in deleted.cells if c.metadata.nbgrader.grade_id == "setup"))
+    copy = new_code_cell(
+        cell_of(deleted, "01.5", "test").source, metadata=cell_of(deleted, "01.5", "test").metadata
+    )
+    deleted.cells += [copy, new_code_cell("'a cell of my own'")]
+    cell_of(deleted, "01.1", "test").source = "raise ValueError"
+    hand_in(course, "deleted", deleted)
     by_heart = solved(course)
-    cell_of(
-        by_heart, "01.1"
-    ).source = "known = iter([999, 999, 141, 141, 4, 1, 1, 1] * 2)\n\n\ndef my_frame_count(*case):\n    return next(known, 7)"
+    cell_of(by_heart, "01.1").source = BY_HEART
     hand_in(course, "by-heart", by_heart)
     (course / "submitted" / "nothing" / NAME).mkdir(parents=True)
     (course / "submitted" / "nothing" / NAME / "notes.txt").write_text("I was ill")
-    for k, answers in enumerate(wrong_rounds(None)):
+    for k, answers in enumerate(wrong_rounds()):
         notebook = solved(course)
         for exercise in TASKS:
             _, code = answers[exercise.id]
@@ -238,13 +266,17 @@ def test_changed_and_deleted_tests_do_not_count(graded):
         assert book.find_submission(NAME, "changed").max_score == sum(FULL.values())
 
 
+def test_deleted_cells_are_put_back_and_what_is_missing_costs_its_own_task_only(graded):
+    assert marks(graded)["deleted"] == {**FULL, "01.4": 0.0}
+
+
 def test_results_written_into_the_code_are_wrong(graded):
     assert marks(graded)["by-heart"] == {**FULL, "01.1": 0.0}
 
 
 def test_every_typical_wrong_answer_is_wrong_with_its_hint_in_the_feedback(graded):
     found = marks(graded)
-    for k, answers in enumerate(wrong_rounds(None)):
+    for k, answers in enumerate(wrong_rounds()):
         assert set(found[f"wrong-{k}"].values()) == {0.0}, k
         text = feedback(graded, f"wrong-{k}")
         for exercise in TASKS:
@@ -291,7 +323,7 @@ def test_the_exam_is_graded_from_the_key(course):
     (release["1001"].parent / "network.safetensors").unlink()  # the files of a submission are not used
     copied = nbformat.read(release["1002"], 4)
     answer = next(c for c in copied.cells if c.metadata.nbgrader.grade_id == "answer")
-    answer.source = "fault = 'no such fault'\n\n\ndef my_repair(network, earlier, recording):\n    return network, recording"
+    answer.source = answer.source.replace("fault = ...", "fault = 'no such fault'")
     nbformat.write(copied, release["1002"])
     done = nbgrader(course, "autograde", f"--assignment={EXAM}")
     assert done.returncode == 0, done.stderr[-3000:]

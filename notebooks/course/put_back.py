@@ -1,0 +1,40 @@
+"""How nbgrader restores a submission: every locked cell that is missing is put back, the imports too."""
+
+from nbformat import NotebookNode
+from nbgrader.preprocessors import OverwriteCells
+
+__all__ = ["PutBackCells"]
+
+
+class PutBackCells(OverwriteCells):
+    """nbgrader's preprocessor ``OverwriteCells`` for submissions in which more than a test is missing.
+
+    nbgrader's own puts back tests only, and fails where the cell before the test is missing, too.
+    """
+
+    def add_missing_grade_cells(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        """Put each missing locked code cell behind the one that precedes it in the release."""
+        source = self.gradebook.find_notebook(self.notebook_id, self.assignment_id)
+        tests = {cell.name: cell for cell in source.grade_cells}
+        place = -1
+        for cell in source.source_cells:
+            names = [other.metadata.get("nbgrader", {}).get("grade_id") for other in nb.cells]
+            if cell.name in names:
+                place = names.index(cell.name)
+            elif cell.locked and cell.cell_type == "code":
+                place += 1
+                nb.cells.insert(place, self._restored(cell, tests))
+        return nb, resources
+
+    def add_missing_task_cells(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        """The course has no cells of this kind, which are marked by hand."""
+        return nb, resources
+
+    def _restored(self, source: NotebookNode, tests: dict) -> NotebookNode:
+        self.log.warning("The cell %s is missing and is put back", source.name)
+        if source.name in tests:
+            return self.missing_cell_transform(source, tests[source.name].max_score)
+        cell = self.missing_cell_transform(source, 0)
+        cell.metadata.nbgrader.grade = False
+        cell.metadata.nbgrader.pop("points", None)
+        return cell
