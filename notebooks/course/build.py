@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -68,20 +69,19 @@ def nbgrader(folder: Path, *arguments: str) -> None:
     """Run a command of nbgrader in the folder of the course.
 
     Raises:
-        CourseError: it is not installed, or the command fails.
+        CourseError: the command fails.
     """
     command = [sys.executable, "-m", "nbgrader", *arguments]
     # nbgrader starts alembic by its name: it is beside this Python, whether the environment is activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if "No module named nbgrader" in done.stderr:
-        raise CourseError('nbgrader is not installed: pip install -e ".[course]"')
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()[
-            -5:
-        ]
-        raise CourseError(f"nbgrader {' '.join(arguments)} failed in {folder}: " + " ".join(lines))
+        lines = done.stderr.splitlines()
+        causes = [line for line in lines if re.match(r"\s*[\w.]*(Error|Exception): ", line)]
+        causes = causes or [line for line in lines if "ERROR" in line or "CRITICAL" in line] or lines[-3:]
+        told = " ".join(line.strip() for line in causes)
+        raise CourseError(f"nbgrader {' '.join(arguments)} failed in {folder}: {told}")
 
 
 def build(
@@ -96,11 +96,13 @@ def build(
         sheets: which notebooks, such as "03".
 
     Raises:
-        CourseError: unknown notebooks, a bad list of students, another secret, or nbgrader fails.
+        CourseError: unknown notebooks, a bad list of students, another secret, nbgrader is missing or fails.
     """
     unknown = [sheet for sheet in sheets if sheet not in SHEETS]
     if unknown:
         raise CourseError(f"--notebooks {', '.join(unknown)}: choose from {', '.join(SHEETS)}")
+    if find_spec("nbgrader") is None:
+        raise CourseError('nbgrader is not installed: pip install -e ".[course]"')
     students = None
     if exam is not None:
         from course.exam_files import read_students, write_exam

@@ -61,7 +61,6 @@ def given(sheet: str, *names: str) -> Any:
 def _ready(number: str) -> Exercise:
     """The exercise, its solution checked once: what this imports and prepares, the isolated processes have ready."""
     exercise = task(number)
-    torch.set_num_threads(1)  # the pool of threads would not survive a fork
     verdict = exercise.judge(exercise.right)
     if verdict.outcome != RIGHT:
         raise RuntimeError(
@@ -95,7 +94,12 @@ def mark(number: str, answer: Any, variants: Sequence[int] = ()) -> None:
         NotRight: the answer is wrong, was not attempted, or can't be checked; with the hint.
     """
     exercise = _ready(number)
-    found = run_isolated(lambda: judge(number, answer, variants), SECONDS)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the pool of threads does not survive a fork
+    try:
+        found = run_isolated(lambda: judge(number, answer, variants), SECONDS)
+    finally:
+        torch.set_num_threads(threads)
     if found.failure:
         raise NotRight(_text(exercise, f"{CANT_CHECK}: {found.failure}.", found.printed))
     outcome, mistake, hint = found.value

@@ -21,13 +21,21 @@ def test_a_secret_of_another_form_is_refused(tmp_path, secret):
     assert not (tmp_path / "course").exists()
 
 
-def test_an_unknown_notebook_or_a_bad_list_leaves_nothing_behind(tmp_path, capsys):
+def test_an_unknown_notebook_or_a_bad_list_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build, "find_spec", lambda name: name)
     out = tmp_path / "course"
     assert build.main(["--out", str(out), "--notebooks", "01", "99"]) == 1
     assert "error: --notebooks 99: choose from 00b, 01" in capsys.readouterr().err
     assert build.main(["--out", str(out), "--exam", str(tmp_path / "none.csv")]) == 1
     assert "can't be read" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_without_nbgrader_nothing_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(build, "find_spec", lambda name: None)
+    assert build.main(["--out", str(tmp_path / "course")]) == 1
+    assert 'nbgrader is not installed: pip install -e ".[course]"' in capsys.readouterr().err
+    assert not (tmp_path / "course").exists()
 
 
 def test_the_settings_name_the_folder_of_the_course(tmp_path):

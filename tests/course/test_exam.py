@@ -13,7 +13,9 @@ from course.assignments import NOTEBOOKS
 from course.disguise import disguised
 from course.errors import CourseError
 from course.exam import (
+    HARM_DB,
     POINTS,
+    SLACK_DB,
     Drawn,
     check_form,
     draw,

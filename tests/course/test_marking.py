@@ -190,6 +190,20 @@ def test_the_wrong_answers_of_a_notebook_are_wrong_with_their_hints():
         assert judge(exercise.id, exercise.right, variants=(1,))[0] == RIGHT
 
 
+@pytest.mark.parametrize("number", ["12.5", "12.11", "03.1"])
+def test_a_solution_that_trains_works_in_a_process_of_its_own(number):
+    threads = torch.get_num_threads()
+    mark(number, task(number).right, variants=(1,))
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sheet", SHEETS)
+def test_all_solutions_are_right_in_processes_of_their_own(sheet):
+    for exercise in tasks(sheet):
+        mark(exercise.id, exercise.right, variants=(1, 2))
+
+
 @pytest.mark.slow
 def test_the_table_as_measured_is_that_of_the_readme():
     readme = (Path(__file__).parents[2] / "notebooks" / "course" / "README.md").read_text(encoding="utf-8")
