@@ -31,6 +31,8 @@ os.environ["DPRNN_LAB_CHECK_SECONDS"] = "30"  # the limit of one check
 c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "dprnn-lab"
 c.CourseDirectory.root = str(HERE)
+# A module in a submission would be imported in place of the workbook's or PyTorch's.
+c.CourseDirectory.ignore.extend(["*.py", "*.so", "*.pyd"])
 # The stub is that of the notebooks; it is valid Python, so a release runs from top to bottom.
 c.ClearSolutions.code_stub = {"python": "...  # your code"}
 # The limit of a cell: a test has two checks, which stop by themselves.

@@ -190,6 +190,9 @@ def graded(course):
     deleted.cells += [copy, new_code_cell("'a cell of my own'")]
     cell_of(deleted, "01.1", "test").source = "raise ValueError"
     hand_in(course, "deleted", deleted)
+    hand_in(course, "own-modules", nbformat.read(course / "release" / NAME / f"{NAME}.ipynb", 4))
+    for module in ("course", "torch", "exercises"):
+        (course / "submitted" / "own-modules" / NAME / f"{module}.py").write_text("def mark(*a, **k): pass\n")
     by_heart = solved(course)
     cell_of(by_heart, "01.1").source = BY_HEART
     hand_in(course, "by-heart", by_heart)
@@ -264,6 +267,11 @@ def test_changed_and_deleted_tests_do_not_count(graded):
 
     with Gradebook(f"sqlite:///{graded}/gradebook.db") as book:
         assert book.find_submission(NAME, "changed").max_score == sum(FULL.values())
+
+
+def test_modules_in_a_submission_are_not_imported(graded):
+    assert set(marks(graded)["own-modules"].values()) == {0.0}
+    assert "not attempted: replace the" in feedback(graded, "own-modules")
 
 
 def test_deleted_cells_are_put_back_and_what_is_missing_costs_its_own_task_only(graded):
