@@ -7,6 +7,7 @@ the only one.
 
 import builtins
 import contextlib
+import faulthandler
 import io
 import json
 import os
@@ -115,6 +116,7 @@ def _child(function: Callable[[], Any], writing: int) -> None:
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        faulthandler.disable()  # it would write to where the kernel's errors go
         _limit_memory()
         builtins.input = _no_input
         content = json.dumps(_called(function)._asdict()).encode()
