@@ -1,6 +1,6 @@
 """How nbgrader restores a submission: every locked cell that is missing is put back, the imports too."""
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 from nbgrader.preprocessors import OverwriteCells
 
 __all__ = ["PutBackCells"]
@@ -33,8 +33,8 @@ class PutBackCells(OverwriteCells):
     def _restored(self, source: NotebookNode, tests: dict) -> NotebookNode:
         self.log.warning("The cell %s is missing and is put back", source.name)
         if source.name in tests:
-            return self.missing_cell_transform(source, tests[source.name].max_score)
-        cell = self.missing_cell_transform(source, 0)
+            return from_dict(self.missing_cell_transform(source, tests[source.name].max_score))
+        cell = from_dict(self.missing_cell_transform(source, 0))
         cell.metadata.nbgrader.grade = False
         cell.metadata.nbgrader.pop("points", None)
         return cell
