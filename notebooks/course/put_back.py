@@ -16,6 +16,9 @@ class PutBackCells(OverwriteCells):
         """Put each missing locked code cell behind the one that precedes it in the release."""
         source = self.gradebook.find_notebook(self.notebook_id, self.assignment_id)
         tests = {cell.name: cell for cell in source.grade_cells}
+        for cell in nb.cells:
+            if not cell.metadata.get("nbgrader", True):
+                del cell.metadata["nbgrader"]  # of a copy; nbgrader takes what it left for an old format
         place = -1
         for cell in source.source_cells:
             names = [other.metadata.get("nbgrader", {}).get("grade_id") for other in nb.cells]
@@ -32,9 +35,9 @@ class PutBackCells(OverwriteCells):
 
     def _restored(self, source: NotebookNode, tests: dict) -> NotebookNode:
         self.log.warning("The cell %s is missing and is put back", source.name)
-        if source.name in tests:
-            return from_dict(self.missing_cell_transform(source, tests[source.name].max_score))
-        cell = from_dict(self.missing_cell_transform(source, 0))
-        cell.metadata.nbgrader.grade = False
-        cell.metadata.nbgrader.pop("points", None)
+        test = tests.get(source.name)
+        cell = from_dict(self.missing_cell_transform(source, test.max_score if test else 0))
+        cell.metadata.nbgrader.update(schema_version=3, task=False, grade=test is not None)
+        if test is None:
+            cell.metadata.nbgrader.pop("points", None)
         return cell
