@@ -11,7 +11,7 @@ NO_NEWS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false",
 ROOT_FLAG = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: lab test test-all test-faults test-oldest test-asteroid bench bench-precision bench-gpu bench-diagnosis lint \
-    notebooks site clean
+    notebooks site course clean
 
 # Trusted notebooks show their players; the settings written beside them keep JupyterLab from asking about its news.
 lab: $(VENV)/ready  ## open the workbook in JupyterLab (ARGS=--no-browser on a server, NOTEBOOK=03_loss_and_pit)
@@ -23,7 +23,7 @@ test: lint  ## lint, unit tests, long notebooks small (papermill), the others as
 	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=300 $(LONG) notebooks
 
-test-all: lint $(VENV)/site test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
+test-all: lint $(VENV)/site $(VENV)/course test-oldest test-faults  ## the same, the slow proofs, coverage, the oldest packages allowed, injected faults
 	$(PYTEST) --dist worksteal --cov=dprnn_lab --cov-report=term:skip-covered $(ARGS)
 	DPRNN_LAB_CLAIMS=all $(PYTEST) --dist loadscope --nbval-lax --nbval-cell-timeout=1800 notebooks
 
@@ -61,6 +61,9 @@ slides: $(VENV)/site  ## slides of six lectures in build/slides, offline; reveal
 site: $(VENV)/site  ## the static site of all notebooks and the API in build/site; works from a file and any host
 	$(BIN)/python docs/build_site.py $(ARGS)
 
+course: $(VENV)/course  ## the graded course for nbgrader in build/course (EXAM=students.csv, SECRET=..., ARGS=--help)
+	$(BIN)/python notebooks/course/build.py $(if $(EXAM),--exam "$(EXAM)") $(if $(SECRET),--secret "$(SECRET)") $(ARGS)
+
 $(VENV)/ready: pyproject.toml
 	@echo "Setting up $(VENV): a few minutes the first time, torch is large ..."
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed, this is ' + sys.version)"
@@ -73,6 +76,10 @@ $(VENV)/ready: pyproject.toml
 
 $(VENV)/site: $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[site]"
+	@touch $@
+
+$(VENV)/course: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[course]"
 	@touch $@
 
 $(VENV)-oldest/ready: pyproject.toml

@@ -100,7 +100,8 @@ class Exercise:
         self.hints = [_one_line(hint) for hint in re.split(r"^\d\. ", text["Hints"], flags=re.MULTILINE)[1:]]
         self.solution = text["Solution"].strip()
         self.outcome, self.mistake = NOT_ATTEMPTED, None  # of the last check
-        self._check, self._setup, self._hints_shown = check, setup, 0
+        self.setup = setup  # code that all code of the section may use
+        self._check, self._hints_shown = check, 0
         self._helpers, self._typical = _entries(text.get("Typical mistakes", ""))
         self._entries = self._typical | _entries(text.get("Other mistakes", ""))[1]
         self._also_right = _code(text.get("Also right", ""))
@@ -190,6 +191,26 @@ class Exercise:
             for wrong in _answers(code, self._scope)
         ]
 
+    @property
+    def solution_code(self) -> str:
+        """The code of the solution, without the text around it."""
+        return _code(self.solution)
+
+    @property
+    def wrong_code(self) -> list[tuple[str, str]]:
+        """The mistake and the code of every wrong answer: each expression, or definitions, with what they call."""
+        found = []
+        for name, (_, code) in self._entries.items():
+            nodes = [node for node in ast.parse(code).body if isinstance(node, ast.Expr)]
+            sources = [ast.unparse(node) for node in nodes] or [code]
+            definitions = (
+                ""
+                if not nodes
+                else "".join(f"{ast.unparse(node)}\n" for node in ast.parse(code).body if node not in nodes)
+            )
+            found += [(name, f"{self._helpers}\n{definitions}{source}") for source in sources]
+        return found
+
     def hint_for(self, mistake: str, /, **values: object) -> str:
         """The hint of a mistake, with the values in their places."""
         own, shared = self._entries.get(mistake, ("…", ""))[0], _shared_hints().get(mistake, ("", ""))[0]
@@ -205,7 +226,7 @@ class Exercise:
     def _run(self, parts: dict[str, Any]) -> dict[str, Any]:
         """The names that the code of the section defines; ``parts`` replace names of the setup."""
         scope: dict[str, Any] = {"__name__": "solution"}
-        exec(self._setup, scope)
+        exec(self.setup, scope)
         scope |= parts
         for code in (_code(self.solution), self._helpers):
             exec(code, scope)

@@ -1,14 +1,20 @@
 """What the checks of several notebooks share: reading answers, comparing them, naming the mistake.
 
 The hints of the mistakes that are named here stand in ``judging.md``.
+
+A check asks with inputs of its own, always the same. Graded work asks once more, with others: within
+``other_inputs(variant)`` every seed and every list of cases that a check takes from :func:`seeded`, :func:`noise` and
+:func:`varied` is another one.
 """
 
 import copy
 import inspect
 import math
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,14 +22,63 @@ import torch
 from .exercise import Exercise, Mistake
 
 __all__ = [
-    "ask", "compare_cases", "compare_numbers", "compare_tensors", "need_number", "need_numbers", "need_shape",
-    "need_tensor", "noise", "on_strided", "recognise", "recognise_cases", "same",
+    "ask", "compare_cases", "compare_numbers", "compare_tensors", "generator", "need_number", "need_numbers",
+    "need_shape", "need_tensor", "noise", "on_strided", "other_inputs", "recognise", "recognise_cases", "same",
+    "seeded", "shuffled", "varied",
 ]  # fmt: skip
+
+T = TypeVar("T")
+
+_variant = 0  # of the inputs of all checks; 0: those of the notebooks
+
+
+@contextmanager
+def other_inputs(variant: int) -> Iterator[None]:
+    """Within the block the checks ask with other inputs, the same for the same variant; 0 are those of the notebooks.
+
+    Raises:
+        ValueError: a negative variant.
+    """
+    global _variant
+    if variant < 0:
+        raise ValueError(f"variant is {variant}: it must be 0 (the inputs of the notebooks) or more")
+    before, _variant = _variant, variant
+    try:
+        yield
+    finally:
+        _variant = before
+
+
+def seeded(seed: int) -> int:
+    """A seed of a check's inputs: the one given, or another one for graded work."""
+    return seed + 1_000_003 * _variant
+
+
+def varied(cases: T, draw: Callable[[random.Random], T]) -> T:
+    """A check's own cases, or for graded work those that ``draw`` makes."""
+    return draw(random.Random(_variant)) if _variant else cases
+
+
+def shuffled(items: Sequence) -> list:
+    """The items in their order, or for graded work in another one, which is never the same."""
+    items = list(items)
+    if not _variant:
+        return items
+    order = list(range(len(items)))
+    rng = random.Random(_variant)
+    while order == sorted(order):
+        rng.shuffle(order)
+    return [items[i] for i in order]
+
+
+def generator(seed: int) -> torch.Generator:
+    """A generator of a check's inputs."""
+    return torch.Generator().manual_seed(seeded(seed))
 
 
 def noise(*shape: int, seed: int) -> torch.Tensor:
     """Normal noise in float64, the same for the same shape and seed."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(shape, generator=generator(seed), dtype=torch.float64)
 
 
 def ask(function: Callable, inputs: Sequence) -> Any:

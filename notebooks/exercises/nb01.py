@@ -8,6 +8,7 @@ Notebook: 01_encoder_decoder
 
 import itertools
 import math
+import random
 from numbers import Integral
 
 import torch
@@ -18,6 +19,7 @@ from .judging import (
     ask,
     compare_cases,
     compare_tensors,
+    generator,
     need_number,
     need_shape,
     need_tensor,
@@ -25,6 +27,8 @@ from .judging import (
     on_strided,
     recognise,
     same,
+    shuffled,
+    varied,
 )
 
 __all__ = ["borrow_phase", "decode", "encode", "filter_order", "frames"]
@@ -35,15 +39,20 @@ FRAME_CASES = (
 )  # fmt: skip
 
 
+def other_frame_cases(rng: random.Random) -> tuple:
+    kernels = [rng.randrange(4, 40) for _ in range(6)]
+    cases = [(rng.randrange(kernel, 3000), kernel, rng.randint(2, kernel)) for kernel in kernels]
+    return (*cases, (kernels[0], *cases[0][1:]), (rng.randrange(1, kernels[1]), *cases[1][1:]))
+
+
 @sheet_exercise
 def frames(function, exercise):
-    answers = [need_number(ask(function, case)) for case in FRAME_CASES]
-    wrong = [
-        case for case, answer in zip(FRAME_CASES, answers, strict=True) if answer != exercise.right(*case)
-    ]
+    cases = varied(FRAME_CASES, other_frame_cases)
+    answers = [need_number(ask(function, case)) for case in cases]
+    wrong = [case for case, answer in zip(cases, answers, strict=True) if answer != exercise.right(*case)]
     if wrong and all(samples < kernel for samples, kernel, _ in wrong):
         raise Mistake("short input")
-    compare_cases(function, exercise, FRAME_CASES, need_number, otherwise="other count")
+    compare_cases(function, exercise, cases, need_number, otherwise="other count")
     if not all(isinstance(answer, Integral) for answer in answers):
         raise Mistake("not a whole number")
 
@@ -58,7 +67,7 @@ def encode(function, exercise):
 
 @sheet_exercise
 def borrow_phase(function, exercise):
-    source, mixture = torch.randn(2, 5, 9, generator=torch.Generator().manual_seed(2), dtype=torch.complex128)
+    source, mixture = torch.randn(2, 5, 9, generator=generator(2), dtype=torch.complex128)
     mixture[3, 4] = 0  # a silent bin has no phase of its own
     source[1, 2] = 0
     loud = mixture != 0
@@ -78,7 +87,7 @@ def tones() -> torch.Tensor:
 
     1010 and 1180 Hz share a bin of a 16-sample FFT.
     """
-    peaks = torch.tensor([2600, 400, 1180, 3500, 1010, 1900, 2800], dtype=torch.float64)  # Hz
+    peaks = torch.tensor(shuffled([2600, 400, 1180, 3500, 1010, 1900, 2800]), dtype=torch.float64)  # Hz
     gains = torch.tensor([0.3, 2.0, 0.2, 1.0, 3.0, 0.5, 1.5], dtype=torch.float64)
     phases = torch.tensor([2.5, 0.5, 6.0, 0.0, 0.5, 1.5, 1.5], dtype=torch.float64)
     time = torch.arange(16, dtype=torch.float64) - 7.5

@@ -5,20 +5,32 @@ Tensors are small, float64, of sizes that all differ, and the hop is not half a 
 Notebook: 02_dual_path
 """
 
+import random
+
 import torch
 
 from dprnn_lab.model.dual_path import chunk_count, overlap_add, segment
 from dprnn_lab.model.filterbank import frame_count
 
 from .exercise import Mistake, sheet_exercise
-from .judging import ask, compare_cases, compare_tensors, need_number, noise, on_strided
+from .judging import ask, compare_cases, compare_tensors, need_number, noise, on_strided, varied
 
 __all__ = ["best_chunk", "count_chunks", "cut_chunks", "inter_frames", "join_chunks"]
 
 
+# frames, chunk size, hop size
+COUNTS = ((999, 100, 50), (37, 8, 4), (37, 8, 2), (50, 7, 3), (23, 6, 6), (3, 10, 5), (1, 4, 3))
+
+
+def other_counts(rng: random.Random) -> tuple:
+    chunks = [rng.randrange(6, 60) for _ in range(8)]
+    cases = [(rng.randrange(2, 1500), chunk, rng.randint(2, chunk)) for chunk in chunks]
+    return (*cases, (2 * rng.randrange(20, 60) + 1, 8, 4))
+
+
 @sheet_exercise
 def count_chunks(function, exercise):
-    cases = ((999, 100, 50), (37, 8, 4), (37, 8, 2), (50, 7, 3), (23, 6, 6), (3, 10, 5), (1, 4, 3))
+    cases = varied(COUNTS, other_counts)
     compare_cases(function, exercise, cases, need_number, otherwise="other count")
 
 
@@ -46,6 +58,17 @@ def join_chunks(function, exercise):
     on_strided(function, overlap_add(*inputs), inputs)
 
 
+# position, frames, chunk size, hop size
+POSITIONS = ((5, 60, 12, 6), (0, 60, 12, 6), (11, 61, 12, 4), (2, 40, 7, 3))
+
+
+def other_positions(rng: random.Random) -> tuple:
+    chunks = [rng.randrange(7, 20) for _ in range(5)]
+    return tuple(
+        (rng.randrange(chunk), rng.randrange(40, 90), chunk, rng.randint(3, chunk)) for chunk in chunks
+    )
+
+
 @sheet_exercise
 def inter_frames(function, exercise):
     def listed(answer) -> list[int]:
@@ -53,13 +76,22 @@ def inter_frames(function, exercise):
             raise Mistake("not a list", found=type(answer).__name__)
         return [int(frame) for frame in answer]
 
-    cases = ((5, 60, 12, 6), (0, 60, 12, 6), (11, 61, 12, 4), (2, 40, 7, 3))
+    cases = varied(POSITIONS, other_positions)
     compare_cases(function, exercise, cases, listed, otherwise="other frames")
+
+
+# seconds, sample rate, kernel size, stride
+LENGTHS = ((4.0, 8000, 16, 8), (1.0, 8000, 32, 16), (10.0, 8000, 2, 1), (30.0, 16000, 64, 32))
+
+
+def other_lengths(rng: random.Random) -> tuple:
+    strides = rng.sample([2, 4, 8, 16, 32], 4)
+    return tuple((rng.randrange(2, 60) / 2, rng.choice([8000, 16000]), 2 * s, s) for s in strides)
 
 
 @sheet_exercise
 def best_chunk(function, exercise):
-    cases = ((4.0, 8000, 16, 8), (1.0, 8000, 32, 16), (10.0, 8000, 2, 1), (30.0, 16000, 64, 32))
+    cases = varied(LENGTHS, other_lengths)
     answers = [need_number(ask(function, case)) for case in cases]
     for name, wrong in exercise.known.items():
         guesses = [wrong(*case) for case in cases]

@@ -6,13 +6,14 @@ Notebook: 03_loss_and_pit
 """
 
 import math
+import random
 
 import torch
 
 from dprnn_lab import loss
 
 from .exercise import Mistake, sheet_exercise
-from .judging import ask, compare_numbers, need_numbers, need_shape, noise, same
+from .judging import ask, compare_numbers, need_numbers, need_shape, noise, same, varied
 
 __all__ = ["pit_loss", "reorder_estimates", "share_failed", "si_sdr", "si_sdri"]
 
@@ -27,6 +28,10 @@ MATRICES = (
     ),
     noise(5, 4, 4, seed=3) * 10,
 )
+
+
+def other_matrices(rng: random.Random) -> tuple[torch.Tensor, ...]:
+    return tuple(noise(*shape, seed=i) * 10 for i, shape in enumerate(((3, 2, 2), (2, 3, 3), (5, 4, 4))))
 
 
 @sheet_exercise
@@ -61,7 +66,7 @@ def reorder_estimates(function, exercise):
 
 @sheet_exercise
 def pit_loss(function, exercise):
-    for matrix in MATRICES:
+    for matrix in varied(MATRICES, other_matrices):
         answer, wanted = need_numbers(ask(function, (matrix,))), exercise.right(matrix)
         if answer.shape == (len(matrix),) and same(answer.mean(), wanted, TOLERANCE_DB):
             raise Mistake("no batch mean")

@@ -3,6 +3,8 @@
 Notebook: 04_data
 """
 
+import random
+
 import torch
 
 from .exercise import Mistake, sheet_exercise
@@ -10,11 +12,13 @@ from .judging import (
     ask,
     compare_cases,
     compare_tensors,
+    generator,
     need_shape,
     need_tensor,
     noise,
     recognise,
     same,
+    varied,
 )
 
 __all__ = ["add_noise", "mix_any", "mix_at", "speech_starts", "split"]
@@ -51,19 +55,24 @@ def level_of(answer) -> float:
     return float(10 * torch.log10(answer[1][0].square().mean() / answer[1][1].square().mean()))
 
 
+def other_places(rng: random.Random) -> tuple[int, int, int, int]:
+    return rng.randrange(10, 250), rng.randrange(480, 600), rng.randrange(70, 130), rng.randrange(30, 48)
+
+
 @sheet_exercise
 def speech_starts(function, exercise):
     voice = noise(900, seed=7)
-    voice[200:420] *= 0.3  # softer speech
-    voice[500:800] *= 0.001  # a pause ...
-    voice[650] = 6.0  # ... with a click in it
+    soft, pause, samples, hop = varied((200, 500, 100, 50), other_places)
+    voice[soft : soft + 220] *= 0.3  # softer speech
+    voice[pause : pause + 300] *= 0.001  # a pause ...
+    voice[pause + 150] = 6.0  # ... with a click in it
 
     def listed(answer) -> list[int]:
         if isinstance(answer, list | tuple) and all(isinstance(x, int) for x in answer):
             return list(answer)
         return need_tensor(answer).long().tolist()
 
-    compare_cases(function, exercise, [(voice, 100, 50, -15.0)], listed, otherwise="other starts")
+    compare_cases(function, exercise, [(voice, samples, hop, -15.0)], listed, otherwise="other starts")
 
 
 @sheet_exercise
@@ -80,8 +89,9 @@ def add_noise(function, exercise):
 @sheet_exercise
 def split(function, exercise):
     # Ten recordings cut into three pieces each; "ada-3-1" is the second piece of ada's recording 3.
-    pieces = [f"{name}-{take}-{piece}" for name in ("ada", "bob") for take in range(5) for piece in range(3)]
-    shuffled = [pieces[i] for i in torch.randperm(30, generator=torch.Generator().manual_seed(6)).tolist()]
+    names = varied(["ada", "bob"], lambda rng: rng.sample(["cleo", "dan", "eve", "finn", "gil"], 2))
+    pieces = [f"{name}-{take}-{piece}" for name in names for take in range(5) for piece in range(3)]
+    shuffled = [pieces[i] for i in torch.randperm(30, generator=generator(6)).tolist()]
     answer = ask(function, (shuffled, 0.2))
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Mistake("not two lists")

@@ -6,12 +6,13 @@ Notebook: 05_training
 import copy
 import math
 import operator
+import random
 from collections.abc import Mapping
 
 import torch
 
 from .exercise import Mistake, sheet_exercise
-from .judging import compare_cases, need_number, need_shape, need_tensor, noise, recognise, same
+from .judging import compare_cases, need_number, need_shape, need_tensor, noise, recognise, same, varied
 
 __all__ = ["average", "rate", "share", "stop"]
 
@@ -21,6 +22,15 @@ RUNS = (
     (0.003, 4, 5, 20), (0.002, 0, 5, 12), (0.002, 4, 0, 12),
     (0.001, 0, 0, 5), (0.001, 6, 8, 10), (0.004, 12, 4, 8),
 )  # fmt: skip
+
+
+def other_runs(rng: random.Random) -> tuple:
+    warmup, cooldown, steps = rng.randrange(3, 7), rng.randrange(3, 7), rng.randrange(14, 24)
+    plans = (
+        (warmup, cooldown, steps), (0, cooldown, steps), (warmup, 0, steps), (0, 0, 5), (6, 8, 11),
+        (steps, cooldown, steps - 5),
+    )  # fmt: skip
+    return tuple((rng.randrange(1, 9) / 1000, *plan) for plan in plans)
 
 
 @sheet_exercise
@@ -36,7 +46,7 @@ def rate(function, exercise):
     def alike(one, other):
         return math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-9)
 
-    for run in RUNS:
+    for run in varied(RUNS, other_runs):
         cooldown, max_steps = run[2:]
         # Beyond the end only where a cooldown defines the rate there.
         steps = range(max_steps + 3 if cooldown else max_steps)
@@ -129,6 +139,15 @@ HISTORIES = (
 )
 
 
+def other_histories(rng: random.Random) -> tuple:
+    def history(count: int) -> list[float]:
+        return [-rng.randrange(2, 20) / 2 for _ in range(count)]
+
+    plain = [(history(rng.randrange(4, 12)), rng.randint(1, 3)) for _ in range(8)]
+    broken = [([math.nan, *history(3), math.nan, *history(2)], rng.randint(2, 3)) for _ in range(3)]
+    return (*plain, *broken, ([math.nan] * 4, rng.randint(2, 4)), ([-1.0, -2.0, -2.5, -4.0, -6.0], 2))
+
+
 @sheet_exercise
 def stop(function, exercise):
     def pair(answer) -> tuple:
@@ -138,12 +157,17 @@ def stop(function, exercise):
             raise Mistake("not a pair", found=repr(answer)) from None
         return tuple(int(x) if x is not None and x.is_integer() else x for x in (best, end))
 
-    compare_cases(function, exercise, HISTORIES, pair, otherwise="other answers")
+    compare_cases(function, exercise, varied(HISTORIES, other_histories), pair, otherwise="other answers")
 
 
 # items, world_size, batch: an exact fit; one process; a rest; a rest that fills the batch of one rank and not of the
 # other; the same with three ranks; fewer mixtures than ranks.
 EPOCHS = ((24, 2, 3), (10, 1, 3), (30, 2, 4), (7, 2, 4), (23, 3, 2), (3, 4, 2))
+
+
+def other_epochs(rng: random.Random) -> tuple:
+    plans = [(rng.randint(1, 4), rng.randint(2, 4)) for _ in range(6)]
+    return tuple((rng.randrange(5, 40), world_size, batch) for world_size, batch in plans)
 
 
 @sheet_exercise
@@ -154,7 +178,7 @@ def share(function, exercise):
         except TypeError:
             raise Mistake("not indices", found=repr(answer)) from None
 
-    for items, world_size, batch in EPOCHS:
+    for items, world_size, batch in varied(EPOCHS, other_epochs):
         steps = range(items // (world_size * batch) + 2)  # two more than the epoch has
         cases = [(items, rank, world_size, batch, step) for step in steps for rank in range(world_size)]
         compare_cases(function, exercise, cases, indices)

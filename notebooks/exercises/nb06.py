@@ -4,12 +4,24 @@ Notebook: 06_failures_at_inference
 """
 
 import math
+import random
 from collections.abc import Mapping
 
 import torch
 
 from .exercise import Mistake, sheet_exercise
-from .judging import ask, compare_cases, compare_tensors, need_number, need_tensor, noise, on_strided
+from .judging import (
+    ask,
+    compare_cases,
+    compare_tensors,
+    generator,
+    need_number,
+    need_tensor,
+    noise,
+    on_strided,
+    shuffled,
+    varied,
+)
 
 __all__ = ["fit", "matched_share", "strip_prefix", "true_rate"]
 
@@ -24,6 +36,15 @@ STATES = (
     (("module.mask.weight", "module.mask.bias"), "module."),
     ((), "model."),
 )
+
+
+def other_states(rng: random.Random) -> tuple:
+    a, b, c = rng.sample(["encoder", "decoder", "bottleneck", "norm", "gain", "bias"], 3)
+    p = rng.choice(["model.", "net.", "module."])
+    return (
+        ((f"{p}{a}.x", f"{p}{b}.y", f"{p}{c}"), p), ((f"{p}{a}", f"{p}{b}.{p}{c}"), p), ((f"{p}{a}", b), p),
+        ((a, f"{p}{b}", f"{p}{c}"), p), ((f"{p[:-1]}ling.{a}", f"{p[:-1]}ling.{b}"), p), ((a, b), p), ((), p),
+    )  # fmt: skip
 
 
 @sheet_exercise
@@ -41,7 +62,10 @@ def strip_prefix(function, exercise):
             raise Mistake("other tensors")
         return answer
 
-    cases = [({key: torch.full((2,), float(i)) for i, key in enumerate(keys)}, p) for keys, p in STATES]
+    cases = [
+        ({key: torch.full((2,), float(i)) for i, key in enumerate(keys)}, p)
+        for keys, p in varied(STATES, other_states)
+    ]
     compare_cases(guarded, exercise, cases, list, otherwise="other names")
 
 
@@ -58,9 +82,21 @@ LOADS = (
 )
 
 
+def other_loads(rng: random.Random) -> tuple:
+    a, b, c, d = rng.sample(range(2, 12), 4)
+    network = {"a": (a, b), "b": (c,), "c": (b, c), "d": (d, d)}
+    return (
+        (network, {"a": (a, b), "b": (c + 1,), "c": (c, b), "x": (d, a)}),
+        (network, {f"model.{name}": shape for name, shape in network.items()}),
+        (network, dict(reversed(network.items()))),
+        (network, {"d": (d, d)}),
+    )
+
+
 @sheet_exercise
 def matched_share(function, exercise):
-    cases = [tuple({n: torch.zeros(s) for n, s in part.items()} for part in load) for load in LOADS]
+    loads = varied(LOADS, other_loads)
+    cases = [tuple({n: torch.zeros(s) for n, s in part.items()} for part in load) for load in loads]
     compare_cases(
         function, exercise, cases, need_number, lambda one, other: math.isclose(one, other, abs_tol=1e-6)
     )
@@ -85,8 +121,7 @@ def recording(
     hertz = torch.fft.rfftfreq(count, 1 / sample_rate, dtype=torch.float64)
     size = torch.where(hertz < edge, 1.0 + 2.0 * (hertz < 500).double(), floor)
     size = torch.where((hertz >= faint_from) & (hertz < edge), 0.02, size)
-    generator = torch.Generator().manual_seed(count)
-    phase = 2 * torch.pi * torch.rand(len(hertz), generator=generator, dtype=torch.float64)
+    phase = 2 * torch.pi * torch.rand(len(hertz), generator=generator(count), dtype=torch.float64)
     return torch.fft.irfft(torch.polar(size, phase), n=count).float()
 
 
@@ -97,7 +132,9 @@ def true_rate(function, exercise):
             raise Mistake("no usual rate", found=repr(answer), rates=", ".join(map(str, RATES)))
         return int(answer)
 
-    compare_cases(function, exercise, [(recording(*b), b[1]) for b in BANDS], usual, otherwise="other rate")
+    compare_cases(
+        function, exercise, [(recording(*b), b[1]) for b in shuffled(BANDS)], usual, otherwise="other rate"
+    )
 
 
 @sheet_exercise

@@ -17,14 +17,26 @@ from dprnn_lab.faults.curves import recorded_curve
 from dprnn_lab.loss import pairwise_neg_sisdr
 
 from .exercise import Mistake, sheet_exercise
-from .judging import ask, compare_cases, need_numbers, need_shape, need_tensor, noise, recognise, same
+from .judging import (
+    ask,
+    compare_cases,
+    need_numbers,
+    need_shape,
+    need_tensor,
+    noise,
+    recognise,
+    same,
+    seeded,
+    shuffled,
+    varied,
+)
 
 __all__ = ["audible", "clipped", "clusters", "consistent", "hidden", "leaked"]
 
 
 def _lists() -> list[list[float]]:
     """Two clusters; one; two and an outlier, whose gap is the largest; a few good scores among many bad ones."""
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(seeded(4))
     shapes = (((0.7, 0.8, 12), (10.9, 1.2, 20)), ((6.0, 2.0, 40),), ((2.0, 0.5, 15), (9.0, 0.5, 15), (16.0, 0.0, 1)),
               ((1.0, 0.9, 36), (11.0, 0.5, 4)))  # fmt: skip
     drawn = [np.concatenate([rng.normal(mean, spread, count) for mean, spread, count in s]) for s in shapes]
@@ -52,7 +64,12 @@ def clusters(function, exercise):
         return same(one, other, 0.02)
 
     compare_cases(
-        function, exercise, [(scores,) for scores in LISTS], read, alike, otherwise="other clusters"
+        function,
+        exercise,
+        [(scores,) for scores in varied(LISTS, lambda rng: shuffled(_lists()))],
+        read,
+        alike,
+        otherwise="other clusters",
     )
 
 
@@ -72,6 +89,8 @@ def consistent(function, exercise):
     mixtures[6] = sources[6, 0] - sources[6, 1]
     mixtures[7] = mixtures[7].clamp(-0.15, 0.15)
     mixtures[8] = mixtures[8].float().double()
+    order = shuffled(range(9))
+    mixtures, sources = mixtures[order], sources[order]
     inputs = mixtures, sources
     answer = ask(function, inputs)
     if isinstance(answer, bool) or (isinstance(answer, torch.Tensor) and answer.dim() == 0):
@@ -87,17 +106,20 @@ def audible(function, exercise):
         [[1.0, 0.5], [0.3, 0.0], [0.01, 0.008], [1.0, 1e-3], [0.0, 0.0], [0.2, 1.0], [1.0, 0.018]],
         dtype=torch.float64,
     )
-    sources = noise(7, 2, 1000, seed=8) * gains[..., None] * 1e-3  # a soft batch
-    wanted = torch.tensor([True, False, True, False, False, True, True])
+    order = shuffled(range(7))
+    sources = noise(7, 2, 1000, seed=8) * gains[order, :, None] * 1e-3  # a soft batch
+    wanted = torch.tensor([True, False, True, False, False, True, True])[order]
     energies = sources.square().mean(-1)
     levels = (10 * torch.log10(energies / energies.max())).clamp(min=-99)
     compare_booleans(ask(function, (sources,)), wanted, exercise, (sources,), levels)
     broken = sources.clone()
-    broken[0, 1, 17] = float("nan")
+    row = order.index(0)
+    broken[row, 1, 17] = float("nan")
     found = ask(function, (broken,)).bool()
-    if found[0]:
+    if found[row]:
         raise Mistake("NaN kept")
-    if not same(found[1:], wanted[1:]):
+    rest = [i for i in range(7) if i != row]
+    if not same(found[rest], wanted[rest]):
         raise Mistake("NaN spoils the rest")
 
 
@@ -138,6 +160,7 @@ def clipped(function, exercise):
 @sheet_exercise
 def leaked(function, exercise):
     # Copies under other names, at other levels and with 16 bits, and the same names for other recordings.
+    names = shuffled("0123456")
     train = {str(i): 0.2 * noise(3000, seed=20 + i).float() for i in range(5)}
     test = {str(i): 0.2 * noise(3000, seed=40 + i).float() for i in range(7)}
     test["1"] = train["3"].clone()
@@ -145,10 +168,11 @@ def leaked(function, exercise):
     test["6"] = 0.37 * train["2"]  # no power of two: the numbers are rounded again
     test["5"] = to_pcm16(0.7 * train["1"]).float() / 2**15
     test["2"] = train["4"].flip(0)  # the same numbers in another order: another sound
+    test = {names[int(name)]: x for name, x in test.items()}
     answer = ask(function, (train, test))
     if isinstance(answer, str | bytes) or not isinstance(answer, set | frozenset | Sequence | Mapping):
         raise Mistake("not a set of names", found=type(answer).__name__)
-    found, wanted = {str(name) for name in answer}, {"1", "4", "5", "6"}
+    found, wanted = {str(name) for name in answer}, {names[i] for i in (1, 4, 5, 6)}
     if found != wanted:
         recognise(found, exercise, (train, test))
         raise Mistake("other names", wanted=sorted(wanted), found=sorted(found))

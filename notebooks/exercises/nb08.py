@@ -12,7 +12,7 @@ import torch
 from dprnn_lab.loss import si_sdr
 
 from .exercise import Mistake, sheet_exercise
-from .judging import ask, compare_numbers, need_numbers, noise, same
+from .judging import ask, compare_numbers, need_numbers, noise, same, seeded, varied
 
 __all__ = ["improvement", "interval", "leak", "paired", "sign_test"]
 
@@ -56,22 +56,32 @@ CALLS = (
 SKEWED = 12 - 3 * np.random.default_rng(5).lognormal(0.0, 1.2, 20)
 
 
+def skewed() -> np.ndarray:
+    """SKEWED, or other values of its distribution."""
+    return varied(SKEWED, lambda rng: 12 - 3 * np.random.default_rng(seeded(5)).lognormal(0.0, 1.2, 20))
+
+
 def calls(answer) -> np.ndarray:
     """The ends of CALLS intervals, each with another rng [call, end]."""
     generators = map(np.random.default_rng, range(CALLS))
-    return np.stack([need_numbers(answer(SKEWED.copy(), rng), 2) for rng in generators])
+    return np.stack([need_numbers(answer(skewed().copy(), rng), 2) for rng in generators])
+
+
+def known_intervals() -> dict[str, np.ndarray]:
+    return _known_intervals(skewed().tobytes())
 
 
 @cache
-def known_intervals() -> dict[str, np.ndarray]:
+def _known_intervals(values: bytes) -> dict[str, np.ndarray]:
     return {name: calls(wrong).mean(0) for name, wrong in interval.known.items()}
 
 
 @sheet_exercise
 def interval(function, exercise):
-    draws = np.random.default_rng(1).choice(SKEWED, size=(40_000, len(SKEWED)))
+    values = skewed()
+    draws = np.random.default_rng(1).choice(values, size=(40_000, len(values)))
     wanted = np.percentile(draws.mean(1), (2.5, 97.5))
-    error = SKEWED.std() / len(SKEWED) ** 0.5
+    error = values.std() / len(values) ** 0.5
     near = 0.12 * error  # the standard deviation of eight calls of 1000 draws is a third of this
     answers = calls(function)
     found, moves = answers.mean(0), answers.std(0).max()
@@ -92,7 +102,7 @@ def interval(function, exercise):
 
 def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of two systems on 12 mixtures, which have much in common, in different order."""
-    rng = np.random.default_rng(8)
+    rng = np.random.default_rng(seeded(8))
     ids = [f"mixture-{i}" for i in range(12)]
     hard = rng.normal(7, 3, 12)
     first = pd.DataFrame({"id": ids, "si_sdri": hard + rng.normal(0, 0.4, 12)})
@@ -113,7 +123,8 @@ def paired(function, exercise):
 @sheet_exercise
 def sign_test(function, exercise):
     # Wins, losses and ties in unlike numbers, for each of the two systems ahead.
-    for counts in ((9, 2, 4), (3, 10, 5)):
+    ahead = varied((7, 7, 1), lambda rng: (rng.randint(4, 8), rng.randint(4, 8), rng.randint(0, 2)))
+    for counts in ((2 + ahead[0], 2, 4), (3, 3 + ahead[1], 4 + ahead[2])):
         sizes = np.random.default_rng(4).uniform(0.1, 3, sum(counts))
         difference = np.random.default_rng(3).permutation(np.repeat((1.0, -1.0, 0.0), counts) * sizes)
         answer, wanted = (

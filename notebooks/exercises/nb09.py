@@ -3,10 +3,24 @@
 Notebook: 09_long_audio
 """
 
+import random
+
 import torch
 
 from .exercise import Mistake, sheet_exercise
-from .judging import ask, compare_cases, need_number, need_shape, need_tensor, noise, recognise_cases, same
+from .judging import (
+    ask,
+    compare_cases,
+    generator,
+    need_number,
+    need_shape,
+    need_tensor,
+    noise,
+    recognise_cases,
+    same,
+    shuffled,
+    varied,
+)
 
 __all__ = ["join", "seam_order", "window_count"]
 
@@ -18,9 +32,16 @@ LENGTHS = (
 )  # fmt: skip
 
 
+def other_lengths(rng: random.Random) -> tuple:
+    windows = [rng.randrange(8, 60) for _ in range(8)]
+    plans = [(window, rng.randint(1, window // 2)) for window in windows]
+    fit = [(n * (w - o) + o + more, w, o) for (w, o), n, more in zip(plans, range(1, 9), (0, 1, -1) * 3)]  # noqa: B905
+    return (*fit, *((rng.randrange(1, 500), w, o) for w, o in plans))
+
+
 @sheet_exercise
 def window_count(function, exercise):
-    compare_cases(function, exercise, LENGTHS, need_number)
+    compare_cases(function, exercise, varied(LENGTHS, other_lengths), need_number)
 
 
 @sheet_exercise
@@ -82,11 +103,11 @@ def name_the_fade(old: torch.Tensor) -> None:
 
 def seams() -> list[tuple[torch.Tensor, torch.Tensor, int]]:
     """Windows whose outputs are in other orders elsewhere than in the overlap, and contain each other's voices."""
-    generator = torch.Generator().manual_seed(11)
+    draws = generator(11)
     overlap = 400
 
     def voices(count: int, samples: int) -> torch.Tensor:
-        x = torch.randn(count, samples, generator=generator, dtype=torch.float64)
+        x = torch.randn(count, samples, generator=draws, dtype=torch.float64)
         return x / x.norm(dim=1, keepdim=True)
 
     # Three voices rotate by one place. Elsewhere, where nothing should be compared, they seem to rotate otherwise.
@@ -105,7 +126,11 @@ def seams() -> list[tuple[torch.Tensor, torch.Tensor, int]]:
     elsewhere = 2 * voices(2, 1000)
     beginning = torch.stack((0.2 * other, one))
     leaking = torch.cat((elsewhere, ending), 1), torch.cat((beginning, elsewhere), 1), overlap
-    return [three, inverted, leaking]
+    # In other inputs, the outputs of the first window are in another order.
+    return [
+        (previous[shuffled(range(len(previous)))], following, overlap)
+        for previous, following, overlap in (three, inverted, leaking)
+    ]
 
 
 @sheet_exercise
