@@ -164,7 +164,7 @@ class OwnRecording(widgets.VBox):
         network, mono: the controls.
         go: the button.
         readout: HTML of class ``own-readout``, sentences.
-        picture, players, report: what is seen and heard, and the diagnosis.
+        picture, players, report: what is seen, what is compared by ear, and the diagnosis.
         separated: the :class:`Separated` shown, or None.
 
     Raises:

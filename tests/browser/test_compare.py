@@ -1,6 +1,7 @@
 """The comparing player and the blind test on a page of its own, from file://, in a real browser without a network."""
 
 import math
+import os
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ import scipy.stats
 import torch
 
 from dprnn_lab.compare import blind_test_html, compare_html
+from dprnn_lab.datasets import FixedMixtures
 
 ROOT = Path(__file__).parents[2]
 ACCEPT = ".jp-Dialog button.jp-mod-accept"
@@ -30,6 +32,47 @@ RENDER = """async ({ rate, seconds, matched, loop }) => {
 
 def tone(amplitude: float = 0.5, phase: float = 0.0, hertz: float = 200.0) -> torch.Tensor:
     return amplitude * torch.sin(2 * math.pi * hertz * torch.arange(SECONDS * RATE) / RATE + phase)
+
+
+def speech() -> dict[str, torch.Tensor]:
+    """Two real voices, their mixture, and outputs of a poor separation of it."""
+    mixture, (first, second), _ = FixedMixtures("test", kind="man-woman")[1]
+    sounds = {
+        "mixture": mixture, "voice 1": first, "voice 1, a tenth of the other in it": first + 0.1 * second,
+        "voice 2": second, "output 1": 0.4 * first + 0.1 * second, "output 2": second + 0.2 * first,
+    }  # fmt: skip
+    return {name: samples[: SECONDS * RATE] for name, samples in sounds.items()}
+
+
+# Contrast (WCAG) of each button, note and time with what lies behind it, over both components of the page.
+CONTRASTS = """() => {
+    const pen = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+    const paint = colours => {
+        pen.clearRect(0, 0, 1, 1);
+        for (const colour of colours) { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); }
+        return pen.getImageData(0, 0, 1, 1).data;
+    };
+    const bright = data => [0, 1, 2].reduce((sum, i) => {
+        const v = data[i] / 255;
+        return sum + [0.2126, 0.7152, 0.0722][i] * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    }, 0);
+    const behind = part => {
+        const layers = [];
+        for (let e = part; e; e = e.parentElement || e.getRootNode().host)
+            layers.unshift(getComputedStyle(e).backgroundColor);
+        return layers;
+    };
+    const found = {}, texts = 'button:not([hidden]), small, output, .ticks span, .level, p, summary';
+    for (const host of document.querySelectorAll('dprnn-player, dprnn-blind-test')) {
+        for (const part of host.shadowRoot.querySelectorAll(texts)) {
+            if (!part.textContent.trim()) continue;
+            const layers = behind(part), back = bright(paint(layers));
+            const front = bright(paint([...layers, getComputedStyle(part).color]));
+            found[part.textContent] = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+        }
+    }
+    return found;
+}"""
 
 
 class Page:
@@ -224,6 +267,29 @@ def test_it_fits_a_phone_and_falls_silent_when_it_goes(tab):
         tab.page.set_viewport_size({"width": 1280, "height": 900})
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_both_themes(tab, width, scheme):
+    """With ``DPRNN_LAB_SCREENSHOTS`` set it also leaves a picture of both components there."""
+    back, front = {"light": ("#fff", "#111"), "dark": ("#111", "#eee")}[scheme]
+    style = f"<style>body{{background:{back};color:{front};margin:12px}}</style>"
+    tab.page.set_viewport_size({"width": width, "height": 900})
+    try:
+        sounds = speech()
+        both = [sounds["voice 1"], sounds["voice 1, a tenth of the other in it"]]
+        tab.show(style + compare_html(sounds) + "<p></p>" + blind_test_html(*both, seed=1))
+        tab.page.wait_for_function("document.querySelector('dprnn-blind-test').shadowRoot")
+        tab.page.locator("dprnn-player [role=radio]").nth(1).click()
+        tab.page.locator("dprnn-player .view").first.click(position={"x": 120, "y": 30})
+        if folder := os.environ.get("DPRNN_LAB_SCREENSHOTS"):
+            tab.page.screenshot(path=f"{folder}/player-{width}-{scheme}.png", full_page=True)
+        contrasts = tab.page.evaluate(CONTRASTS)
+        assert len(contrasts) > 15
+        assert {name: value for name, value in contrasts.items() if value < 4.5} == {}
+    finally:
+        tab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_one_player_of_a_page_sounds_at_a_time(tab):
     tab.show(compare_html({"a": tone()}) + compare_html({"b": tone()}, view="wave"))
     tab.page.wait_for_function("[...document.querySelectorAll('dprnn-player')].every(e => e.shadowRoot)")
@@ -345,6 +411,7 @@ def test_a_saved_notebook_plays_without_a_kernel(student):
         page.wait_for_selector(".jp-OutputArea audio", state="attached")
         assert page.evaluate(f"!{ELEMENT}?.shadowRoot")
         assert page.get_by_alt_text("three sounds").is_visible()
+        assert all(page.locator(".jp-OutputArea audio").nth(i).is_visible() for i in range(3))
         page.keyboard.press("Control+Shift+c")
         page.wait_for_selector(".lm-CommandPalette input", state="visible")
         page.keyboard.type("trust notebook")
@@ -380,4 +447,3 @@ def test_an_explorer_plays_and_a_redraw_stops_the_old_sound(student):
         page.keyboard.press("Enter")
         page.wait_for_function(f"{ELEMENT} !== window.old && {ELEMENT}?.shadowRoot", timeout=20_000)
         assert page.evaluate("[old.playing, old.isConnected]") == [False, False]
-        student.finish()
