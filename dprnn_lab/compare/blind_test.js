@@ -51,7 +51,7 @@ function verdict(k, n) {
   const [low, high] = interval(k, n), p = guessing(k, n);
   const shown = p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`;
   return `${k} of ${n} right, 95 % Clopper-Pearson interval ${low.toFixed(2)} to ${high.toFixed(2)}; chance is 0.50; ` +
-    `${shown} (one-sided: as many or more by guessing). ` + (p < 0.05 ? "You hear a difference." :
+    `${shown} (one-sided: as many or more by guessing). ` + (p < 0.05 ? "Guessing hardly explains this." :
       `That is no evidence that you hear a difference${k < n ? ", and none that there is nothing to hear" : ""}.`);
 }
 

@@ -173,9 +173,11 @@ class Sounds extends HTMLElement {
     if (this.graph) this.halt();
     const context = contextOf(this.rate), looped = this.looping;
     context.resume();
-    const part = looped && this.selection ? this.selection : [0, this.duration];
+    const [from, to] = looped && this.selection ? this.selection : [0, this.duration];
+    const first = Math.round(from * this.rate), length = Math.max(1, Math.round(to * this.rate) - first);
+    // In whole samples, so that the play head of a long loop does not drift.
+    const part = [first / this.rate, (first + length) / this.rate];
     if (this.start < part[0] || this.start > part[1] - 0.01) this.start = part[0];
-    const first = Math.round(part[0] * this.rate), length = Math.max(1, Math.round(part[1] * this.rate) - first);
     const edges = looped ? Math.min(Math.round(EDGE_SECONDS * this.rate), length >> 1) : 0;
     const buffers = this.tracks.map(track => toBuffer(track.stored, this.rate, length, first, edges));
     const began = context.currentTime + 0.01;
@@ -259,6 +261,7 @@ window.dprnnSound = {
 :host{display:block;font:14px/1.35 system-ui,sans-serif;color:inherit;max-width:100%;
 --line:color-mix(in srgb,currentColor 30%,transparent);--accent:#1f77b4}
 *{box-sizing:border-box}
+[hidden]{display:none!important}
 button{font:inherit;color:inherit;background:color-mix(in srgb,currentColor 7%,transparent);
 border:1px solid var(--line);border-radius:5px;padding:3px 10px;min-height:32px;cursor:pointer}
 button:hover{background:color-mix(in srgb,currentColor 15%,transparent)}

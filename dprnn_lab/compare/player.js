@@ -10,10 +10,12 @@ const HEIGHT = { spectrogram: 96, wave: 36 };
 const DRAG_PIXELS = 5;
 const SHORTEST_LOOP = 0.05;
 const MAGMA = ["#000004", "#1d1147", "#51127c", "#832681", "#b73779", "#e75263", "#fc8961", "#fec488", "#fcfdbf"];
-const COLOURS = Array.from({ length: 256 }, (_, i) => {
+// 256 levels as the pixels of an image: alpha, blue, green, red from the highest byte down.
+const COLOURS = Uint32Array.from({ length: 256 }, (_, i) => {
   const place = i / 255 * (MAGMA.length - 1), low = Math.min(Math.floor(place), MAGMA.length - 2);
   const channel = (colour, k) => parseInt(colour.slice(1 + 2 * k, 3 + 2 * k), 16);
-  return [0, 1, 2].map(k => channel(MAGMA[low], k) + (place - low) * (channel(MAGMA[low + 1], k) - channel(MAGMA[low], k)));
+  const mixed = k => channel(MAGMA[low], k) + (place - low) * (channel(MAGMA[low + 1], k) - channel(MAGMA[low], k));
+  return 0xff000000 + 65536 * Math.round(mixed(2)) + 256 * Math.round(mixed(1)) + Math.round(mixed(0));
 });
 
 // In place, radix 2: `re` and `im` of a length that is a power of two.
@@ -61,13 +63,11 @@ function spectrogram(track, rate, length) {
 
 function painted({ levels, bins, frames }, top) {
   const canvas = element("canvas", { width: frames, height: bins }), pen = canvas.getContext("2d");
-  const image = pen.createImageData(frames, bins);
+  const image = pen.createImageData(frames, bins), pixels = new Uint32Array(image.data.buffer);
   for (let frame = 0; frame < frames; frame++) {
     for (let bin = 0; bin < bins; bin++) {
       const share = (levels[frame * bins + bin] - top + LEVELS_DB) / LEVELS_DB;
-      const colour = COLOURS[Math.round(255 * Math.min(1, Math.max(0, share)))];
-      const place = 4 * ((bins - 1 - bin) * frames + frame);
-      image.data.set([...colour, 255], place);
+      pixels[(bins - 1 - bin) * frames + frame] = COLOURS[Math.round(255 * Math.min(1, Math.max(0, share)))];
     }
   }
   pen.putImageData(image, 0, 0);
