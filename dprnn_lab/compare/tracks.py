@@ -22,7 +22,8 @@ __all__ = ["blind_test_html", "compare_html"]
 VIEWS = ("spectrogram", "wave")
 SHORTEST_TEST = 0.2  # seconds of a sound in a blind test
 LARGEST_SEED = 2**32 - 1
-RATES = (3000, 384_000)  # Hz, of Web Audio in Chromium; Firefox begins at 8000
+FLAC_RATES = (1, 655_350)  # Hz; where a browser refuses one, the plain players stay
+WEB_AUDIO_RATES = (8000, 192_000)  # Hz, of all browsers
 
 
 def compare_html(
@@ -60,7 +61,7 @@ def compare_html(
     """
     if not sounds:
         raise ValueError("sounds is empty: give at least one name with samples [T]")
-    _check_rate(sample_rate)
+    _check_rate(sample_rate, FLAC_RATES)
     if view not in VIEWS:
         raise ValueError(f"view is {view!r}: choose {' or '.join(map(repr, VIEWS))}")
     if columns < 1:
@@ -95,7 +96,7 @@ def blind_test_html(
         ValueError: the sounds differ in length or are the same, one can't be played or is shorter than 0.2 s; no
             trial; a seed that is not from 0 to 2**32 - 1.
     """
-    _check_rate(sample_rate)
+    _check_rate(sample_rate, WEB_AUDIO_RATES)
     for name, samples in (("a", a), ("b", b)):
         _check(name, samples)
         if not bool(samples.isfinite().all()):
@@ -145,10 +146,10 @@ def _check(name: str, samples: torch.Tensor) -> None:
         raise ValueError(f"{name} has shape {list(samples.shape)}: a player takes [T] with samples in it")
 
 
-def _check_rate(sample_rate: float) -> None:
-    if not RATES[0] <= sample_rate <= RATES[1]:
+def _check_rate(sample_rate: float, rates: tuple[int, int]) -> None:
+    if not rates[0] <= sample_rate <= rates[1]:
         raise ValueError(
-            f"sample_rate is {sample_rate:g} Hz: browsers play {RATES[0]} to {RATES[1]} Hz, resample the sounds"
+            f"sample_rate is {sample_rate:g} Hz: give {rates[0]} to {rates[1]} Hz, or resample the sounds"
         )
 
 
