@@ -106,7 +106,7 @@ class Page:
     def wait(self, condition: str) -> None:
         """Until a condition on the element, ``e``, holds."""
         self.page.wait_for_function(
-            f"(e => {condition})(document.querySelector('dprnn-player, dprnn-blind-test'))", timeout=10_000
+            f"(e => {condition})(document.querySelector('dprnn-player, dprnn-blind-test'))", timeout=60_000
         )
 
 
