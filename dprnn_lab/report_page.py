@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pandas as pd
 import torch
 
-from .audio import encode_audio, peak
+from .compare import compare_html
 from .error_texts import printable
 
 if TYPE_CHECKING:
@@ -116,22 +116,20 @@ def picture(figure: "Figure | bytes", text: str) -> str:
     return f"<img alt='{escape(text)}' style='max-width:100%' src='data:image/png;base64,{data}'>"
 
 
-def players(sounds: Mapping[str, torch.Tensor], sample_rate: int) -> str:
-    """A row of players, one for each named sound ``[T]``, embedded as 16-bit WAV.
+def players(
+    sounds: Mapping[str, torch.Tensor], sample_rate: int, figure: "Figure | None" = None, alt: str = ""
+) -> str:
+    """A player that compares the named sounds ``[T]``: spectrograms under one play head, switched while they play.
 
-    Sounds keep their level; one with a peak over 1 is scaled to 1, so that it does not clip.
+    Sounds keep their relative level; where one has a peak over 1, all are turned down, so that it does not clip. The
+    figure and its text are for readers without scripts. See :func:`dprnn_lab.compare.compare_html`.
     """
-    cells = "".join(
-        f"<div style='flex:1 1 0;min-width:180px'>{escape(name)}<br>{_player(name, samples, sample_rate)}</div>"
-        for name, samples in sounds.items()
-    )
-    return f"<div style='display:flex;flex-wrap:wrap'>{cells}</div>"
+    shown = None
+    if figure is not None:
+        from .plots import png
 
-
-def _player(name: str, samples: torch.Tensor, sample_rate: int) -> str:
-    samples = samples.detach().cpu().float()
-    data = base64.b64encode(encode_audio(samples / max(peak(samples), 1.0), sample_rate)).decode()
-    return f"<audio controls aria-label='{escape(name)}' style='width:100%' src='data:audio/wav;base64,{data}'></audio>"
+        shown = png(figure)
+    return compare_html(sounds, sample_rate, picture=shown, alt=alt)
 
 
 def markdown(text: object) -> str:

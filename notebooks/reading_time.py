@@ -15,11 +15,11 @@ import json
 import math
 import re
 import sys
-import wave
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
+import soundfile
 
 __all__ = [
     "LINE",
@@ -40,7 +40,7 @@ RUN_SECONDS = "run_seconds.json"  # beside the notebooks: how long the last run 
 LINE = re.compile(
     r"^\*\*Time\*\*.*?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL
 )  # the paragraph that states the time
-_PLAYER = re.compile(r"data:audio/x?-?wav;base64,([A-Za-z0-9+/=]+)")
+_PLAYER = re.compile(r"data:audio/(?:x-)?(?:wav|flac);base64,([A-Za-z0-9+/=]+)")
 _MINUTES = re.compile(r"difficulty \d of 3 · (\d+) minutes")
 
 
@@ -98,8 +98,7 @@ def keep_run_seconds(path: Path, seconds: float) -> None:
 
 
 def _seconds(encoded: str) -> float:
-    with wave.open(io.BytesIO(base64.b64decode(encoded))) as file:
-        return file.getnframes() / file.getframerate()
+    return soundfile.info(io.BytesIO(base64.b64decode(encoded))).duration
 
 
 def time_line(time: NotebookTime) -> str:

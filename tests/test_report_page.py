@@ -32,16 +32,16 @@ def test_pictures_and_sounds_are_in_the_page():
     )
     assert re.search(r"<img alt='a line'[^>]* src='data:image/png;base64,iVBOR", text)
     assert not re.search(r"(?:src|href)=['\"](?!data:)", text)
-    wav = re.search(r"data:audio/wav;base64,([^']+)'", text).group(1)
-    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(wav)))
+    flac = re.search(r"data:audio/flac;base64,([^']+)'", text).group(1)
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(flac)))
     assert rate == 16000
     assert samples.tolist() == [0.5] * 80
 
 
 def test_a_sound_over_full_scale_is_scaled_and_others_keep_their_level():
     text = html.players({"loud": torch.tensor([2.0, -1.0]), "quiet": torch.tensor([0.125, 0.0])}, 8000)
-    wavs = re.findall(r"data:audio/wav;base64,([^']+)'", text)
-    loud, quiet = (soundfile.read(io.BytesIO(base64.b64decode(wav)))[0].tolist() for wav in wavs)
+    flacs = re.findall(r"data:audio/flac;base64,([^']+)'", text)
+    loud, quiet = (soundfile.read(io.BytesIO(base64.b64decode(flac)))[0].tolist() for flac in flacs)
     assert loud == [1 - 2**-15, -0.5]
     assert quiet == [0.125, 0.0]
 

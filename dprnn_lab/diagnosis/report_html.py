@@ -65,7 +65,7 @@ class Shown(Protocol):
 
 
 def render(report: Shown) -> str:
-    """HTML without scripts or links to other files."""
+    """HTML without links to other files; its one script is that of the comparing player."""
     findings, evidence = report.findings, report.evidence
     cells = [_row(f, report) for f in [*report.causes, *report.errors, *report.notes]]
     for state in ("ok", "undecided"):
@@ -121,7 +121,7 @@ def _details(finding: Finding, report: Shown) -> str:
 
 
 def _sounds(evidence: Evidence) -> str:
-    """Mixture and outputs as spectrograms and players."""
+    """Mixture and outputs in a player that compares them."""
     sounds = {} if evidence.clean is None else {"mixture": evidence.clean}
     if evidence.outputs is not None:
         sounds |= {f"output {i}": s for i, s in enumerate(evidence.outputs)}
@@ -136,9 +136,7 @@ def _sounds(evidence: Evidence) -> str:
         draw_spectrogram(axes, sound, name, rate)
         axes.label_outer()
     draw_level_bars(figure)
-    return picture(figure, "spectrograms on one scale of levels: " + ", ".join(sounds)) + players(
-        sounds, rate
-    )
+    return players(sounds, rate, figure, "spectrograms on one scale of levels: " + ", ".join(sounds))
 
 
 def _curve(evidence: Evidence) -> str:

@@ -9,21 +9,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .. import report_page as html
 from ..audio import SAMPLE_RATE
 from ..error_texts import printable
 from ..files import write_whole
+from ..loss import PITLossWrapper, pairwise_neg_sisdr
 from ..report_page import markdown, markdown_table
+from .baselines import BASELINES
 from .clusters import MIN_VOICES, clusters_of
 from .forward_cost import COST_SECONDS, system_costs
 from .scores import METRICS
 from .statistics import compare, worst
 from .systems import Address, computes_in_bfloat16, make_system
-from .table import MixtureSet, separate_with, summarise, undefined
+from .table import MixtureSet, System, separate_with, summarise, undefined
 
 __all__ = ["markdown_report", "markdown_table", "write_report"]
 
+COMPARED = 3  # networks whose outputs are played beside each other
 MEANS = ("sdr", "sdri", "sir", "sar", "stoi", "pesq", "correlation", "rtf")
 
 
@@ -170,23 +174,39 @@ def _histogram(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def _outputs(system: System, mixture: torch.Tensor, sources: torch.Tensor, spec: object) -> torch.Tensor:
+    """Outputs at the level of the mixture, in the order of the sources where there is one."""
+    from ..separation.rescaling import scale_to_mixture
+
+    outputs = scale_to_mixture(separate_with(system, mixture, sources, spec).detach(), mixture)
+    if outputs.shape == sources.shape and bool(outputs.isfinite().all()):
+        order = PITLossWrapper(pairwise_neg_sisdr).best_permutation(outputs[None], sources[None])[1][0]
+        outputs = outputs[order]
+    return outputs
+
+
 def _players(
     table: pd.DataFrame, systems: Mapping[str, Address], mixtures: MixtureSet, count: int
 ) -> list[str]:
-    """The worst mixtures of the first system, separated again: mixture, sources and outputs."""
-    from ..separation.rescaling import scale_to_mixture
+    """The worst mixtures of the first system, separated again: mixture, sources, and outputs to compare.
 
+    The outputs of the first system come first, then those of up to two other networks. Baselines are left out: some
+    of them take many seconds per mixture.
+    """
     name = table["system"].iloc[0]
-    system = make_system(systems[name])
+    networks = [other for other in systems if other != name and os.fspath(systems[other]) not in BASELINES]
+    opened = {other: make_system(systems[other]) for other in (name, *networks[: COMPARED - 1])}
     index = {spec.id: i for i, spec in enumerate(mixtures.specs)}
     parts = [html.heading(f"Listen to the worst mixtures of {name}")]
     scored = table[(table["system"] == name) & np.isfinite(table["si_sdri"])]
     for row in worst(scored, count).itertuples():
         mixture, sources, spec = mixtures[index[row.id]]
-        estimates = scale_to_mixture(separate_with(system, mixture, sources, spec).detach(), mixture)
         sounds = {"mixture": mixture}
         sounds |= {f"source {i + 1}": s for i, s in enumerate(sources)}
-        sounds |= {f"output {i + 1}": s for i, s in enumerate(estimates)}
+        for other, system in opened.items():
+            outputs = _outputs(system, mixture, sources, spec)
+            whose = f"{other}: " if len(opened) > 1 else ""
+            sounds |= {f"{whose}output {i + 1}": s for i, s in enumerate(outputs)}
         rate = int(getattr(spec, "sample_rate", SAMPLE_RATE))
         parts += [html.paragraph(f"{row.id}: SI-SDRi {row.si_sdri:.1f} dB"), html.players(sounds, rate)]
     return parts

@@ -5,7 +5,26 @@ import io
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-__all__ = ["paired", "picture_bytes"]
+__all__ = ["Sounds", "paired", "picture_bytes"]
+
+
+class Sounds(widgets.Output):
+    """A place for the HTML of a comparing player (:func:`dprnn_lab.compare.compare_html`).
+
+    It is an output, since the script of the player runs there, and not in ``widgets.HTML``. A new value replaces the
+    old player, which then falls silent.
+    """
+
+    @property
+    def value(self) -> str:
+        """The HTML shown, "" for none."""
+        return self.outputs[0]["data"]["text/html"] if self.outputs else ""
+
+    @value.setter
+    def value(self, html: str) -> None:
+        data = {"text/html": html, "text/plain": "sounds to compare, in JupyterLab"}
+        shown = {"output_type": "display_data", "data": data, "metadata": {}}
+        self.outputs = (shown,) if html else ()
 
 
 def paired(

@@ -15,11 +15,12 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
+from ..compare import compare_html
 from ..datasets.mixing import PAIR_KINDS
 from ..diagnosis import CATALOGUE, GROUPS
 from ..faults import FAULTS, has_strength
-from ..plots import draw_level_bars, draw_spectrogram, player_html, png, spectrogram_db
-from .controls import paired
+from ..plots import draw_level_bars, draw_spectrogram, png, spectrogram_db
+from .controls import Sounds, paired
 from .fault_run import FaultRun, Outcome, choose_hidden, run_fault
 
 __all__ = ["FaultLab", "draw_run"]
@@ -79,7 +80,7 @@ class FaultLab(widgets.VBox):
         run_button, hide_button: inject the chosen fault; let the lab choose a hidden one.
         guess, check_button: the student's name for a hidden failure, and the button that checks it.
         readout: HTML of class ``fault-readout``: the injected failure, and the one that the report named first.
-        evidence, players, report: HTML. picture: the spectrograms.
+        evidence, report: HTML. players: compare the sounds. picture: the spectrograms.
         run: the :class:`FaultRun` shown, None before the first.
         hidden: whether the failure shown is still to be guessed.
         score: correct guesses, and games.
@@ -154,7 +155,7 @@ class FaultLab(widgets.VBox):
             format="png",
             layout={"max_width": "100%", "height": "350px", "object_fit": "contain", "display": "none"},
         )
-        self.players, self.evidence, self.report = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.players, self.evidence, self.report = Sounds(), widgets.HTML(), widgets.HTML()
         for part, name in ((self.players, "players"), (self.evidence, "evidence"), (self.report, "report")):
             part.add_class(f"fault-{name}")
 
@@ -236,10 +237,16 @@ class FaultLab(widgets.VBox):
         run = self.run
         known = {} if hidden else run.references
         sides = (("healthy", run.healthy.sounds), ("broken", run.broken.sounds), ("true", known))
-        rows = "".join(_row(name, sounds) for name, sounds in sides if sounds)
+        played = {
+            f"{side}: {name}": samples[: int(SHOWN_SECONDS * 8000)]
+            for side, sounds in sides
+            for name, samples in sounds.items()
+        }
         self.players.value = (
-            f"<table style='border-spacing:6px;table-layout:auto'>{rows}</table>"
-            "<small>Played as the model receives them: at its rate, the mean of the channels, at most 4 s.</small>"
+            compare_html(played, view="wave")
+            + "<small>Played as the model receives them: at its rate, the mean of the channels, at most 4 s.</small>"
+            if played
+            else ""
         )
         names = list(dict.fromkeys((*run.healthy.facts, *run.broken.facts)))
         cell = "<td style='padding:0 1em;text-align:left;white-space:normal;max-width:34em'>{}</td>"
@@ -263,17 +270,3 @@ class FaultLab(widgets.VBox):
     def _reveal(self, sentence: str) -> None:
         self.readout.value = f"<p>{escape(sentence)}</p>"
         self.report.value = f"<div style='line-height:1.4'>{self.run.report._repr_html_()}</div>"
-
-
-def _row(side: str, sounds: dict[str, torch.Tensor]) -> str:
-    cells = "".join(
-        f"<td style='vertical-align:bottom'>{escape(f'{side}: {name}')}<br>{_sound(samples)}</td>"
-        for name, samples in sounds.items()
-    )
-    return f"<tr>{cells}</tr>"
-
-
-def _sound(samples: torch.Tensor) -> str:
-    if not samples.isfinite().all():
-        return "NaN or infinite: can't be played"
-    return player_html(samples[: int(SHOWN_SECONDS * 8000)], width="270px")

@@ -7,8 +7,8 @@ import ipywidgets as widgets
 import torch
 
 from ..audio import SAMPLE_RATE, rms
-from ..plots import player_html
-from .controls import paired
+from ..compare import compare_html
+from .controls import Sounds, paired
 
 __all__ = ["LevelExplorer", "at_level", "describe_level"]
 
@@ -59,7 +59,7 @@ class LevelExplorer(widgets.VBox):
     Attributes:
         level: the slider, in dB.
         readout: HTML of class ``level-readout``.
-        players: HTML with the mixture and the other voice alone.
+        players: compare the mixture and the other voice alone.
 
     Raises:
         ValueError: voices of different lengths, or a silent one.
@@ -70,7 +70,7 @@ class LevelExplorer(widgets.VBox):
     ) -> None:
         self.voice, self.other, self.sample_rate = voice, other, sample_rate
         self.level, row = paired(db, 0.0, LARGEST_DB, 0.5, "other voice below the first (dB)", name_width=16)
-        self.readout, self.players = widgets.HTML(), widgets.HTML()
+        self.readout, self.players = widgets.HTML(), Sounds()
         self.readout.add_class("level-readout")
         super().__init__([row, self.readout, self.players])
         self.level.observe(self._refresh, names="value")
@@ -83,8 +83,4 @@ class LevelExplorer(widgets.VBox):
         quiet = at_level(self.voice, self.other, self.level.value)
         self.readout.value = describe_level(self.level.value)
         sounds = {"both": self.voice + quiet, "the other voice alone": quiet}
-        cells = "".join(
-            f"<div style='flex:0 0 48%;min-width:200px'><div>{name}</div>{player_html(sound, self.sample_rate)}</div>"
-            for name, sound in sounds.items()
-        )
-        self.players.value = f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"
+        self.players.value = compare_html(sounds, self.sample_rate, view="wave")

@@ -15,8 +15,11 @@ from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..plots import COLOURS, player_html, png
+from ..audio import peak
+from ..compare import compare_html
+from ..plots import COLOURS, png
 from ..training import EpochRecord, print_line
+from .controls import Sounds
 
 __all__ = ["LiveTraining", "draw", "sentence"]
 
@@ -131,7 +134,7 @@ class LiveTraining(widgets.VBox):
         self.earlier = widgets.Button(description="earlier step", icon="arrow-left", disabled=True)
         self.later = widgets.Button(description="later step", icon="arrow-right", disabled=True)
         self.shown = -1  # index of the record that is played
-        self.sounds = widgets.HTML(layout={"min_height": "150px"})
+        self.sounds = Sounds(layout={"min_height": "150px"})
         self.sounds.add_class("training-sounds")
         self.earlier.on_click(lambda _: self._play(self.shown - 1))
         self.later.on_click(lambda _: self._play(self.shown + 1))
@@ -157,17 +160,13 @@ class LiveTraining(widgets.VBox):
 
 
 def _players(record: EpochRecord) -> str:
-    """A row per mixture: its kind and gain, players of the mixture and of both outputs."""
+    """For each mixture its kind and gain, and a player that compares the mixture and the outputs."""
     table = record.examples.set_index("id")
-    rows = []
+    parts = []
     for name, (mixture, _, estimates) in record.sounds.items():
-        cells = [f"<td style='padding-right:1em'>{table.kind[name]}: {table.si_sdri[name]:.1f} dB</td>"]
-        for title, sound in {
-            "mixture": mixture,
-            **{f"output {i + 1}": e for i, e in enumerate(estimates)},
-        }.items():
-            # SI-SDR leaves the scale open: normalised, two outputs can be compared.
-            level = sound * (0.9 / max(float(sound.abs().max()), 1e-9))
-            cells.append(f"<td>{title}<br>{player_html(level, width='230px')}</td>")
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table>{''.join(rows)}</table>"
+        sounds = {"mixture": mixture, **{f"output {i + 1}": e for i, e in enumerate(estimates)}}
+        # SI-SDR leaves the scale open: normalised, the outputs can be compared.
+        levels = {title: sound * (0.9 / max(peak(sound), 1e-9)) for title, sound in sounds.items()}
+        parts.append(f"<div>{table.kind[name]}: {table.si_sdri[name]:.1f} dB</div>")
+        parts.append(compare_html(levels, view="wave"))
+    return "".join(parts)

@@ -13,9 +13,10 @@ import torch
 from matplotlib.figure import Figure
 
 from ..audio import SAMPLE_RATE
+from ..compare import compare_html
 from ..datasets.augmentation import GENERATED, Rooms
-from ..plots import draw_level_bars, draw_spectrogram, player_html, png
-from .controls import paired
+from ..plots import draw_level_bars, draw_spectrogram, png
+from .controls import Sounds, paired
 from .mixing_recipe import DRY, SPEEDS, Mixed, Recipe, describe, gains, make_mixture
 
 __all__ = ["MixingLab", "draw_mixed", "draw_recipes"]
@@ -77,7 +78,7 @@ class MixingLab(widgets.VBox):
         ask: the button that separates the mixture shown.
         readout: HTML of class ``mixing-readout``, the result in sentences.
         picture: the spectrograms.
-        players: of the mixture, the sources and, after the button, the estimates.
+        players: compare the mixture, the sources and, after the button, the estimates.
         mixed: the :class:`Mixed` shown.
 
     Raises:
@@ -113,7 +114,7 @@ class MixingLab(widgets.VBox):
         self.readout = widgets.HTML(layout=widgets.Layout(min_height="4.5em"))
         self.readout.add_class("mixing-readout")
         self.picture = widgets.Image(format="png", width=900, height=243)
-        self.players = widgets.HTML(layout=widgets.Layout(min_height="11em"))
+        self.players = Sounds(layout=widgets.Layout(min_height="11em"))
         wrapped = widgets.Layout(flex_flow="row wrap")
         rows = (
             [self.first, self.second, level_row],
@@ -187,11 +188,7 @@ class MixingLab(widgets.VBox):
         )
 
     def _play(self, sounds: Mapping[str, torch.Tensor]) -> None:
-        cells = "".join(
-            f"<div style='flex:0 0 31%;min-width:200px'><div>{name}</div>" + player_html(sound) + "</div>"
-            for name, sound in sounds.items()
-        )
-        self.players.value = f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"
+        self.players.value = compare_html(sounds, view="wave")
 
 
 def _choice(name: str, options: Sequence, value) -> widgets.Dropdown:

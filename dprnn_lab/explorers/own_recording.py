@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 
 from .. import audio
 from ..audio import AudioError, read_audio, to_mono
+from ..compare import compare_html
 from ..datasets.mixing import mix
 from ..diagnosis import Report, diagnose
 from ..loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from ..model import DPRNNTasNet
-from ..plots import draw_level_bars, draw_spectrogram, player_html, png
+from ..plots import draw_level_bars, draw_spectrogram, png
 from ..separation import separate
+from .controls import Sounds
 
 __all__ = ["OwnRecording", "Separated", "draw_separated", "mix_recordings", "separate_recordings"]
 
@@ -162,7 +164,7 @@ class OwnRecording(widgets.VBox):
         network, mono: the controls.
         go: the button.
         readout: HTML of class ``own-readout``, sentences.
-        picture, players, report: what is seen and heard, and the diagnosis.
+        picture, players, report: what is seen, what is compared by ear, and the diagnosis.
         separated: the :class:`Separated` shown, or None.
 
     Raises:
@@ -187,7 +189,7 @@ class OwnRecording(widgets.VBox):
         self.readout = widgets.HTML(layout=widgets.Layout(min_height="3em"))
         self.readout.add_class("own-readout")
         self.picture = widgets.Image(format="png", width=900, layout=widgets.Layout(display="none"))
-        self.players = widgets.HTML()
+        self.players = Sounds()
         self.report = widgets.HTML()
         row = widgets.HBox(
             [self.upload, self.network, self.mono, self.go], layout=widgets.Layout(flex_flow="row wrap")
@@ -236,13 +238,7 @@ class OwnRecording(widgets.VBox):
         self.picture.value = png(figure)
         self.picture.layout.display = ""
         plt.close(figure)
-        cells = "".join(
-            f"<div style='flex:0 0 31%;min-width:200px'><div>{name}</div>"
-            + player_html(sound, int(separated.sample_rate))
-            + "</div>"
-            for name, sound in _sounds(separated).items()
-        )
-        self.players.value = f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"
+        self.players.value = compare_html(_sounds(separated), separated.sample_rate, view="wave")
         self.report.value = (
             "<details><summary>What <code>diagnose</code> says of it</summary>"
             f"<pre style='white-space:pre-wrap'>{html.escape(str(separated.report))}</pre></details>"

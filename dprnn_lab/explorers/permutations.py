@@ -15,8 +15,9 @@ import torch
 from matplotlib.figure import Figure
 
 from ..audio import SAMPLE_RATE
-from ..plots import COLOURS, player
-from .controls import paired, picture_bytes
+from ..compare import compare_html
+from ..plots import COLOURS
+from .controls import Sounds, paired, picture_bytes
 from .permutation_path import (
     COLLAPSED,
     RIGHT,
@@ -170,7 +171,7 @@ class PITExplorer(widgets.VBox):
         self.readout = widgets.HTML(layout=widgets.Layout(min_height="4.5em"))
         self.readout.add_class("pit-readout")
         self.picture = widgets.Image(format="png", width=900, height=306)
-        self.players = widgets.HTML(layout=widgets.Layout(min_height="5em"))
+        self.players = Sounds(layout=widgets.Layout(min_height="5em"))
         controls = widgets.HBox(
             [self.mixture, position_row, noise_row], layout=widgets.Layout(flex_flow="row wrap")
         )
@@ -195,7 +196,5 @@ class PITExplorer(widgets.VBox):
         self.players.value = "<i>Press the button to play the estimates at this position.</i>"
 
     def _play(self, button: widgets.Button) -> None:
-        self.players.value = "".join(
-            f"<div>estimate {i + 1}: {player(e, self.sample_rate)._repr_html_()}</div>"
-            for i, e in enumerate(self.estimates)
-        )
+        sounds = {f"estimate {i + 1}": estimate for i, estimate in enumerate(self.estimates)}
+        self.players.value = compare_html(sounds, self.sample_rate, view="wave")

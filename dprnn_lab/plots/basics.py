@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..audio import SAMPLE_RATE
+from ..compare import blind_test_html, compare_html
 
 __all__ = [
     "COLOURS",
@@ -31,6 +32,9 @@ __all__ = [
     "player",
     "player_html",
     "listen",
+    "comparison",
+    "draw_spectrograms",
+    "blind_test",
     "png",
     "show",
 ]
@@ -163,9 +167,32 @@ def player(samples: torch.Tensor, sample_rate: int = SAMPLE_RATE) -> Audio:
 
 
 def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, columns: int = 3) -> None:
-    """Show each named sound ``[T]`` as spectrogram and player; all spectrograms have the same scale (dB)."""
-    if not sounds:
-        raise ValueError("sounds is empty: give at least one name with samples [T]")
+    """Show named sounds ``[T]`` in a player that compares them: one play head, switched while they play.
+
+    All spectrograms have the same scale (dB). What the player does is described at
+    :func:`dprnn_lab.compare.compare_html`. Readers without scripts see the spectrograms as a picture, and below it a
+    plain player for each sound.
+
+    Raises:
+        ValueError: no sound, or samples that are not ``[T]``.
+    """
+    display(HTML(comparison(sounds, sample_rate, columns)))
+
+
+def comparison(sounds: Mapping[str, torch.Tensor], sample_rate: float = SAMPLE_RATE, columns: int = 3) -> str:
+    """The HTML that :func:`listen` shows: the comparing player, with a picture for readers without scripts."""
+    picture = None
+    drawn = {name: s.detach() for name, s in sounds.items() if s.dim() == 1 and bool(s.isfinite().all())}
+    if drawn:
+        figure = draw_spectrograms(drawn, sample_rate, columns)
+        picture = png(figure)
+        plt.close(figure)
+    alt = f"Spectrograms on one scale of levels: {'; '.join(drawn)}"
+    return compare_html(sounds, sample_rate, columns=columns, picture=picture, alt=alt)
+
+
+def draw_spectrograms(sounds: Mapping[str, torch.Tensor], sample_rate: float, columns: int = 3) -> Figure:
+    """A panel for each named sound ``[T]``, in rows of ``columns``, on one scale of levels with its colour bar."""
     names = list(sounds)
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
@@ -178,12 +205,38 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
         axes.label_outer()
     for axes in grid.flat[len(names) :]:
         axes.axis("off")
-    show(figure, f"Spectrograms on one scale of levels: {'; '.join(names)}")
-    cells = "".join(
-        f"<div style='flex:1 1 0;min-width:180px'><div>{name}</div>{player_html(sounds[name], sample_rate)}</div>"
-        for name in names
-    )
-    display(HTML(f"<div style='display:flex;flex-wrap:wrap;gap:8px'>{cells}</div>"))
+    draw_level_bars(figure)
+    return figure
+
+
+def blind_test(
+    a: torch.Tensor,
+    b: torch.Tensor,
+    sample_rate: int = SAMPLE_RATE,
+    names: tuple[str, str] = ("first version", "second version"),
+    trials: int = 10,
+    seed: int | None = None,
+    matched: bool = True,
+) -> None:
+    """Show an A/B/X test: X is A or B, drawn at random in each trial, and the listener says which.
+
+    The result comes after the last trial: right answers with their 95 % Clopper-Pearson interval, and the one-sided
+    probability of as many by guessing. Everything runs in the browser, so a saved notebook needs no kernel.
+
+    Args:
+        a, b: two versions of one sound, ``[T]``.
+        sample_rate: Hz.
+        names: what A and B are, shown beside the letters.
+        trials: number of answers, from 1 to 1000.
+        seed: of the order, from 0 to 2**32 - 1; None for a new order whenever the page is loaded.
+        matched: equal RMS over the active parts (see :func:`dprnn_lab.compare.compare_html`), so that a difference of
+            level does not tell them apart.
+
+    Raises:
+        ValueError: sounds of different lengths, the same sound twice, one that can't be played; trials or seed out of
+            range.
+    """
+    display(HTML(blind_test_html(a, b, sample_rate, names=names, trials=trials, seed=seed, matched=matched)))
 
 
 def player_html(samples: torch.Tensor, sample_rate: int = SAMPLE_RATE, width: str = "100%") -> str:

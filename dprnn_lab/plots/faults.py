@@ -14,7 +14,8 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
 from ..audio import SAMPLE_RATE
-from .basics import COLOURS, listen, player
+from ..compare import compare_html
+from .basics import COLOURS, listen
 from .curves import line_chart
 
 __all__ = [
@@ -91,7 +92,7 @@ class ScoreBook:
 def play_clip(
     sounds: Mapping[str, torch.Tensor], start: float = 0.5, seconds: float = 1.8, pictures: bool = True
 ) -> None:
-    """Players of one clip of each sound ``[T]``, from ``start`` seconds on; with spectrograms or without.
+    """Compare one clip of each sound ``[T]``, from ``start`` seconds on; with spectrograms or with waveforms.
 
     Notebook: 06_failures_at_inference
     """
@@ -100,10 +101,7 @@ def play_clip(
     if pictures:
         listen(clips)
         return
-    players = "".join(
-        f"<div>{name}<br>{player(samples)._repr_html_()}</div>" for name, samples in clips.items()
-    )
-    display(HTML(f"<div style='display:flex;gap:12px;flex-wrap:wrap'>{players}</div>"))
+    display(HTML(compare_html(clips, view="wave")))
 
 
 def weight_histograms(weights: Mapping[str, torch.Tensor], bound: float) -> Figure:

@@ -134,7 +134,7 @@ def test_html_stands_alone_with_pictures_and_players(reports):
     assert html.count("<audio") == 3
     assert html.count("<img") == 1
     assert not re.search(r"(src|href)='(?!data:)", html)
-    assert "<script" not in html
+    assert html.count("<script") == 1  # of the player: it works without any other file
     assert all("alt='" in tag for tag in re.findall(r"<img[^>]*>", html))
     assert all("aria-label='" in tag for tag in re.findall(r"<audio[^>]*>", html))
     assert len(html) < 600_000

@@ -186,6 +186,18 @@ def test_the_report_has_tables_comparison_worst_cases_and_players(few, tmp_path,
     assert f"{lowest:.2f}" in markdown.split("Worst mixtures")[1]
 
 
+def test_the_report_plays_the_outputs_of_several_networks_together(few, tmp_path, tiny):
+    systems = {
+        name: str(save_model(tiny(), tmp_path / f"{name}.safetensors"))
+        for name in ("one", "two", "three", "four")
+    }
+    table = evaluate_to(tmp_path, systems, few, progress=False)
+    page = write_report(tmp_path, table, systems, few, players=1)[1].read_text()
+    names = re.findall(r"<audio controls aria-label='([^']*)'", page)
+    outputs = [f"{name}: output {i}" for name in ("one", "two", "three") for i in (1, 2)]
+    assert names == ["mixture", "source 1", "source 2", *outputs]
+
+
 def test_a_report_of_one_system_compares_nothing(few):
     table = evaluate({"irm": make_system("irm")}, few)
     assert "better than" not in markdown_report(table)

@@ -2,12 +2,12 @@ import base64
 import io
 import math
 import re
-import wave
 
 import matplotlib.pyplot as plt
 import numpy as np
 import PIL.Image
 import pytest
+import soundfile
 import torch
 
 from dprnn_lab.plots import (
@@ -45,8 +45,7 @@ def decode(audio):
     """Samples and rate inside a player, or inside the data URL of its HTML."""
     html = audio if isinstance(audio, str) else audio._repr_html_()
     encoded = re.search(r"data:audio/\w+;base64,([\w+/=]+)", html).group(1)
-    with wave.open(io.BytesIO(base64.b64decode(encoded))) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 2**15, file.getframerate()
+    return soundfile.read(io.BytesIO(base64.b64decode(encoded)))
 
 
 def test_a_tone_is_loudest_at_its_own_frequency():
@@ -121,9 +120,10 @@ def test_a_player_refuses_what_is_not_one_sound(shape):
 
 def test_listen_shows_one_picture_and_a_player_for_each_sound(shown):
     listen({"mixture": TONE, "source 1": 0.1 * TONE, "source 2": TONE, "estimate": TONE}, columns=2)
-    picture, players = shown
-    assert picture.alt == "Spectrograms on one scale of levels: mixture; source 1; source 2; estimate"
-    html = players.data
+    (html,) = (output.data for output in shown)
+    alt = "Spectrograms on one scale of levels: mixture; source 1; source 2; estimate"
+    assert re.search(f"<img alt='{alt}'[^>]* src='data:image/png;base64,iVBOR", html)
+    assert "<dprnn-player rate='8000' columns='2' view='spectrogram'>" in html
     names = re.findall(r"<div>([\w ]+)</div>", html)
     assert names == ["mixture", "source 1", "source 2", "estimate"]
     levels = [abs(decode(part)[0]).max() for part in html.split("<audio")[1:]]
@@ -132,16 +132,27 @@ def test_listen_shows_one_picture_and_a_player_for_each_sound(shown):
 
 def test_listen_draws_all_sounds_on_one_scale_of_levels(monkeypatch, shown):
     figures = []
-    monkeypatch.setattr(basics, "show", lambda figure, alt: figures.append(figure))
+    monkeypatch.setattr(basics, "png", lambda figure: figures.append(figure) or b"")
     listen({"loud": TONE, "quiet": 0.1 * TONE})
-    loud, quiet = (axes.images[0].get_clim() for axes in figures[0].axes)
+    loud, quiet = (axes.images[0].get_clim() for axes in figures[0].axes[:2])
     assert loud == quiet
-    plt.close(figures[0])
+    assert level_bars(figures[0]) == [["-60", "-40", "-20", "0"]]
 
 
 def test_listen_refuses_nothing():
     with pytest.raises(ValueError, match="sounds is empty"):
         listen({})
+
+
+def test_listen_leaves_no_figure_open_and_names_what_it_can_not_play(shown):
+    before = plt.get_fignums()
+    broken = TONE.clone()
+    broken[:3] = math.nan
+    listen({"mixture": TONE, "broken": broken})
+    assert plt.get_fignums() == before
+    html = shown[0].data
+    assert html.count("<audio") == 1
+    assert "<div>broken</div><div>3 of 8000 samples are NaN or infinite: can't be played</div>" in html
 
 
 def test_pictures_are_small_pngs_of_the_size_asked_for():
