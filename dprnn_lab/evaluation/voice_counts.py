@@ -15,7 +15,9 @@ from ..files import data_folder
 from .clusters import clusters_of
 from .statistics import Interval, bootstrap_mean, cluster_bootstrap
 
-__all__ = ["change_of_score", "read_voice_counts", "scores_by_voices"]
+__all__ = ["change_of_score", "read_voice_counts", "scores_by_voices", "voices_of_runs"]
+
+SOURCES = ("people", "game", "synthetic", "changed")
 
 
 def read_voice_counts(path: str | os.PathLike | None = None, steps: int | None = None) -> pd.DataFrame:
@@ -45,6 +47,25 @@ def read_voice_counts(path: str | os.PathLike | None = None, steps: int | None =
             "with python data/record_voices_curve.py"
         )
     return rows[(rows["steps"] == steps) & rows["seed"].isin(found[steps])].reset_index(drop=True)
+
+
+def voices_of_runs(rows: pd.DataFrame, folder: str | os.PathLike | None = None) -> pd.DataFrame:
+    """By number of voices: ``seeds``, ``minutes`` of speech (mean of the runs), and the voices of each source.
+
+    The sources are those of the first seed; other seeds have other voices in nearly the same shares.
+
+    Args:
+        rows: of :func:`read_voice_counts`.
+        folder: of ``voices_runs.csv`` and ``voices_drawn.csv``; ``data/curves`` without.
+    """
+    folder = data_folder() / "curves" if folder is None else Path(folder)
+    runs, drawn = (pd.read_csv(folder / f"voices_{name}.csv") for name in ("runs", "drawn"))
+    runs = runs[(runs["steps"] == rows["steps"].iloc[0]) & runs["seed"].isin(rows["seed"])]
+    table = runs.groupby("voices").agg(seeds=("seed", "nunique"), minutes=("speech_minutes", "mean"))
+    order = drawn[drawn["seed"] == rows["seed"].min()].sort_values("place")["source"]
+    for source in SOURCES:
+        table[source] = [int((order.head(number) == source).sum()) for number in table.index]
+    return table.round(1)
 
 
 def scores_by_voices(

@@ -3,7 +3,12 @@ import pandas as pd
 import pytest
 
 from dprnn_lab.datasets.mixing import FixedMixtures
-from dprnn_lab.evaluation.voice_counts import change_of_score, read_voice_counts, scores_by_voices
+from dprnn_lab.evaluation.voice_counts import (
+    change_of_score,
+    read_voice_counts,
+    scores_by_voices,
+    voices_of_runs,
+)
 
 NEW = [s.id.removeprefix("new-") for s in FixedMixtures("unseen").specs if s.kind == "new man-woman"]
 
@@ -60,6 +65,24 @@ def test_what_was_not_recorded(table):
         change_of_score(rows, 2, 100, "own")
     with pytest.raises(ValueError, match="no row of the set 'new' and the kind 'woman-woman'"):
         scores_by_voices(rows, kind="woman-woman")
+
+
+def test_the_voices_of_each_number_are_counted(table, tmp_path):
+    rows = read_voice_counts(table)
+    runs = [
+        {"voices": n, "seed": s, "steps": 300, "speech_minutes": n / 2 + s}
+        for n in (2, 100)
+        for s in (0, 1, 2)
+    ]
+    pd.DataFrame(runs).to_csv(tmp_path / "voices_runs.csv", index=False)
+    order = ["people"] * 6 + ["game"] * 27 + ["synthetic"] * 40 + ["changed"] * 27
+    drawn = [{"seed": 0, "place": place, "source": source} for place, source in enumerate(order, 1)]
+    pd.DataFrame(drawn).to_csv(tmp_path / "voices_drawn.csv", index=False)
+    found = voices_of_runs(rows, tmp_path)
+    assert found.loc[2].to_dict() == {
+        "seeds": 2, "minutes": 1.5, "people": 2, "game": 0, "synthetic": 0, "changed": 0
+    }  # fmt: skip
+    assert found.loc[100, ["people", "game", "synthetic", "changed"]].tolist() == [6, 27, 40, 27]
 
 
 def test_the_committed_curve_has_every_number_of_voices():
