@@ -16,6 +16,9 @@ from dprnn_lab.diagnosis.healthy_runs import (
 from dprnn_lab.files import data_folder
 from dprnn_lab.training import Settings
 
+RECORDED = pytest.mark.parametrize(
+    "size", [path.stem for path in sorted((data_folder() / "curves" / "healthy").glob("*.csv"))]
+)
 STEPS = np.arange(50, 1001, 50)
 
 
@@ -87,9 +90,7 @@ def test_no_held_out_healthy_run_is_behind():
         assert not place.behind, (seed, place)
 
 
-@pytest.mark.parametrize(
-    "size", [p.stem for p in sorted((data_folder() / "curves" / "healthy").glob("*.csv"))]
-)
+@RECORDED
 def test_no_recorded_run_is_behind_the_others(size):
     """At every validation of every recorded run."""
     healthy = read_healthy_runs(size)
@@ -98,6 +99,23 @@ def test_no_recorded_run_is_behind_the_others(size):
         for step in run.dropna(subset=[MEASURE])["step"]:
             place = healthy.without(seed).place(run[run["step"] <= step])
             assert place is None or not place.behind, (seed, place)
+
+
+@RECORDED
+def test_diagnose_finds_nothing_against_a_recorded_run(size, tmp_path, monkeypatch):
+    """Each one beside the band of the others: never a false alarm."""
+    healthy = read_healthy_runs(size)
+    for seed in healthy.seeds:
+        others = healthy.without(seed)
+        monkeypatch.setattr(
+            "dprnn_lab.diagnosis.checks.healthy_band.read_healthy_runs", lambda _, others=others: others
+        )
+        path = tmp_path / str(seed)
+        path.mkdir()
+        settings = Settings(model=SIZES[size]["model"], woman_woman=SIZES[size]["woman_woman"])
+        settings.write(path / "config.yaml")
+        healthy.run(seed).to_csv(path / "metrics.csv", index=False)
+        assert diagnose(run=path)["unhealthy-curve"].state in ("ok", "undecided")
 
 
 @pytest.mark.parametrize("speed", [0.4, 0.0])
