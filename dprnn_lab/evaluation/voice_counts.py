@@ -15,7 +15,7 @@ from ..files import data_folder
 from .clusters import clusters_of
 from .statistics import Interval, bootstrap_mean, cluster_bootstrap
 
-__all__ = ["change_of_score", "read_voice_counts", "scores_by_voices", "voices_of_runs"]
+__all__ = ["change_of_score", "long_trainings", "read_voice_counts", "scores_by_voices", "voices_of_runs"]
 
 SOURCES = ("people", "game", "synthetic", "changed")
 
@@ -113,6 +113,24 @@ def change_of_score(
         raise ValueError(f"no run with {min(missing)} voices: there are {sorted(set(rows['voices']))}")
     wide = rows.pivot_table("si_sdri", ["seed", "mixture"], "voices")
     return _interval((wide[second] - wide[first]).groupby("mixture").mean(), of)
+
+
+def long_trainings() -> pd.DataFrame:
+    """Scores (dB) of the bundled networks of six and of 313 voices on a man and a woman: ``new``, ``known``, ``gap``.
+
+    The index is ``size`` ("small", "large") and ``voices``; the scores are those of ``data/model/evaluation``.
+    """
+    scores = pd.read_csv(data_folder() / "model" / "evaluation" / "scores.csv")
+    means = scores.groupby(["system", "kind"])["si_sdri"].mean()
+    rows = {
+        (size, voices): (means[f"{name}/{size}", "new man-woman"], means[f"{name}/{size}", "man-woman"])
+        for size in ("small", "large")
+        for name, voices in (("six-voices", 6), ("many-voices", 313))
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["new", "known"])
+    table.index = pd.MultiIndex.from_tuples(list(rows), names=["size", "voices"])
+    table["gap"] = table["known"] - table["new"]
+    return table
 
 
 def _part(rows: pd.DataFrame, of: str, kind: str | None) -> pd.DataFrame:

@@ -17,7 +17,7 @@ __all__ = ["score_over_voices"]
 
 def score_over_voices(
     intervals: Mapping[str, Mapping[int, Any]],
-    seeds: pd.DataFrame | None = None,
+    rows: pd.DataFrame | None = None,
     ylabel: str = "SI-SDRi (dB)",
     ticks: Sequence[int] | None = None,
 ) -> Figure:
@@ -25,7 +25,7 @@ def score_over_voices(
 
     Args:
         intervals: set to number of voices to an interval with ``mean``, ``low`` and ``high`` (dB); up to three sets.
-        seeds: the mean of each run as a dot: ``voices``, ``set``, ``si_sdri``.
+        rows: the scores of all runs (``voices``, ``seed``, ``set``, ``si_sdri``), for a short line at the mean of each.
         ylabel: what is on the vertical axis.
         ticks: numbers of voices on the horizontal axis; those of the first set without.
 
@@ -45,8 +45,8 @@ def score_over_voices(
         ))  # fmt: skip
         means = [i.mean for i in found]
         axes.errorbar(numbers, means, yerr=(below, above), fmt="o-", color=colour, capsize=3, label=name)
-        if seeds is not None:
-            own = seeds[seeds["set"] == name]
+        if rows is not None:
+            own = rows[rows["set"] == name].groupby(["voices", "seed"], as_index=False)["si_sdri"].mean()
             axes.plot(own["voices"] * shift, own["si_sdri"], "_", color=colour, markersize=9, alpha=0.7)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_xscale("log")

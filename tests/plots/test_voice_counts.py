@@ -8,8 +8,10 @@ from dprnn_lab.plots.voice_counts import score_over_voices
 
 def test_each_set_has_a_curve_with_intervals_and_the_runs_as_dots():
     curve = {n: SimpleNamespace(mean=n / 10, low=n / 10 - 1, high=n / 10 + 2) for n in (2, 50)}
-    seeds = pd.DataFrame({"voices": [2, 2, 50], "set": "new", "si_sdri": [0.0, 0.5, 5.0]})
-    (axes,) = score_over_voices({"new": curve, "shared": curve}, seeds).axes
+    rows = pd.DataFrame(
+        {"voices": [2, 2, 2, 50], "seed": [0, 0, 1, 0], "set": "new", "si_sdri": [-1.0, 1.0, 0.5, 5.0]}
+    )
+    (axes,) = score_over_voices({"new": curve, "shared": curve}, rows).axes
     assert axes.get_xscale() == "log"
     assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "50"]
     (dots,) = [line for line in axes.lines if line.get_marker() == "_" and len(line.get_ydata()) == 3]
