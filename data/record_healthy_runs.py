@@ -99,6 +99,10 @@ def main() -> None:
                 if (table.loc[table["seed"] == seed, "step"] >= steps).any():
                     continue
                 new = record(size, seed, steps, given.runs)
+                if new["step"].max() < steps:  # a signal ended it after a step: the same command goes on
+                    raise SystemExit(
+                        f"{size} seed {seed} was stopped at step {new['step'].max()}: its rows are not written"
+                    )
                 table = pd.concat([table[table["seed"] != seed], new]).sort_values(["seed", "step"])
                 write_whole(path, table.to_csv(index=False, lineterminator="\n").encode())
                 print(f"{size} seed {seed}: {new.iloc[-1].to_dict()}", flush=True)
