@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..files import read_yaml
+
 __all__ = ["Break", "Run", "read_run"]
 
 # By our name of a column: the names of others, lower case and with _ for every other sign; the first found is taken.
@@ -66,6 +68,9 @@ class Run:
     clip: float | None = None  # largest gradient norm, 0 for no clipping; None if the run does not say it
     rate: float | None = None  # learning rate, as the run's settings say it
     ending: dict[str, Any] = field(default_factory=dict)  # how the run ended, as it was written at its end
+    settings: dict[str, Any] = field(
+        default_factory=dict
+    )  # of a folder of ours; empty where nothing says them
 
     def column(self, name: str) -> pd.Series:
         """A column's finite numbers by step; empty when there is no such column."""
@@ -110,6 +115,7 @@ def read_run(run: "str | os.PathLike[str] | pd.DataFrame | Run") -> Run:
     found = Run(pd.DataFrame(), checkpoint=last if last.is_file() else None, folder=folder)
     if folder is not None:
         found.clip, found.rate, found.ending = _setting(folder, _CLIP), _setting(folder, _RATE), ending
+        found.settings = _settings(folder)
     return _join([_read(file) for file in files], found)
 
 
@@ -242,6 +248,15 @@ def _setting(folder: Path, pattern: re.Pattern[str]) -> float | None:
         except (OSError, ValueError):
             continue
     return None
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """All settings of a run of ours, from its ``config.yaml``; empty if it has none that can be read."""
+    try:
+        content = read_yaml(folder / "config.yaml")
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {str(name): value for name, value in content.items()} if isinstance(content, Mapping) else {}
 
 
 def _ending(folder: Path) -> dict[str, Any]:

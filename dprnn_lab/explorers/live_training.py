@@ -11,13 +11,16 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..audio import peak
 from ..compare import compare_html
+from ..diagnosis.healthy_runs import MEASURE, HealthyRuns, read_healthy_runs
 from ..plots import COLOURS, png
+from ..plots.healthy import draw_band, draw_milestones
 from ..training import EpochRecord, print_line
 from .controls import Sounds
 
@@ -28,8 +31,10 @@ BINS_DB = np.arange(-6, 21)  # values outside are counted at the ends
 ALIKE_CORRELATION = 0.6  # of the outputs; above, they sound the same, as those of an untrained network
 
 
-def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
-    """The state of the run in words and numbers.
+def sentence(
+    records: Sequence[EpochRecord], kind: str = "man-woman", healthy: HealthyRuns | None = None
+) -> str:
+    """The state of the run in words and numbers; with healthy runs, where it lies among them.
 
     Raises:
         ValueError: no record yet.
@@ -47,6 +52,8 @@ def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
     if len(records) > 1:
         before = records[-2].by_kind().get(kind, float("nan"))
         text += f" Since the last validation: {gain - before:+.1f} dB."
+    if healthy is not None:
+        text += _beside(records, healthy)
     if not np.isfinite(last.train_loss):
         text += " The loss is not a number: stop, and resume from an earlier checkpoint with half the learning rate."
     elif last.correlation > ALIKE_CORRELATION:
@@ -56,8 +63,24 @@ def sentence(records: Sequence[EpochRecord], kind: str = "man-woman") -> str:
     return text
 
 
-def draw(records: Sequence[EpochRecord]) -> Figure:
+def _beside(records: Sequence[EpochRecord], healthy: HealthyRuns) -> str:
+    """A sentence on the healthy runs at the same step; empty before their first validation."""
+    table = pd.DataFrame([{"step": r.step, MEASURE: r.by_kind().get("man-woman")} for r in records])
+    place = healthy.place(table.astype(float))
+    if place is None:
+        return ""
+    text = f" Healthy runs have {place.low:.1f} to {place.high:.1f} dB for man-woman"
+    text += f" by step {min(place.step, place.recorded_to)}."
+    if place.behind:
+        text += " This run is behind them: look at its loss, its learning rate and a batch before you go on."
+    return text
+
+
+def draw(records: Sequence[EpochRecord], healthy: HealthyRuns | None = None) -> Figure:
     """Six panels: loss; SI-SDRi and SI-SDR by kind; histogram now; outputs' correlation; gradient; speed.
+
+    With healthy runs, the space between the lowest and the highest of them is shaded, up to the step of this run or
+    the last recorded one, and their milestones are marked.
 
     Raises:
         ValueError: no record yet.
@@ -66,6 +89,12 @@ def draw(records: Sequence[EpochRecord]) -> Figure:
     figure, grid = plt.subplots(2, 3, figsize=(11, 5.2), layout="constrained")
     steps = [r.step for r in records]
     loss, gain, histogram, alike, gradient, speed = grid.flat
+    if healthy is not None:
+        draw_band(loss, healthy, "train_loss", COLOURS[0], "healthy runs")
+        draw_band(gradient, healthy, "grad_norm")
+        for kind in records[-1].by_kind():
+            draw_band(gain, healthy, f"si_sdri_{kind}", KINDS.get(kind, COLOURS[0]))
+        draw_milestones(gain, healthy)
     loss.plot(steps, [r.train_loss for r in records], color=COLOURS[0], label="training")
     loss.plot(steps, [r.valid_loss for r in records], color=COLOURS[1], label="validation", marker=".")
     loss.set(title="loss: negative SI-SDR", ylabel="dB")
@@ -116,12 +145,14 @@ class LiveTraining(widgets.VBox):
 
     Args:
         live: draw (True) or print lines of text (False); None to draw in a notebook and print elsewhere.
+        healthy: recorded runs to draw behind this one, or the name of their size: "class" or "small".
 
     Attributes: ``records``, ``readout`` (a sentence), ``picture``, ``earlier`` and ``later`` (buttons: which
     validation is played), ``shown`` (its index), ``sounds`` (players).
     """
 
-    def __init__(self, live: bool | None = None):
+    def __init__(self, live: bool | None = None, healthy: HealthyRuns | str | None = None):
+        self.healthy = read_healthy_runs(healthy) if isinstance(healthy, str) else healthy
         self.live = hasattr(get_ipython(), "kernel") if live is None else live
         self.records: list[EpochRecord] = []
         self.readout = widgets.HTML("<p>Waiting for the first validation.</p>", layout={"min_height": "44px"})
@@ -149,8 +180,8 @@ class LiveTraining(widgets.VBox):
         if not self.live:
             print_line(record)
             return
-        self.readout.value = f"<p>{sentence(self.records)}</p>"
-        self.picture.value = png(draw(self.records))
+        self.readout.value = f"<p>{sentence(self.records, healthy=self.healthy)}</p>"
+        self.picture.value = png(draw(self.records, self.healthy))
         self._play(len(self.records) - 1)
 
     def _play(self, index: int) -> None:

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 import torch
 
+from dprnn_lab.diagnosis.healthy_runs import HealthyRuns
 from dprnn_lab.explorers.live_training import LiveTraining, draw, sentence
 from dprnn_lab.training import EpochRecord
 
@@ -100,3 +101,39 @@ def test_without_a_notebook_it_prints_a_line(capsys):
     assert capsys.readouterr().out.startswith("step 100  ")
     assert live.picture.value == b""
     assert len(live.records) == 1
+
+
+def healthy():
+    """Three healthy runs: about 1 dB at step 100, 2 dB at step 200."""
+    return HealthyRuns("class", pd.DataFrame([
+        {"seed": seed, "step": step, "train_loss": -step / 100, "grad_norm": 3.0 + seed, "seconds": step / 10,
+         "si_sdri_man-woman": step / 100 + 0.1 * seed}
+        for seed in range(3) for step in (100, 200)
+    ]))  # fmt: skip
+
+
+def test_the_band_of_healthy_runs_is_drawn_behind_the_run():
+    records = [record(100, 1.0), record(200, 2.0)]
+    plain, over = draw(records).axes, draw(records, healthy()).axes
+    loss, gain, _, _, gradient, _ = over
+    for before, after in zip(plain, over, strict=True):
+        assert len(after.collections) - len(before.collections) == (after in (loss, gain, gradient))
+    low = gain.collections[0].get_paths()[0].vertices[:, 1]
+    assert (low.min(), low.max()) == pytest.approx((1.0, 2.2))
+
+
+def test_the_sentence_says_where_the_run_lies():
+    inside = sentence([record(100, 1.0), record(200, 2.1)], healthy=healthy())
+    assert "Healthy runs have 2.0 to 2.2 dB for man-woman by step 200." in inside
+    assert "behind" not in inside
+    assert "behind them" in sentence([record(100, 0.0), record(200, 0.1)], healthy=healthy())
+    assert "behind" not in sentence([record(100, 1.0), record(200, 0.1)], healthy=healthy()), "one bad one"
+    assert "Healthy runs" not in sentence([record(10, 0.0)], healthy=healthy())
+
+
+def test_the_live_view_takes_the_name_of_a_size():
+    live = LiveTraining(live=True, healthy="class")
+    live(record(100, 0.5))
+    assert "Healthy runs have" in live.readout.value
+    with pytest.raises(ValueError, match="size is 'medium'"):
+        LiveTraining(healthy="medium")

@@ -41,6 +41,7 @@ SMALL = {
         "trials": 100,
         "seed": 3,
     },
+    "11_how_many_voices": {"steps": 12, "mixtures": 2, "seed": 3},
     "12_build_the_network": {"steps": 12, "mixtures": 1, "probe_samples": 80, "seed": 3},
 }
 

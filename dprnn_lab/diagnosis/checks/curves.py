@@ -14,6 +14,7 @@ from ...files import data_folder
 from ..evidence import Evidence
 from ..finding import Finding
 from ..run_curves import Run
+from .healthy_band import LISTEN, behind_the_band, other_network
 from .verdict import check, fail, fine, number, undecided, warn
 
 __all__ = ["flat", "jump", "learning_rate", "no_clipping", "overfit", "resume", "unhealthy_curve"]
@@ -286,12 +287,16 @@ def unhealthy_curve(e: Evidence) -> Finding:
         "same-speaker", "nan-run", "dead-output", "no-clipping", "learning-rate", "resume",
     )  # fmt: skip
     facts = {"step": step, "loss_db": number(loss), "worst_healthy_db": number(allowed)}
+    if loss > allowed + MARGIN_DB and (other := other_network(e.run, loss, allowed, step)):
+        return other
     if loss > allowed + MARGIN_DB:
         return fail(
             f"after {step} steps the loss is {loss:.1f} dB; the worst of three healthy runs had {allowed:.1f}",
             facts,
             f"{MARGIN_DB:g} dB over it (data/curves: a small model on a man and a woman)",
-            "player(batch[0][0]); player(batch[1][0, 0])  # a mixture and a target as the model gets them",
+            LISTEN,
             explained_by=cause,
         )
-    return fine(f"after {step} steps {loss:.1f} dB; healthy runs had at most {allowed:.1f}", facts)
+    return behind_the_band(e.run) or fine(
+        f"after {step} steps {loss:.1f} dB; healthy runs had at most {allowed:.1f}", facts
+    )
