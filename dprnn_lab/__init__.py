@@ -11,7 +11,7 @@ from .separation import separate
 if TYPE_CHECKING:
     from .diagnosis import diagnose, recover_config
 
-__version__ = "0.4.0"
+__version__ = "1.0.0"
 __all__ = [
     "CheckpointError",
     "DPRNNTasNet",
