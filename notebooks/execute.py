@@ -7,7 +7,7 @@ Each notebook runs in a fresh kernel through papermill into a scratch file, whic
 cell has run and every claim of the text holds (``claims.py``). Timing metadata and saved widget state are dropped: both
 change at every run. The run's time alone is kept, in ``run_seconds.json``, and the line of the first cell that states
 how long the notebook takes is written anew (``reading_time.py``). At the end the map of the course is drawn again
-(``course_map.py``).
+(``course_map.py``), and the tables of the guide (``instructors.py``).
 """
 
 import os
@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import instructors
 import nbformat
 import papermill
 import reading_time
@@ -66,3 +67,4 @@ if __name__ == "__main__":
         parts = path.parts[-2:] if path.parent.name == "experiments" else path.parts[-1:]
         execute(FOLDER.joinpath(*parts))
     write_map()
+    instructors.write()
