@@ -3,6 +3,7 @@
 READOUT, REPORT, PLAYERS = ".fault-readout", ".fault-report", ".fault-players"
 
 
+@pytest.mark.slow  # minutes: every fault and its report in a real JupyterLab
 def test_the_lab_breaks_reports_and_hides(student):
     page = student.page
     with student.watched("fault-lab"):

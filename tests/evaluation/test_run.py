@@ -186,6 +186,7 @@ def test_the_report_has_tables_comparison_worst_cases_and_players(few, tmp_path,
     assert f"{lowest:.2f}" in markdown.split("Worst mixtures")[1]
 
 
+@pytest.mark.slow
 def test_the_report_plays_the_outputs_of_several_networks_together(few, tmp_path, tiny):
     systems = {
         name: str(save_model(tiny(), tmp_path / f"{name}.safetensors"))
