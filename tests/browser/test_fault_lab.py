@@ -1,5 +1,7 @@
 """The fault lab as a student meets it: break something, read the report, then guess a hidden failure."""
 
+import pytest
+
 READOUT, REPORT, PLAYERS = ".fault-readout", ".fault-report", ".fault-players"
 
 
