@@ -26,6 +26,7 @@ __all__ = [
     "naming",
     "read_yaml",
     "remove_leftovers",
+    "was_removed",
     "write_whole",
 ]
 
@@ -100,6 +101,13 @@ def write_whole(path: str | os.PathLike, content: bytes) -> Path:
         with suppress(OSError):  # absent after a successful rename
             scratch.unlink(missing_ok=True)
     return path
+
+
+def was_removed(folder: Path, work: str, remedy: str) -> OSError:
+    """The error for a folder of results that vanished while ``work``, such as "a sweep", wrote to it."""
+    return FileNotFoundError(
+        f"{folder} was removed or renamed while {work} wrote to it: nothing more was written; {remedy}"
+    )
 
 
 def remove_leftovers(*folders: Path) -> None:

@@ -21,10 +21,8 @@ __all__ = ["ADVICE", "LEVELS_DB", "SIZES", "HealthyRuns", "Place", "read_healthy
 
 LEVELS_DB = (1.0, 5.0)  # SI-SDRi of the first kind of pair: the milestones
 MEASURE = "si_sdri_man-woman"
-SIGMAS, MARGIN_DB = (
-    4.0,
-    0.3,
-)  # a run is behind if it is under the mean by this many deviations, and under all runs by this
+# A run is behind if it is under the mean by this many deviations, and under all runs by this margin.
+SIGMAS, MARGIN_DB = 4.0, 0.3
 MIN_RUNS = 3
 _SMALL = {
     "n_filters": 64, "kernel_size": 32, "stride": 16, "chunk_size": 64, "n_repeats": 3, "bn_chan": 64, "hid_size": 64,
@@ -128,10 +126,11 @@ class HealthyRuns:
 
     def place(self, run: "str | pd.DataFrame | Run", column: str = MEASURE) -> Place | None:
         """Where a run lies; None without a validation at a step that the band has, or with too few healthy runs."""
-        values = read_run(run).column(column)
+        found = read_run(run)
+        values = found.column(column)
         wide = self._wide(column)
         values = values[values.index + 1 >= wide.index.min()] if len(wide) else values[:0]
-        if not len(values) or len(self.seeds) < MIN_RUNS or read_run(run).unit != "step":
+        if not len(values) or len(self.seeds) < MIN_RUNS or found.unit != "step":
             return None
         under = []  # Lightning logs step 100 as 99: hence the 1
         for step, value in values.iloc[-2:].items():

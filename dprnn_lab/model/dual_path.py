@@ -36,7 +36,8 @@ _ENOUGH = 16
 
 
 # oneDNN's RNNs in bfloat16 compute blocks of sequences, all of one size that divides their number. Beyond 48 sequences
-# a number without a suitable divisor, such as 53, 82 or 127, takes two to six times as long as the next that has one.
+# a number without a suitable divisor, such as 53, 82 or 127, takes far longer than the next one that has one
+# (tests/benchmarks/sequence_blocks.md has whole networks).
 _ONE_BLOCK = 48
 _BLOCKS = range(16, 34, 2)
 

@@ -96,9 +96,8 @@ def execute(task: Task) -> Outcome:
                 resources={"metadata": {"path": task.folder if Path(task.folder).is_dir() else name}},
             )
         except Exception as caught:
-            if (
-                isinstance(caught, OSError) and caught.errno in FULL
-            ):  # not the notebook's: papermill could not write it
+            # A full disk is no failure of the notebook: papermill could not write it.
+            if isinstance(caught, OSError) and caught.errno in FULL:
                 raise OSError(
                     caught.errno, f"{os.strerror(caught.errno)}, at the notebook of a run", str(folder)
                 ) from caught

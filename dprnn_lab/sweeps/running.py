@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..evaluation.executors import LOST, Executor, check_executor, results_as_they_end, run_on_workers
 from ..evaluation.processes import check_workers
-from ..files import check_or_write_settings, locked, made_folder, remove_leftovers, write_whole
+from ..files import check_or_write_settings, locked, made_folder, remove_leftovers, was_removed, write_whole
 from .executing import Outcome, Task, execute, stop_runs
 from .plan import REPORT, Run, digest, notebook_parameters, plan
 from .summary import SWEEP_COLUMNS
@@ -28,6 +28,7 @@ __all__ = ["FAILED", "OK", "read_report", "sweep"]
 
 OK, FAILED = "ok", "failed"
 MOST_SUBMITTED = 1000  # runs at a time; each carries the notebook's text
+REMOVED = "a sweep", "start the sweep again"
 SCRATCH = ".running"  # folder in that of the results
 
 
@@ -97,7 +98,7 @@ def sweep(
             return _run_all(notebook, out, runs, workers, progress, executor)
         except Exception as error:
             if _is_removed(out):
-                raise _was_removed(out) from error
+                raise was_removed(out, *REMOVED) from error
             raise
         finally:
             shutil.rmtree(out / SCRATCH, ignore_errors=True)
@@ -133,16 +134,10 @@ def _is_removed(out: Path) -> bool:
     return not (out / "settings.json").is_file()
 
 
-def _was_removed(out: Path) -> OSError:
-    return FileNotFoundError(
-        f"{out} was removed or renamed while a sweep wrote to it: nothing more was written; start the sweep again"
-    )
-
-
 def _keep(out: Path, run: Run, notebook: bytes, record: dict) -> None:
     """Write a run's notebook and then its record, which says that the run has ended; or neither."""
     if _is_removed(out):
-        raise _was_removed(out)
+        raise was_removed(out, *REMOVED)
     write_whole(_notebook_file(out, run), notebook)
     try:
         write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
@@ -153,7 +148,7 @@ def _keep(out: Path, run: Run, notebook: bytes, record: dict) -> None:
 
 def _write_table(out: Path, runs: list[Run]) -> pd.DataFrame:
     if _is_removed(out):
-        raise _was_removed(out)
+        raise was_removed(out, *REMOVED)
     table = _table(out, runs)
     write_whole(
         out / "results.csv", table.to_csv(index=False, lineterminator="\n").encode(errors="backslashreplace")

@@ -23,7 +23,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from ..checkpoint.errors import CheckpointError
 from ..checkpoint.unpickling import safe_load
 from ..error_texts import near_name
-from ..files import write_whole
+from ..files import was_removed, write_whole
 
 __all__ = [
     "ConfinedCheckpoint", "OwnEarlyStopping", "Resumed", "RunCheckpoints", "check_folders", "checkpoints",
@@ -147,9 +147,7 @@ def check_folders(run: Path) -> None:
 
 def run_was_removed(run: Path) -> OSError:
     """The error for a run's folder that vanished while training wrote to it."""
-    return FileNotFoundError(
-        f"{run} was removed or renamed while a training wrote to it: nothing more was written; start another run"
-    )
+    return was_removed(run, "a training", "start another run")
 
 
 class RunCheckpoints(CheckpointIO):
