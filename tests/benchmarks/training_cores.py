@@ -2,6 +2,7 @@
 
     python tests/benchmarks/training_cores.py                 # ten minutes: steps per second, in turns
     python tests/benchmarks/training_cores.py --curve 1000    # also 1 000 steps of each, validated on the way
+    python tests/benchmarks/training_cores.py --turns 0 --curve 1000 --curve-of 0 3    # curves of two rows alone
 
 Needs an environment in which both packages import (``make bench`` makes one); ``--no-asteroid`` puts our own network in
 float32 in its place. Writes ``training_cores.md`` and ``training_cores.json`` into ``--out``.
@@ -222,6 +223,17 @@ def curves(teams: list[Team], steps: int, points: int, mixtures: int) -> dict[st
     return found
 
 
+def stored_rows(out: Path, facts: dict) -> list[dict]:
+    """The timings of the table in ``out``, if they are of this processor, these versions and settings."""
+    path = out / "training_cores.json"
+    if not path.is_file():
+        raise SystemExit(f"--turns 0 keeps the timings of {path}, which is not there: measure them first")
+    stored = json.loads(path.read_text())
+    if stored["facts"] != facts:
+        raise SystemExit(f"--turns 0: {path} has timings of {stored['facts']}, not of {facts}: measure again")
+    return stored["rows"]
+
+
 def write(out: Path, rows: list[dict], found: dict, steps: int, facts: dict) -> None:
     from dprnn_lab.files import write_whole
 
@@ -261,9 +273,13 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--no-asteroid", action="store_true")
-    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--turns", type=int, default=7, help="0 keeps the timings of the stored table")
     parser.add_argument("--steps", type=int, default=10, help="of a turn")
     parser.add_argument("--curve", type=int, default=0, metavar="STEPS", help="also train so many steps each")
+    parser.add_argument(
+        "--curve-of", type=int, nargs="+", choices=range(4), default=[0, 1, 2, 3], metavar="ROW",
+        help="rows of the table that are trained for the curve, from 0; the first is what the others are held against",
+    )  # fmt: skip
     parser.add_argument("--points", type=int, default=10, help="of the curve")
     parser.add_argument("--mixtures", type=int, default=48, help="validation mixtures")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a mixture")
@@ -275,24 +291,27 @@ def main(arguments: list[str] | None = None) -> None:
     from machine import installed, processor
 
     teams: list[Team] = []
+    given = contestants(not options.no_asteroid, options.cores)
+    facts = {"processor": processor(), "PyTorch": installed("torch"), "Asteroid": installed("asteroid"),
+             "batch": f"{BATCH} x {options.seconds:g} s", "mixing ahead": options.ahead}  # fmt: skip
     try:
-        for one in contestants(not options.no_asteroid, options.cores):
-            teams.append(Team(one, options.seconds, options.ahead, options.tiny))
-        rows = measure(teams, options.turns, options.steps)
-        for row in rows:
-            print(json.dumps(row), flush=True)
-        facts = {"processor": processor(), "PyTorch": installed("torch"), "Asteroid": installed("asteroid"),
-                 "batch": f"{BATCH} x {options.seconds:g} s", "mixing ahead": options.ahead}  # fmt: skip
-        write(options.out, rows, {}, 0, facts)
-        if options.curve:
+        if options.turns:
+            for one in given:
+                teams.append(Team(one, options.seconds, options.ahead, options.tiny))
+            rows = measure(teams, options.turns, options.steps)
+            for row in rows:
+                print(json.dumps(row), flush=True)
+            write(options.out, rows, {}, 0, facts)
             for team in teams:
                 team.close()
-            found: dict[str, list[float]] = {}
-            for place, team in enumerate(list(teams)):  # from the beginning, one after the other
-                teams[place] = Team(team.one, options.seconds, options.ahead, options.tiny)
-                found |= curves([teams[place]], options.curve, options.points, options.mixtures)
-                teams[place].close()
-                print(json.dumps(found), flush=True)
+        else:
+            rows = stored_rows(options.out, facts)
+        found: dict[str, list[float]] = {}
+        for place in options.curve_of if options.curve else []:  # from the beginning, one after the other
+            teams = [Team(given[place], options.seconds, options.ahead, options.tiny)]
+            found |= curves(teams, options.curve, options.points, options.mixtures)
+            teams[0].close()
+            print(json.dumps(found), flush=True)
             write(options.out, rows, found, options.curve, facts)
     finally:
         for team in teams:

@@ -82,3 +82,18 @@ def test_the_command_measures_and_draws_curves_that_agree(bench, tmp_path):
     one, two, *_ = found["curves"].values()
     assert two == pytest.approx(one, abs=1e-3)  # two processes learn what one learns
     assert bench.end_difference(found["curves"]) < 0.5
+    bench.main(
+        ["--no-asteroid", "--tiny", *sizes, "--turns", "0", "--curve-of", "0", "3", "--out", str(tmp_path)]
+    )
+    again = json.loads((tmp_path / "training_cores.json").read_text())
+    assert again["rows"] == found["rows"]
+    assert list(again["curves"]) == [list(found["curves"])[place] for place in (0, 3)]
+
+
+def test_timings_of_another_machine_are_not_kept(bench, tmp_path):
+    with pytest.raises(SystemExit, match="is not there: measure them first"):
+        bench.stored_rows(tmp_path, {})
+    bench.write(tmp_path, [], {}, 0, {"processor": "A"})
+    assert bench.stored_rows(tmp_path, {"processor": "A"}) == []
+    with pytest.raises(SystemExit, match=r"has timings of .*'A'.*, not of .*'B'"):
+        bench.stored_rows(tmp_path, {"processor": "B"})

@@ -5,7 +5,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from dprnn_lab import DPRNNTasNet, cli, save_model
+from dprnn_lab import DPRNNTasNet, cli, load_model, save_model
 from dprnn_lab.separation.onnx_export import ExportError, export_onnx
 from dprnn_lab.separation.onnx_weights import store_weights_as
 
@@ -187,3 +187,11 @@ def test_the_command_says_what_is_wrong(tiny, tmp_path):
         assert result.exit_code == 1, message
         assert message in result.output
         assert "Traceback" not in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_the_bundled_models_are_exported_for_four_seconds(onnxruntime, tmp_path, name):
+    path = tmp_path / "model.onnx"
+    assert export_onnx(load_model(name), path, samples=32_000) < 1e-3  # a single sample; see TOLERANCES
+    assert path.stat().st_size > 1e6
