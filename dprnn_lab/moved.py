@@ -43,6 +43,7 @@ MOVED = {
     "diagnosis:inject", "faults.case": "diagnosis.case", "faults.bench": "diagnosis.bench",
     "faults.healthy": "diagnosis.case:healthy_case diagnosis.case:healthy_training",
     "diagnosis.score_table": "diagnosis.score_table:two_heaps>two_clusters",
+    "processes": "evaluation.executors:end_with_parent>end_worker_with_parent",
     "sweeps.failure": "sweeps.failure:what_failed>find_failure",
     **{f"faults.{x}": f"diagnosis.faults.{x}" for x in ("audio", "config", "curves", "data", "losses", "outputs")},
     "faults.scores": "diagnosis.faults.scores", "faults.weights": "diagnosis.faults.weights",

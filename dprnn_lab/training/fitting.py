@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from ..model import DPRNNTasNet
+from ..processes import end_with_parent
 from .callbacks import (
     EpochCallback,
     FixResumedStepCount,
@@ -35,7 +36,7 @@ from .finite import NotFiniteError
 from .machine import PRECISIONS, check_machine, is_first_process, resolve_precision
 from .module import SeparationModule
 from .session import BeginSession, Session, end_badly, open_session, process_state
-from .signals import StopAfterStep, end_with_parent
+from .signals import StopAfterStep
 
 __all__ = ["PRECISIONS", "fit", "train"]
 

@@ -63,9 +63,9 @@ def work(
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     import torch
 
-    from dprnn_lab.evaluation.executors import end_with_parent
+    from dprnn_lab.processes import end_worker_with_parent
 
-    end_with_parent()
+    end_worker_with_parent()
     torch.set_num_threads(one.threads)
     model, loss = make_model(one.package, tiny)
     trained = model

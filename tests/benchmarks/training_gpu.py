@@ -59,9 +59,9 @@ def measure_all(connection: Connection, device: str, seconds: float, tiny: bool)
     from gpu_training.voices import noise_bank
 
     from dprnn_lab import DPRNNTasNet, load_model
-    from dprnn_lab.evaluation.executors import end_with_parent
+    from dprnn_lab.processes import end_worker_with_parent
 
-    end_with_parent()
+    end_worker_with_parent()
     torch.manual_seed(0)
     sizes = {"bn_chan": 8, "hid_size": 8, "n_repeats": 1, "chunk_size": 32}
     model = DPRNNTasNet(kernel_size=64, stride=32, **sizes) if tiny else load_model("large")
