@@ -31,6 +31,7 @@ MOVED = {
     "datasets.conversation": "conversation", "evaluation.forward_cost": "forward_cost evaluation.costs",
     "training.muon": "optimizer", "training.run": "training.run:NETWORK>NETWORK_SETTINGS",
     "training.datamodule": "training.data", "training.data_sources": "training.sources",
+    "training.machine": "training.machine:resolve_precision>lightning_precision",
     "training.callbacks": "training.stopping training.averaging training.watching "
     "training.stopping:TrueSteps>FixResumedStepCount training.watching:Listener>EpochCallback "
     "training.watching:Watch>ValidationLogger", "diagnosis": "checkpoint:Recovery checkpoint:recover_config",

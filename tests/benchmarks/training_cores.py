@@ -95,9 +95,9 @@ def work(
 
 
 def resolved() -> str:
-    from dprnn_lab.training.machine import resolve_precision
+    from dprnn_lab.training.machine import lightning_precision
 
-    return resolve_precision("auto", "cpu")
+    return lightning_precision("auto", "cpu")
 
 
 def make_model(package: str, tiny: bool):
