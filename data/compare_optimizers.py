@@ -15,17 +15,15 @@ import time
 
 import pandas as pd
 import torch
-from search_class_model import PIT, SMALL
+from class_training import SMALL, learn_for, use_one_core, validate, validation_mixtures
 
 from dprnn_lab.audio import SAMPLE_RATE
-from dprnn_lab.datasets import DynamicMixing, FixedMixtures
+from dprnn_lab.datasets import DynamicMixing
 from dprnn_lab.files import data_folder, write_whole
-from dprnn_lab.loss import si_sdr
 from dprnn_lab.model import DPRNNTasNet
 from dprnn_lab.training.muon import MuonAdam
 
 RATES = {"adam": (1e-3, 3e-3), "muon": (2.5e-3,)}
-WARMUP, BATCH = 50, 4
 MAKE = {"adam": lambda network, lr: torch.optim.Adam(network.parameters(), lr), "muon": MuonAdam}
 
 
@@ -34,26 +32,11 @@ def train(optimizer: str, lr: float, seed: int, steps: int) -> dict[str, float]:
     torch.manual_seed(seed)
     network = DPRNNTasNet(**SMALL)
     items = DynamicMixing.from_corpus(samples=SAMPLE_RATE, size=10**7, kinds={"man-woman": 1.0}, seed=seed)
-    stepper, losses, start = MAKE[optimizer](network, lr), [], time.process_time()
-    for step in range(steps):
-        for group in stepper.param_groups:
-            group["lr"] = lr * min((step + 1) / WARMUP, 1 - step / steps)
-        batch = [items[step * BATCH + i] for i in range(BATCH)]
-        mixture, target = (torch.stack(part) for part in zip(*batch, strict=True))
-        stepper.zero_grad()
-        loss = PIT(network(mixture), target)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        stepper.step()
-        losses.append(loss.item())
+    stepper, start = MAKE[optimizer](network, lr), time.process_time()
+    loss = learn_for(steps, network, stepper, items, lr)
     spent = time.process_time() - start
-    valid = list(FixedMixtures("valid", kind="man-woman"))
-    mixtures, sources = (torch.stack([v[i] for v in valid]) for i in (0, 1))
-    with torch.no_grad():
-        after, _ = PIT.best_permutation(network.eval()(mixtures), sources)
-    last = losses[-max(1, steps // 10) :]
-    gain = float(-after.mean() - si_sdr(mixtures.unsqueeze(1), sources).mean())
-    return {"train_loss": sum(last) / len(last), "si_sdri": gain, "processor_s": spent}
+    _, gain = validate(network, *validation_mixtures())
+    return {"train_loss": loss, "si_sdri": gain, "processor_s": spent}
 
 
 def main() -> None:
@@ -61,8 +44,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=500, help="optimiser steps of each run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    use_one_core()
     path = data_folder() / "curves" / "optimizers.csv"
     rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
     known = {(row["optimizer"], row["lr"], row["seed"], row["steps"]) for row in rows}

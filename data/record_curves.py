@@ -14,17 +14,15 @@ import sys
 import time
 
 import torch
+from class_training import PIT, SMALL, learn, stacked, validate, validation_mixtures
 
 from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
-from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.files import data_folder
-from dprnn_lab.loss import PITLossWrapper, multisrc_neg_sisdr, pairwise_neg_sisdr, si_sdr
+from dprnn_lab.loss import multisrc_neg_sisdr, pairwise_neg_sisdr
 from dprnn_lab.model import DPRNNTasNet
 from dprnn_lab.training.muon import MuonAdam
 
 STEPS, EVERY, VALID_EVERY, BATCH = 600, 25, 100, 4
-SMALL = {"kernel_size": 64, "stride": 32, "chunk_size": 32, "n_repeats": 2, "bn_chan": 32, "hid_size": 64}
-PIT = PITLossWrapper(pairwise_neg_sisdr)
 COLUMNS = ("step", "train_loss", "grad_norm", "valid_loss", "si_sdri_man-woman")
 
 
@@ -64,28 +62,22 @@ def run(seed=0, lr=2e-3, loss=PIT, mixtures=None, shuffle=False, mask_act="sigmo
     torch.manual_seed(seed)
     model = DPRNNTasNet(**SMALL, mask_act=mask_act)
     items = DynamicMixing.from_corpus(samples=8000, size=10**6, kinds={"man-woman": 1.0}, seed=seed)
-    valid = list(FixedMixtures("valid", kind="man-woman", limit=8))
-    valid_mixtures, valid_sources = (torch.stack([v[i] for v in valid]) for i in (0, 1))
-
+    valid = validation_mixtures(limit=8)
     optimizer, started, rows, losses, norms = MuonAdam(model, lr), 0, [], [], []
     for step in range(1, STEPS + 1):
         if step == forget_at:  # resumed without the optimiser's moments and the warm-up
             optimizer, lr = MuonAdam(model, lr), 10 * lr
             started = -(10**6)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(1.0, (step - started) / 50) * (3000 if step == jump_at else 1)
+        rate = lr * min(1.0, (step - started) / 50) * (3000 if step == jump_at else 1)
         first = step * BATCH
-        drawn = [items[(first + i) % mixtures if mixtures else first + i] for i in range(BATCH)]
-        mixture, sources = (torch.stack(part) for part in zip(*drawn, strict=True))
+        mixture, sources = stacked(
+            items[(first + i) % mixtures if mixtures else first + i] for i in range(BATCH)
+        )
         if shuffle:
             sources = sources.roll(1, 0)
-        optimizer.zero_grad()
-        value = loss(model(mixture), sources)
-        value.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        losses.append(value.item())
-        norms.append(float(norm))
+        value, norm = learn(model, optimizer, rate, mixture, sources, loss)
+        losses.append(value)
+        norms.append(norm)
         if step % EVERY == 0:
             row = {
                 "step": step,
@@ -94,15 +86,8 @@ def run(seed=0, lr=2e-3, loss=PIT, mixtures=None, shuffle=False, mask_act="sigmo
             }
             losses, norms = [], []
             if step % VALID_EVERY == 0:
-                with torch.no_grad():
-                    estimates = model.eval()(valid_mixtures)
+                row["valid_loss"], row["si_sdri_man-woman"] = validate(model, *valid)
                 model.train()
-                scores, _ = PIT.best_permutation(estimates, valid_sources)
-                before = si_sdr(valid_mixtures.unsqueeze(1), valid_sources).mean()
-                row |= {
-                    "valid_loss": float(scores.mean()),
-                    "si_sdri_man-woman": float(-scores.mean() - before),
-                }
             rows.append(row)
     return rows
 

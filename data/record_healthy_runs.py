@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from search_class_model import SMALL as CLASS
+from class_training import SMALL as CLASS
 
 from dprnn_lab.diagnosis.run_curves import read_run
 from dprnn_lab.files import data_folder, write_whole

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from search_class_model import PIT, SMALL
+from class_training import PIT, SMALL, learn_for, use_one_core
 from voices_curve.drawing import SHARED, Voice, order, read_pool, weights
 
 from dprnn_lab.audio import SAMPLE_RATE
@@ -34,11 +34,10 @@ from dprnn_lab.datasets.dynamic_mixing import FrozenMixtures
 from dprnn_lab.files import data_folder, write_whole
 from dprnn_lab.loss import si_sdr
 from dprnn_lab.model import DPRNNTasNet
-from dprnn_lab.model.precision import computing_in
 from dprnn_lab.training.muon import MuonAdam
 
 SIZES, SEEDS, STEPS = (2, 6, 12, 25, 50, 100), (0, 1, 2), 300
-LR, WARMUP, BATCH, SECONDS = 2.5e-3, 50, 4, 1
+LR, BATCH, SECONDS = 2.5e-3, 4, 1
 TESTS, TEST_SAMPLES = 24, 4 * SAMPLE_RATE  # mixtures of the sets "shared" and "own", and their length
 MAN_WOMAN = {"man-woman": 1.0}
 
@@ -58,22 +57,8 @@ def train(
     torch.manual_seed(seed)
     network = DPRNNTasNet(**SMALL)
     items = mixing_of(voices, 0, SECONDS * SAMPLE_RATE, steps * BATCH, seed)
-    optimizer, losses = MuonAdam(network, LR), []
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = LR * min((step + 1) / WARMUP, 1 - step / steps)
-        drawn = [items[step * BATCH + i] for i in range(BATCH)]
-        mixture, target = (torch.stack(part) for part in zip(*drawn, strict=True))
-        optimizer.zero_grad()
-        with computing_in(precision):
-            estimates = network(mixture)
-        loss = PIT(estimates.float(), target)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        losses.append(loss.item())
-    last = losses[-max(1, steps // 10) :]
-    return network.eval(), sum(last) / len(last)
+    loss = learn_for(steps, network, MuonAdam(network, LR), items, LR, BATCH, precision=precision)
+    return network.eval(), loss
 
 
 def test_sets(voices: list[Voice], seed: int) -> dict[str, Iterable]:
@@ -136,8 +121,7 @@ def main() -> None:
         parser.error(str(error))
     if not 2 <= min(given.sizes) <= max(given.sizes) <= len(pool):
         parser.error(f"--sizes are {given.sizes}: there are 2 to {len(pool)} voices")
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    use_one_core()
     runs = given.out / "voices_runs.csv"
     known = pd.read_csv(runs)[["voices", "seed", "steps"]] if runs.is_file() else pd.DataFrame()
     done = set(known.itertuples(index=False, name=None))

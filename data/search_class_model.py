@@ -15,17 +15,14 @@ import time
 
 import pandas as pd
 import torch
+from class_training import SMALL, batch, learn, use_one_core, validate, validation_mixtures
 
 from dprnn_lab.audio import SAMPLE_RATE
 from dprnn_lab.datasets.dynamic_mixing import DynamicMixing
-from dprnn_lab.datasets.mixing import FixedMixtures
 from dprnn_lab.files import data_folder, write_whole
-from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from dprnn_lab.model import DPRNNTasNet
 from dprnn_lab.training.muon import MuonAdam
 
-PIT = PITLossWrapper(pairwise_neg_sisdr)
-SMALL = {"kernel_size": 64, "stride": 32, "chunk_size": 32, "n_repeats": 2, "bn_chan": 32, "hid_size": 64}
 # The changes of each candidate to "base".
 CANDIDATES = {
     "base": {},
@@ -39,46 +36,35 @@ CANDIDATES = {
     "one-block": {"model": {"n_repeats": 1, "hid_size": 128, "bn_chan": 64}},
     "relu": {"model": {"encoder_activation": "relu", "mask_act": "relu"}},
     "stft": {"model": {"fb_name": "stft"}},
-    "batch-2": {"batch": 2},
-    "batch-8": {"batch": 8},
+    "batch-2": {"size": 2},
+    "batch-8": {"size": 8},
     "half-second": {"seconds": 0.5},
     "two-seconds": {"seconds": 2.0},
 }
 
 
-def train(model=None, lr=2.5e-3, adam=False, batch=4, seconds=1.0, budget=300.0, seed=0, marks=10):
+def train(model=None, lr=2.5e-3, adam=False, size=4, seconds=1.0, budget=300.0, seed=0, marks=10):
     """Rows ``share, steps, train_loss, si_sdri`` at each tenth of the budget."""
     torch.manual_seed(seed)
     network = DPRNNTasNet(**SMALL | (model or {}))
     items = DynamicMixing.from_corpus(
         samples=int(seconds * SAMPLE_RATE), size=10**7, kinds={"man-woman": 1.0}, seed=seed
     )
-    valid = list(FixedMixtures("valid", kind="man-woman"))
-    mixtures, sources = (torch.stack([v[i] for v in valid]) for i in (0, 1))
-    before = si_sdr(mixtures.unsqueeze(1), sources).mean()
+    valid = validation_mixtures()
     optimizer = torch.optim.Adam(network.parameters(), lr) if adam else MuonAdam(network, lr)
     start, away, step, rows, losses = time.process_time(), 0.0, 0, [], []
     while len(rows) < marks:
         share = (time.process_time() - start - away) / budget
-        for group in optimizer.param_groups:
-            group["lr"] = lr * max(0.0, min((step + 1) / 100, 1 - share))
-        drawn = [items[step * batch + i] for i in range(batch)]
-        mixture, target = (torch.stack(part) for part in zip(*drawn, strict=True))
-        optimizer.zero_grad()
-        loss = PIT(network(mixture), target)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
+        rate = lr * max(0.0, min((step + 1) / 100, 1 - share))
+        losses.append(learn(network, optimizer, rate, *batch(items, step, size))[0])
         step += 1
-        losses.append(loss.item())
         if share >= (len(rows) + 1) / marks:
             paused = time.process_time()
-            with torch.no_grad():
-                scores, _ = PIT.best_permutation(network.eval()(mixtures), sources)
+            _, gain = validate(network, *valid)
             network.train()
             rows.append({
                 "share": (len(rows) + 1) / marks, "steps": step,
-                "train_loss": sum(losses) / len(losses), "si_sdri": float(-scores.mean() - before),
+                "train_loss": sum(losses) / len(losses), "si_sdri": gain,
             })  # fmt: skip
             losses = []
             away += time.process_time() - paused  # the scoring is not part of the training
@@ -93,8 +79,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0, help="processor time for each candidate")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
+    use_one_core()
     path = data_folder() / "curves" / "class_search.csv"
     for name in given.names or CANDIDATES:
         rows = train(**CANDIDATES[name], budget=given.seconds, seed=given.seed)

@@ -42,6 +42,8 @@ VENDORED = {
     "mathjax/es5/sre": "mathjax/sre",
     "mathjax/LICENSE": "mathjax/LICENSE",
 }
+# The comparing player of the package, for the live page.
+PLAYER = {"engine.js": "engine.js", "player.js": "player.js"}
 
 
 class SiteError(RuntimeError):
@@ -113,7 +115,7 @@ def install_javascript(folder: Path) -> Path:
 
 
 def vendor(modules: Path, destination: Path, files: dict[str, str]) -> None:
-    """Copy files and folders of the npm packages: path in ``modules`` to path in ``destination``."""
+    """Copy files and folders: path in ``modules``, such as that of the npm packages, to path in ``destination``."""
     for source, name in files.items():
         origin, target = modules / source, destination / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -200,6 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
         modules = install_javascript(BUILD / "site-js")
         vendor(modules, BUILD / "site-vendor", VENDORED)
         write_explainer(modules, BUILD / "site-vendor" / "explainer")
+        vendor(ROOT / "dprnn_lab" / "compare", BUILD / "site-vendor" / "explainer" / "player", PLAYER)
         build_pages(BUILD / "site-source", options.out, options.jobs)
         build_slides(options.out / "slides")
     except SiteError as error:

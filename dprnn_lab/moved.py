@@ -31,6 +31,7 @@ MOVED = {
     "datasets.conversation": "conversation", "evaluation.forward_cost": "forward_cost evaluation.costs",
     "training.muon": "optimizer", "training.run": "training.run:NETWORK>NETWORK_SETTINGS",
     "training.datamodule": "training.data", "training.data_sources": "training.sources",
+    "training.machine": "training.machine:resolve_precision>lightning_precision",
     "training.callbacks": "training.stopping training.averaging training.watching "
     "training.stopping:TrueSteps>FixResumedStepCount training.watching:Listener>EpochCallback "
     "training.watching:Watch>ValidationLogger", "diagnosis": "checkpoint:Recovery checkpoint:recover_config",
@@ -43,6 +44,7 @@ MOVED = {
     "diagnosis:inject", "faults.case": "diagnosis.case", "faults.bench": "diagnosis.bench",
     "faults.healthy": "diagnosis.case:healthy_case diagnosis.case:healthy_training",
     "diagnosis.score_table": "diagnosis.score_table:two_heaps>two_clusters",
+    "processes": "evaluation.executors:end_with_parent>end_worker_with_parent",
     "sweeps.failure": "sweeps.failure:what_failed>find_failure",
     **{f"faults.{x}": f"diagnosis.faults.{x}" for x in ("audio", "config", "curves", "data", "losses", "outputs")},
     "faults.scores": "diagnosis.faults.scores", "faults.weights": "diagnosis.faults.weights",

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "dprnn_lab"
 # The rooms of the package from the ground up. A file imports its own room and those before it in this list.
 ROOMS = (
     # single modules: what has no room of its own
-    "error_texts", "files", "audio", "loss_checks", "loss", "compare", "plots", "report_page",
+    "error_texts", "files", "processes", "audio", "loss_checks", "loss", "compare", "plots", "report_page",
     "model", "checkpoint", "separation", "datasets", "evaluation", "training", "diagnosis", "faults",
     "sweeps", "explorers", "cli",
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import copy
 import csv
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -58,33 +59,34 @@ def time_steps(
     return rows
 
 
+def seconds_per_call(work: Callable[[int], object], count: int, gpu: bool) -> float:
+    """Mean time of ``work(0)`` to ``work(count - 1)``; on a GPU until it has computed all of them."""
+    if gpu:
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    for i in range(count):
+        work(i)
+    if gpu:
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / count
+
+
 def _measure(model, mixer, device, precision, batch, samples, warm, timed, options) -> dict:
     trainer = Trainer(copy.deepcopy(model), device, precision, **options)
     gpu = device.type == "cuda"
     if gpu:
         torch.cuda.reset_peak_memory_stats()
 
-    def timer(work, count: int) -> float:
-        """Milliseconds each."""
-        if gpu:
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        for i in range(count):
-            work(i)
-        if gpu:
-            torch.cuda.synchronize()
-        return 1000 * (time.perf_counter() - start) / count
-
     def whole(i: int) -> None:
         trainer.step(*mixer.draw(i, batch, samples), 1e-5)
 
-    timer(whole, warm)
+    seconds_per_call(whole, warm, gpu)
     if gpu:
         torch.cuda.set_sync_debug_mode("warn")  # a step that waits for the device says so
         whole(0)
         torch.cuda.set_sync_debug_mode("default")
-    step = timer(whole, timed)
-    mixing = timer(lambda i: mixer.draw(i, batch, samples), timed)
+    step = 1000 * seconds_per_call(whole, timed, gpu)
+    mixing = 1000 * seconds_per_call(lambda i: mixer.draw(i, batch, samples), timed, gpu)
     peak = torch.cuda.max_memory_allocated() / 2**30 if gpu else 0.0
     return {
         "ms_step": f"{step:.1f}",

@@ -4,15 +4,12 @@ Notebook: 10_experiments
 """
 
 import concurrent.futures
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
-__all__ = ["LOST", "Executor", "check_executor", "end_with_parent", "results_as_they_end", "run_on_workers"]
+__all__ = ["LOST", "Executor", "check_executor", "results_as_they_end", "run_on_workers"]
 
 Executor = Any  # submit(function, *arguments) returns an object with done(), result() and cancel()
 LOST = object()  # the result of a call whose worker was lost each time that the engine made the call again
@@ -89,27 +86,6 @@ def run_on_workers(executor: Executor, function: Callable[..., Any], *arguments:
     if getattr(client, "status", None) == "running":
         with suppress(Exception):  # workers that are gone have nothing to stop
             client.run(function, *arguments, on_error="ignore")
-
-
-def end_with_parent() -> None:
-    """In a worker process of multiprocessing: end this process within a second after its parent, however that ends.
-
-    A ``ProcessPoolExecutor`` whose parent is killed would otherwise wait for ever. POSIX only.
-    """
-    global _watching
-    if _watching or multiprocessing.parent_process() is None or os.name != "posix":
-        return
-    _watching = True
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
-
-
-_watching = False
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _submit(executor: Executor, function: Callable[..., Any], arguments: tuple) -> Any:

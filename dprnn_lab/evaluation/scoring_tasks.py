@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from .executors import LOST, Executor, end_with_parent, results_as_they_end
+from ..processes import end_worker_with_parent
+from .executors import LOST, Executor, results_as_they_end
 from .table import MixtureSet, System, mixture_scores, read_item, score_item
 
 __all__ = ["rows_by_value", "score_task"]
@@ -91,7 +92,7 @@ def score_task(
         content: the pickled systems and metrics; None where the worker should have them.
         home: machine and process of the caller. Other processes use one thread each.
     """
-    end_with_parent()
+    end_worker_with_parent()
     known = _systems.get(key)
     if known is None:
         if content is None:

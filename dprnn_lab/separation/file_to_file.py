@@ -25,7 +25,7 @@ from ..error_texts import explained
 from ..model import DPRNNTasNet
 from ..model.precision import resolve_precision
 from .inputs import check_outputs, find_audio, output_paths
-from .one_file import OneFile, Separated
+from .one_file import FileOptions, OneFile, Separated
 from .parallel import check_compute, estimates_of
 from .windows import WINDOW_SECONDS, Progress
 
@@ -116,11 +116,12 @@ def separate_file(
     """
     check_compute(workers, precision)
     source = Path(source)
-    file = OneFile(
-        model, source, source.parent if folder is None else Path(folder), _resolved(model, precision),
+    options = FileOptions(
         resample=resample, mono=mono, scale=scale, window=window, tracking=tracking, float_samples=float_samples,
         force=force,
     )  # fmt: skip
+    folder = source.parent if folder is None else Path(folder)
+    file = OneFile(model, source, folder, _resolved(model, precision), options)
     try:
         file.show(progress)
         with closing(estimates_of(model, file.windows(), workers, file.precision)) as results:
@@ -178,7 +179,8 @@ class _Files:
     def open(self, folder: Path) -> OneFile:
         """The first file that waits, opened."""
         new = [place for place in (folder, *folder.parents) if not place.exists()]
-        file = OneFile(self.model, self.waiting[0][0], folder, self.precision, **self.options)
+        options = FileOptions(**self.options)
+        file = OneFile(self.model, self.waiting[0][0], folder, self.precision, options)
         self.new_folders.update(dict.fromkeys(new))
         return file
 

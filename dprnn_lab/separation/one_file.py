@@ -26,7 +26,7 @@ from .rescaling import MixtureFit, check_scale
 from .speaker_tracking import check_tracking, track_speakers
 from .windows import WINDOW_SECONDS, Progress, Window, overlap_add, reporting, windows_for
 
-__all__ = ["OneFile", "Separated"]
+__all__ = ["FileOptions", "OneFile", "Separated"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,28 @@ class Separated:
     rate: float = 0.0  # Hz, of the input
 
 
+@dataclass(frozen=True)
+class FileOptions:
+    """How a file is separated and written: the options of one file, as ``separate_file`` describes them.
+
+    They are checked when the file is opened.
+    """
+
+    resample: bool = False
+    mono: str | None = None
+    scale: str = "mixture"
+    window: float | None = WINDOW_SECONDS
+    tracking: str = "profiles"
+    float_samples: bool = False
+    force: bool = False
+
+
 class OneFile:
     """A file under way. Its outputs are locked, and its hidden folder is there, until it is finished or has failed.
 
     Args:
         precision: "float32" or "bfloat16", in which the windows are computed: those of a run in another precision are
             not continued.
-        others: as for :func:`separate_file <dprnn_lab.separation.file_to_file.separate_file>`.
 
     Raises:
         AudioError: audio that does not suit the model, an unknown option, or an output that exists.
@@ -61,23 +76,16 @@ class OneFile:
         source: Path,
         folder: Path,
         precision: str,
-        *,
-        resample: bool = False,
-        mono: str | None = None,
-        scale: str = "mixture",
-        window: float | None = WINDOW_SECONDS,
-        tracking: str = "profiles",
-        float_samples: bool = False,
-        force: bool = False,
+        options: FileOptions,
     ) -> None:
-        check_scale(scale)
-        check_tracking(tracking)
-        self.source, self.scale, self.tracking, self.float_samples = source, scale, tracking, float_samples
+        check_scale(options.scale)
+        check_tracking(options.tracking)
+        self.source, self.options = source, options
         self.n_src, self.rate, self.precision = model.n_src, model.sample_rate, precision
         self.state = SourceFile(source)
-        self.stream = AudioStream(source, model.sample_rate, resample=resample, mono=mono)
+        self.stream = AudioStream(source, model.sample_rate, resample=options.resample, mono=options.mono)
         self.stream.check_end()
-        self.plan = windows_for(model, self.stream.samples, window)
+        self.plan = windows_for(model, self.stream.samples, options.window)
         self.outputs = output_paths(source, folder, model.n_src)
         check_outputs(source, self.outputs)
         with ExitStack() as stack:
@@ -87,7 +95,7 @@ class OneFile:
                 folder / f".{source.stem}.separation", _identity(model, self.stream, self.plan, precision)
             )
             existing = [path for path in self.outputs if os.path.lexists(path)]
-            if existing and not force and not self.job.was_finishing():
+            if existing and not options.force and not self.job.was_finishing():
                 raise AudioError(f"{existing[0]}: exists already; use force=True to overwrite it")
             if there := [path for path in self.outputs if path.is_dir()]:
                 raise AudioError(
@@ -129,20 +137,20 @@ class OneFile:
         """Track the speakers through the windows, and write the outputs."""
         with self._ended_by_errors():
             fetch, plan = self.job.fetch, self.plan
-            tracked = track_speakers(map(fetch, range(len(plan))), plan, self.rate, self.tracking)
+            tracked = track_speakers(map(fetch, range(len(plan))), plan, self.rate, self.options.tracking)
             joined = partial(overlap_add, fetch, plan, tracked.orders)
-            gains, peak, silence = _gains(self.stream, joined(), self.n_src, self.scale)
+            gains, peak, silence = _gains(self.stream, joined(), self.n_src, self.options.scale)
             self.notes += silence
             if self.stream.mono == "mean" and (cancelled := cancelling_in_file(self.source)):
                 self.notes.append(cancelled)
-            if peak > 1 and not self.float_samples:
+            if peak > 1 and not self.options.float_samples:
                 self.notes.append(
                     f"all outputs are {20 * np.log10(peak):.1f} dB down, or 16-bit samples would clip "
                     "(float_samples=True keeps the level)"
                 )
                 gains = gains / peak
             self.job.finish(
-                joined(), gains, self.outputs, int(self.rate), self.float_samples, self.state.check
+                joined(), gains, self.outputs, int(self.rate), self.options.float_samples, self.state.check
             )
         self.over = True
         self._stack.close()

@@ -17,7 +17,7 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 
-from ..evaluation.executors import end_with_parent
+from ..processes import end_worker_with_parent
 from .failure import find_failure
 from .plan import REPORT
 
@@ -71,7 +71,7 @@ def execute(task: Task) -> Outcome:
     Raises:
         OSError: the files of the run can't be written, such as on a full disk.
     """
-    end_with_parent()
+    end_worker_with_parent()
     import papermill
 
     with tempfile.TemporaryDirectory(prefix="run-", dir=task.scratch) as name:

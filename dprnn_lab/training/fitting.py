@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from ..model import DPRNNTasNet
+from ..processes import end_with_parent
 from .callbacks import (
     EpochCallback,
     FixResumedStepCount,
@@ -32,10 +33,10 @@ from .curves import Curves
 from .datamodule import MixingData
 from .finishing import check_optimizer, explained, finish, leave_finished, save_last_good, what_ended
 from .finite import NotFiniteError
-from .machine import PRECISIONS, check_machine, is_first_process, resolve_precision
+from .machine import PRECISIONS, check_machine, is_first_process, lightning_precision
 from .module import SeparationModule
 from .session import BeginSession, Session, end_badly, open_session, process_state
-from .signals import StopAfterStep, end_with_parent
+from .signals import StopAfterStep
 
 __all__ = ["PRECISIONS", "fit", "train"]
 
@@ -210,7 +211,7 @@ def fit(
         strategy=DDPStrategy(process_group_backend="gloo" if on_cpu else "nccl")
         if devices * num_nodes > 1
         else "auto",
-        precision=resolve_precision(precision, accelerator),  # type: ignore[arg-type]
+        precision=lightning_precision(precision, accelerator),  # type: ignore[arg-type]
         max_steps=max_steps,
         max_epochs=-1,
         gradient_clip_val=clip or None,

@@ -16,7 +16,7 @@ __all__ = [
     "has_bfloat16",
     "is_first_process",
     "launched_by_us",
-    "resolve_precision",
+    "lightning_precision",
 ]
 
 ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
@@ -36,10 +36,13 @@ def has_bfloat16(accelerator: str) -> bool:
     return has_bfloat16_on("cpu")
 
 
-def resolve_precision(precision: str, accelerator: str) -> str:
+def lightning_precision(precision: str, accelerator: str) -> str:
     """ "auto" as "bf16-mixed" where :func:`has_bfloat16` says so, and "32-true" elsewhere; the others as they are.
 
-    >>> resolve_precision("32-true", "cpu")
+    These are Lightning's names, of a training; :func:`dprnn_lab.model.precision.resolve_precision` has PyTorch's names,
+    of separating and scoring, where an environment variable has a say.
+
+    >>> lightning_precision("32-true", "cpu")
     '32-true'
     """
     if precision != "auto":

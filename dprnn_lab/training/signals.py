@@ -3,7 +3,6 @@
 Notebook: 05_training
 """
 
-import os
 import signal
 import threading
 import time
@@ -15,7 +14,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-__all__ = ["SIGNALS", "StopAfterStep", "end_with_parent", "start_worker"]
+from ..processes import end_with_parent
+
+__all__ = ["SIGNALS", "StopAfterStep", "start_worker"]
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -95,18 +96,6 @@ class StopAfterStep(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_trainer": None}
-
-
-def end_with_parent(seconds: float = 1.0) -> None:
-    """End this process when its parent has ended, however that ended; a thread looks every so many seconds."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(seconds)
-        os._exit(1)  # without the error messages of a broken connection
-
-    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def start_worker(number: int) -> None:

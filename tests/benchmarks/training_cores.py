@@ -64,9 +64,9 @@ def work(
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     import torch
 
-    from dprnn_lab.evaluation.executors import end_with_parent
+    from dprnn_lab.processes import end_worker_with_parent
 
-    end_with_parent()
+    end_worker_with_parent()
     torch.set_num_threads(one.threads)
     model, loss = make_model(one.package, tiny)
     trained = model
@@ -96,9 +96,9 @@ def work(
 
 
 def resolved() -> str:
-    from dprnn_lab.training.machine import resolve_precision
+    from dprnn_lab.training.machine import lightning_precision
 
-    return resolve_precision("auto", "cpu")
+    return lightning_precision("auto", "cpu")
 
 
 def make_model(package: str, tiny: bool):

@@ -59,9 +59,9 @@ def measure_all(connection: Connection, device: str, seconds: float, tiny: bool)
     from gpu_training.voices import noise_bank
 
     from dprnn_lab import DPRNNTasNet, load_model
-    from dprnn_lab.evaluation.executors import end_with_parent
+    from dprnn_lab.processes import end_worker_with_parent
 
-    end_with_parent()
+    end_worker_with_parent()
     torch.manual_seed(0)
     sizes = {"bn_chan": 8, "hid_size": 8, "n_repeats": 1, "chunk_size": 32}
     model = DPRNNTasNet(kernel_size=64, stride=32, **sizes) if tiny else load_model("large")
@@ -98,6 +98,7 @@ def measure_step(model, mixer, device: str, seconds: float, variant: dict, plain
 
     import torch
     from gpu_training.stepping import Trainer
+    from gpu_training.timing import seconds_per_call
 
     batch, samples, gpu = variant["batch"], int(seconds * 8000), device.startswith("cuda")
     if gpu:
@@ -114,8 +115,8 @@ def measure_step(model, mixer, device: str, seconds: float, variant: dict, plain
     def whole(i: int) -> None:
         trainer.step(*mixer.draw(i, batch, samples), 1e-5)
 
-    timed(whole, WARM, gpu)
-    took = timed(whole, TIMED, gpu)
+    seconds_per_call(whole, WARM, gpu)
+    took = seconds_per_call(whole, TIMED, gpu)
     peak = {"peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)} if gpu else {}
     return {"rate": round(batch / took, 2), "ms": round(1000 * took, 2)} | peak
 
@@ -129,13 +130,15 @@ def two_losses(trainer, mixer) -> float:
 
 def measure_mixing(mixer, device: str, seconds: float, variant: dict) -> dict:
     """Drawing, speed, level and sum of mixtures on the device, without a network."""
+    from gpu_training.timing import seconds_per_call
+
     batch, gpu = variant["batch"], device.startswith("cuda")
 
     def draw(i: int) -> None:
         mixer.draw(i, batch, int(seconds * 8000))
 
-    timed(draw, WARM, gpu)
-    took = timed(draw, TIMED, gpu)
+    seconds_per_call(draw, WARM, gpu)
+    took = seconds_per_call(draw, TIMED, gpu)
     return {"rate": round(batch / took, 2), "ms": round(1000 * took, 2)}
 
 
@@ -155,20 +158,6 @@ def measure_workers(seconds: float, variant: dict) -> dict:
         next(batches)
     took = (time.perf_counter() - start) / TIMED
     return {"rate": round(batch / took, 2), "ms": round(1000 * took, 2)}
-
-
-def timed(work, count: int, gpu: bool) -> float:
-    """Seconds of a call."""
-    import torch
-
-    if gpu:
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    for i in range(count):
-        work(i)
-    if gpu:
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) / count
 
 
 def in_own_group(work: Callable[..., None], *arguments: object) -> None:

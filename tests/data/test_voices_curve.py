@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 DATA = Path(__file__).parents[2] / "data"
-SCRIPTS = ("voices_curve", "record_voices_curve", "search_class_model", "record_healthy_runs")
+SCRIPTS = ("voices_curve", "record_voices_curve", "class_training", "record_healthy_runs")
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """From file to files: names, levels, formats, resumed runs, memory."""
 
+import inspect
 import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from dprnn_lab.audio import AudioError, read_audio, write_audio
 from dprnn_lab.datasets.conversation import make_conversation
 from dprnn_lab.files import data_folder
 from dprnn_lab.separation.file_to_file import find_audio, separate_file, separate_files
+from dprnn_lab.separation.one_file import FileOptions
 
 
 @pytest.fixture
@@ -120,6 +123,13 @@ def stop_after(windows):
             raise Stopped
 
     return progress
+
+
+def test_one_file_and_several_have_the_same_defaults():
+    given = inspect.signature(separate_file).parameters
+    assert {field.name: field.default for field in fields(FileOptions)} == {
+        field.name: given[field.name].default for field in fields(FileOptions)
+    }
 
 
 def test_progress_counts_the_windows(model, talk):

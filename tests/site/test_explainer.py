@@ -88,6 +88,78 @@ def test_the_gain_it_states_is_ours(live):
     assert len(titles) == 2
 
 
+def player(visitor):
+    """Separate, and wait for the comparing player."""
+    separate(visitor)
+    visitor.page.wait_for_function(
+        "document.querySelector('#player dprnn-player')?.shadowRoot", timeout=30_000
+    )
+    return visitor.page.locator("#player dprnn-player")
+
+
+def test_mixture_and_outputs_are_heard_under_one_play_head(live):
+    page, heard = live.page, player(live)
+    tracks = heard.evaluate("e => e.tracks.map(t => [t.name, Array.from(t.stored, v => v * t.scale)])")
+    assert [name for name, _ in tracks] == ["Mixture", "Output 1", "Output 2"]
+    expected = [samples(live), *torch.from_numpy(tensor(live, "estimates").copy())[0]]
+    for (_, played), signal in zip(tracks, expected, strict=True):
+        step = max(1.0, float(signal.abs().max())) / 32767  # of 16 bits
+        assert torch.allclose(torch.tensor(played), signal, atol=2 * step, rtol=0)
+
+    heard.evaluate("e => e.setLoop(true)")  # a slow machine shall not reach the end
+    heard.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.querySelector('dprnn-player').position > 0.1")
+    heard.evaluate("e => { window.graph = e.graph; }")
+    page.keyboard.press("3")
+    state = heard.evaluate("e => [e.active, e.playing, e.graph === window.graph]")
+    assert state == [2, True, True], "a switch stops nothing and starts nothing"
+    page.wait_for_function(
+        """() => { const e = document.querySelector('dprnn-player'), g = e.graph.nodes.map(n => n.gain.gain.value);
+        return g[0] < 0.01 && g[1] < 0.01 && Math.abs(g[2] - e.gains()[2]) < 0.01; }"""
+    )
+    page.keyboard.press("ArrowUp")
+    assert heard.evaluate("e => [e.active, e.playing]") == [1, True]
+    page.keyboard.press(" ")
+    assert not heard.evaluate("e => e.playing")
+
+
+def test_the_players_of_the_page_stop_each_other(live):
+    page, heard = live.page, player(live)
+    page.evaluate("document.querySelector('#mixture-sound').loop = true")
+    heard.evaluate("e => e.setLoop(true)")
+    page.evaluate("document.querySelector('#mixture-sound').play()")
+    heard.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.querySelector('#mixture-sound').paused")
+    assert heard.evaluate("e => e.playing")
+    page.evaluate("document.querySelector('#mixture-sound').play()")
+    page.wait_for_function("!document.querySelector('dprnn-player').playing")
+    heard.get_by_role("button", name="Play").click()
+    page.evaluate("window.old = document.querySelector('dprnn-player')")
+    page.locator("#choices button").nth(1).click()
+    assert page.evaluate("[window.old.playing, document.querySelector('dprnn-player')]") == [False, None]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_player_fits_and_the_keyboard_reaches_it(live, width):
+    page = live.page
+    page.set_viewport_size({"width": width, "height": 900})
+    heard = player(live)
+    page.locator("#step").focus()
+    names = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        names.append(
+            page.evaluate("document.activeElement.shadowRoot?.activeElement?.textContent?.trim() || ''")
+        )
+    assert any("Play" in name for name in names) and any("Mixture" in name for name in names)
+    boxes = [heard.get_by_role("radio").nth(i).bounding_box() for i in range(3)]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+    beside = len({round(box["y"]) for box in boxes}) == 1
+    assert beside == (width > 600), "side by side on a desk, one below the other on a phone"
+    assert heard.evaluate("e => e.tracks.every(t => t.canvas.getBoundingClientRect().width > 100)")
+    live.picture(f"explainer_player_{width}")
+
+
 @pytest.mark.parametrize("size", [4, 64, 250, 500])
 def test_chunks_equal_segment_and_answer_quickly(live, size):
     live.page.evaluate(
@@ -132,9 +204,10 @@ def test_the_keyboard_reaches_everything(live):
 
 
 def test_everything_that_takes_input_or_shows_something_has_a_name(live):
-    separate(live)
+    player(live)
     nameless = live.page.evaluate(
-        """() => [...document.querySelectorAll('button, input, canvas, audio')].filter(e =>
+        """() => [document, ...[...document.querySelectorAll('dprnn-player')].map(e => e.shadowRoot || e)].flatMap(
+            root => [...root.querySelectorAll('button, input, canvas, audio')]).filter(e =>
             !(e.getAttribute('aria-label') || e.innerText || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
     )
     assert nameless == []

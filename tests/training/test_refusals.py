@@ -9,7 +9,7 @@ import torch
 
 from dprnn_lab.files import InUseError
 from dprnn_lab.training import train_run
-from dprnn_lab.training.machine import check_machine, is_first_process, resolve_precision
+from dprnn_lab.training.machine import check_machine, is_first_process, lightning_precision
 
 pytestmark = pytest.mark.usefixtures("few_validation_mixtures")
 
@@ -174,9 +174,9 @@ def test_what_the_machine_has_is_taken(machine, monkeypatch):
 
 def test_the_automatic_precision_is_bfloat16_where_it_is_computed_in(machine, monkeypatch):
     machine(1, bf16=False)
-    assert resolve_precision("auto", "gpu") == "32-true"
+    assert lightning_precision("auto", "gpu") == "32-true"
     machine(1)
-    assert resolve_precision("auto", "gpu") == "bf16-mixed"
+    assert lightning_precision("auto", "gpu") == "bf16-mixed"
     for bfloat16, tiles, precision in [
         (True, False, "bf16-mixed"),
         (False, True, "bf16-mixed"),
@@ -186,8 +186,8 @@ def test_the_automatic_precision_is_bfloat16_where_it_is_computed_in(machine, mo
             "torch.cpu._is_avx512_bf16_supported", lambda found=bfloat16: found, raising=False
         )
         monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda found=tiles: found, raising=False)
-        assert resolve_precision("auto", "cpu") == precision
-        assert resolve_precision("32-true", "cpu") == "32-true"
+        assert lightning_precision("auto", "cpu") == precision
+        assert lightning_precision("32-true", "cpu") == "32-true"
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,5 @@ window.Draw = (() => {
     }
   }
 
-  function spectrogram(canvas, samples) {
-    const { bins, frames, data } = Signal.spectrogram(samples);
-    const loudest = data.reduce((most, v) => Math.max(most, v), -200);
-    heatmap(canvas, bins, frames, (r, c) => data[r * frames + c], { range: [loudest - 60, loudest] });
-  }
-
-  return { heatmap, waveform, spectrogram };
+  return { heatmap, waveform };
 })();

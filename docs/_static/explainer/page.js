@@ -11,7 +11,8 @@
   function choose(title, mixture, references = []) {
     Object.assign(state, { mixture, references, tensors: null, levels: Signal.frameLevels(mixture, kernel, stride) });
     $("chosen").textContent = title;
-    play($("mixture-sound"), mixture);
+    $("mixture-sound").src = Signal.wav(mixture, sampleRate).address;
+    $("player").replaceChildren(); // what it plays ends
     $("walk").hidden = $("result").hidden = true;
     $("state").textContent = "Not separated yet.";
     refold();
@@ -59,11 +60,6 @@
       stream?.getTracks().forEach((track) => track.stop());
       button.disabled = false;
     }
-  }
-
-  function play(audio, samples) {
-    if (audio.src) URL.revokeObjectURL(audio.src);
-    audio.src = URL.createObjectURL(Signal.wav(samples, sampleRate));
   }
 
   // --- 2. chunks: no forward pass, redrawn at every movement of a slider ---
@@ -189,6 +185,8 @@
   function listen() {
     const outputs = [0, 1].map(output);
     const order = bestOrder(outputs);
+    $("player").replaceChildren(
+      player([["Mixture", state.mixture], ...outputs.map((samples, s) => [`Output ${s + 1}`, samples])]));
     $("outputs").replaceChildren(...outputs.map((samples, s) => {
       const box = document.createElement("div"), title = document.createElement("h3");
       title.textContent = `Output ${s + 1}`;
@@ -197,19 +195,30 @@
         const gain = Signal.siSdr(samples, target) - Signal.siSdr(state.mixture, target);
         title.textContent += `: SI-SDRi ${gain.toFixed(1)} dB`;
       }
-      const audio = document.createElement("audio"), wave = document.createElement("canvas");
-      const picture = document.createElement("canvas");
-      audio.controls = true; audio.setAttribute("aria-label", `Sound of output ${s + 1}`);
-      wave.className = "wave";
-      for (const [element, what] of [[wave, "Waveform"], [picture, "Spectrogram, 0 to 4 kHz,"]]) {
-        element.setAttribute("role", "img");
-        element.setAttribute("aria-label", `${what} of output ${s + 1}`);
-      }
-      box.append(title, audio, wave, picture);
-      play(audio, samples);
-      requestAnimationFrame(() => { Draw.waveform(wave, samples); Draw.spectrogram(picture, samples); });
+      const wave = document.createElement("canvas");
+      wave.setAttribute("role", "img");
+      wave.setAttribute("aria-label", `Waveform of output ${s + 1}`);
+      box.append(title, wave);
+      requestAnimationFrame(() => Draw.waveform(wave, samples));
       return box;
     }));
+  }
+
+  // The comparing player of dprnn_lab.compare: [name, samples] under one play head, one of them heard.
+  function player(sounds) {
+    const made = document.createElement("dprnn-player");
+    made.setAttribute("rate", sampleRate);
+    made.setAttribute("columns", sounds.length);
+    made.append(...sounds.map(([name, samples]) => {
+      const box = document.createElement("div"), audio = document.createElement("audio");
+      const { address, scale } = Signal.wav(samples, sampleRate);
+      audio.controls = true; audio.setAttribute("aria-label", name);
+      audio.dataset.scale = scale;
+      audio.src = address;
+      box.append(name, audio);
+      return box;
+    }));
+    return made;
   }
 
   // The order of references with the higher sum of SI-SDR, as PIT takes it; null without references.
@@ -239,6 +248,11 @@
   $("feature").max = config.bn_chan;
   $("feature").oninput = () => show(state.step);
   $("run").onclick = separate;
+  // One sound at a time: the player and the mixture's own player stop each other.
+  $("mixture-sound").onplay = () => $("player").firstElementChild?.pause();
+  $("player").onclick = $("player").onkeyup = () => {
+    if ($("player").firstElementChild?.playing) $("mixture-sound").pause();
+  };
   // Whoever touches the page is about to separate: load meanwhile. An error shows when the button is pressed.
   for (const event of ["pointerdown", "keydown"]) {
     document.addEventListener(event, () => Network.prepare().catch(() => {}), { once: true });

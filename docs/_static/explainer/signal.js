@@ -55,49 +55,9 @@ window.Signal = (() => {
     return 10 * Math.log10((wanted + 1e-12) / (rest + 1e-12));
   }
 
-  // Magnitudes in dB, [bins, frames], Hann window of `size` samples (a power of two).
-  function spectrogram(samples, size = 256, hop = 64) {
-    const frames = Math.max(1, Math.floor((samples.length - size) / hop) + 1), bins = size / 2;
-    const data = new Float32Array(bins * frames);
-    const re = new Float32Array(size), im = new Float32Array(size);
-    for (let f = 0; f < frames; f++) {
-      for (let i = 0; i < size; i++) {
-        re[i] = (samples[f * hop + i] || 0) * (0.5 - 0.5 * Math.cos((2 * Math.PI * i) / size));
-        im[i] = 0;
-      }
-      fft(re, im);
-      for (let b = 0; b < bins; b++) {
-        data[b * frames + f] = 10 * Math.log10(re[b] ** 2 + im[b] ** 2 + 1e-9);
-      }
-    }
-    return { bins, frames, data };
-  }
-
-  // In place, radix 2.
-  function fft(re, im) {
-    const n = re.length;
-    for (let i = 1, j = 0; i < n; i++) {
-      let bit = n >> 1;
-      for (; j & bit; bit >>= 1) j ^= bit;
-      j ^= bit;
-      if (i < j) { [re[i], re[j]] = [re[j], re[i]]; [im[i], im[j]] = [im[j], im[i]]; }
-    }
-    for (let size = 2; size <= n; size *= 2) {
-      for (let k = 0; k < size / 2; k++) {
-        const angle = (-2 * Math.PI * k) / size, c = Math.cos(angle), s = Math.sin(angle);
-        for (let start = k; start < n; start += size) {
-          const other = start + size / 2;
-          const x = re[other] * c - im[other] * s, y = re[other] * s + im[other] * c;
-          re[other] = re[start] - x; im[other] = im[start] - y;
-          re[start] += x; im[start] += y;
-        }
-      }
-    }
-  }
-
-  // Samples -> a 16-bit WAV file; louder than 1 is scaled down, so that nothing clips.
+  // Samples -> the address of a 16-bit WAV file, and the factor by which samples over 1 were divided.
   function wav(samples, rate) {
-    const peak = samples.reduce((most, v) => Math.max(most, Math.abs(v)), 1);
+    const scale = samples.reduce((most, v) => Math.max(most, Math.abs(v)), 1);
     const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
     const text = (at, word) => [...word].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
     text(0, "RIFF"); view.setUint32(4, 36 + 2 * samples.length, true); text(8, "WAVEfmt ");
@@ -105,8 +65,9 @@ window.Signal = (() => {
     view.setUint32(24, rate, true); view.setUint32(28, 2 * rate, true);
     view.setUint16(32, 2, true); view.setUint16(34, 16, true);
     text(36, "data"); view.setUint32(40, 2 * samples.length, true);
-    samples.forEach((v, i) => view.setInt16(44 + 2 * i, Math.round((32767 * v) / peak), true));
-    return new Blob([view.buffer], { type: "audio/wav" });
+    samples.forEach((v, i) => view.setInt16(44 + 2 * i, Math.round((32767 * v) / scale), true));
+    const bytes = Array.from(new Uint8Array(view.buffer), (byte) => String.fromCharCode(byte)).join("");
+    return { address: `data:audio/wav;base64,${btoa(bytes)}`, scale };
   }
 
   // Any sound that the browser decodes -> mono at `rate`, exactly `length` samples, zeros after a short one.
@@ -121,5 +82,5 @@ window.Signal = (() => {
     return { samples, seconds: sound.duration };
   }
 
-  return { decodePcm, frameCount, chunkCount, fold, frameLevels, siSdr, spectrogram, wav, decodeFile };
+  return { decodePcm, frameCount, chunkCount, fold, frameLevels, siSdr, wav, decodeFile };
 })();
