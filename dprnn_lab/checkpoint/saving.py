@@ -49,7 +49,9 @@ def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | Non
         "training": _as_json(training or {}),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    return _write(path, save(tensors, metadata))  # save_file would create a file that only its owner can read
+    return _write(
+        path, _in_order(save(tensors, metadata))
+    )  # save_file would create a file that only its owner can read
 
 
 def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | None = None) -> Path:
@@ -80,6 +82,19 @@ def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | Non
     buffer = io.BytesIO()
     torch.save(package, buffer)
     return _write(path, buffer.getvalue())
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata by name: safetensors puts them in another order at each call.
+
+    So the same model gives the same bytes.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def _as_json(facts: dict) -> str:

@@ -7,6 +7,6 @@ A notebook widget would need its kernel or its saved state for that, so it is no
 Notebook: 08_evaluation
 """
 
-from .tracks import blind_test_html, compare_html
+from .tracks import blind_test_html, checked_sounds, compare_html
 
-__all__ = ["blind_test_html", "compare_html"]
+__all__ = ["blind_test_html", "checked_sounds", "compare_html"]

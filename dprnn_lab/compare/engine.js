@@ -249,7 +249,8 @@ class Sounds extends HTMLElement {
     if (!known[name]) return;
     event.preventDefault();
     event.stopPropagation();
-    known[name]();
+    // A key that is held down repeats: only seeking goes on, an answer or a switch is given once.
+    if (!event.repeat || name.startsWith("Arrow")) known[name]();
   }
 }
 

@@ -59,6 +59,7 @@ class Place:
     limit: float  # under it a run is behind
     behind: bool  # this validation and the one before it are under their limits
     recorded_to: int  # the last step that all healthy runs have
+    at: int  # the step of the healthy runs that it is compared with: the run's, or the last recorded one before it
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,28 @@ class HealthyRuns:
             return None
         under = []  # Lightning logs step 100 as 99: hence the 1
         for step, value in values.iloc[-2:].items():
-            at = wide.loc[wide.index[wide.index <= step + 1].max()].to_numpy(float)
+            beside = int(wide.index[wide.index <= step + 1].max())
+            at = wide.loc[beside].to_numpy(float)
             error = at.std(ddof=1) * math.sqrt(1 + 1 / len(at))
             limit = min(float(at.mean() - SIGMAS * error), float(at.min()) - MARGIN_DB)
             under.append(float(value) < limit)
         return Place(
             int(values.index[-1]), float(values.iloc[-1]), float(at.min()), float(at.max()), limit,
-            len(under) == 2 and all(under), int(wide.index.max()),
+            len(under) == 2 and all(under), int(wide.index.max()), beside,
         )  # fmt: skip
+
+    def differs(self, settings: Mapping[str, Any]) -> str:
+        """What in a run's settings makes its curve another one than this band's; empty where nothing does.
+
+        Args:
+            settings: of ``config.yaml`` of a run's folder; empty where nothing says them.
+        """
+        if not settings:
+            return ""
+        size, why = size_of(settings)
+        if size is None:
+            return why
+        return "" if size == self.size else f"it has the network and pairs of {size!r}"
 
     def _wide(self, column: str) -> pd.DataFrame:
         """Step by seed, at the steps that every run has."""

@@ -121,22 +121,24 @@ def _details(finding: Finding, report: Shown) -> str:
 
 
 def _sounds(evidence: Evidence) -> str:
-    """Mixture and outputs in a player that compares them."""
+    """Mixture and outputs in a player that compares them; those that can't be played are named."""
     sounds = {} if evidence.clean is None else {"mixture": evidence.clean}
     if evidence.outputs is not None:
         sounds |= {f"output {i}": s for i, s in enumerate(evidence.outputs)}
     rate = int(evidence.rate or 8000)
     samples = int(PLAYED_SECONDS * rate)
-    sounds = {name: s[:samples] for name, s in sounds.items() if len(s) > 512 and bool(s.isfinite().all())}
+    sounds = {name: s[:samples] for name, s in sounds.items() if len(s) > 512}
     if not sounds:
         return ""
-    figure = Figure(figsize=(3.4 * len(sounds), 2.0), layout="constrained")
-    grid = figure.subplots(1, len(sounds), squeeze=False)[0]
-    for axes, (name, sound) in zip(grid, sounds.items(), strict=True):
-        draw_spectrogram(axes, sound, name, rate)
-        axes.label_outer()
-    draw_level_bars(figure)
-    return players(sounds, rate, figure, "spectrograms on one scale of levels: " + ", ".join(sounds))
+    drawn = {name: s for name, s in sounds.items() if bool(s.isfinite().all())}
+    figure = Figure(figsize=(3.4 * len(drawn), 2.0), layout="constrained") if drawn else None
+    if figure is not None:
+        grid = figure.subplots(1, len(drawn), squeeze=False)[0]
+        for axes, (name, sound) in zip(grid, drawn.items(), strict=True):
+            draw_spectrogram(axes, sound, name, rate)
+            axes.label_outer()
+        draw_level_bars(figure)
+    return players(sounds, rate, figure, "spectrograms on one scale of levels: " + ", ".join(drawn))
 
 
 def _curve(evidence: Evidence) -> str:

@@ -70,7 +70,8 @@ def _beside(records: Sequence[EpochRecord], healthy: HealthyRuns) -> str:
     if place is None:
         return ""
     text = f" Healthy runs have {place.low:.1f} to {place.high:.1f} dB for man-woman"
-    text += f" by step {min(place.step, place.recorded_to)}."
+    text += f" by step {place.at}"
+    text += ", the last recorded one." if place.step > place.recorded_to else "."
     if place.behind:
         text += " This run is behind them: look at its loss, its learning rate and a batch before you go on."
     return text

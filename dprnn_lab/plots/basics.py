@@ -15,10 +15,12 @@ import torch
 from IPython.display import HTML, Audio, Image, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.image import AxesImage
 
 from ..audio import SAMPLE_RATE
-from ..compare import blind_test_html, compare_html
+from ..compare import blind_test_html, checked_sounds, compare_html
+from ..error_texts import printable
 
 __all__ = [
     "COLOURS",
@@ -84,7 +86,7 @@ def spectrogram_db(
 
     Returns ``[bins, frames]``, the hop in seconds, and the spacing of the bins in Hz.
     """
-    window = int(0.032 * sample_rate)
+    window = max(4, int(0.032 * sample_rate))
     hop = window // 4
     spectrum = torch.stft(
         samples.float(),
@@ -182,13 +184,20 @@ def listen(sounds: Mapping[str, torch.Tensor], sample_rate: int = SAMPLE_RATE, c
 def comparison(sounds: Mapping[str, torch.Tensor], sample_rate: float = SAMPLE_RATE, columns: int = 3) -> str:
     """The HTML that :func:`listen` shows: the comparing player, with a picture for readers without scripts."""
     picture = None
-    drawn = {name: s.detach() for name, s in sounds.items() if s.dim() == 1 and bool(s.isfinite().all())}
+    sounds = checked_sounds(sounds, sample_rate, columns)
+    drawn = {name: s for name, s in sounds.items() if bool(s.isfinite().all())}
     if drawn:
         figure = draw_spectrograms(drawn, sample_rate, columns)
         picture = png(figure)
         plt.close(figure)
     alt = f"Spectrograms on one scale of levels: {'; '.join(drawn)}"
     return compare_html(sounds, sample_rate, columns=columns, picture=picture, alt=alt)
+
+
+def _drawable(text: str) -> str:
+    """Text with a box for each character that matplotlib's font lacks: each would give a warning."""
+    known = get_font(findfont(FontProperties())).get_charmap()
+    return "".join(sign if ord(sign) in known else "\N{WHITE SQUARE}" for sign in text)
 
 
 def draw_spectrograms(sounds: Mapping[str, torch.Tensor], sample_rate: float, columns: int = 3) -> Figure:
@@ -201,7 +210,8 @@ def draw_spectrograms(sounds: Mapping[str, torch.Tensor], sample_rate: float, co
     )
     figure.get_layout_engine().set(wspace=0.05)  # the last time of a panel beside the first of the next
     for axes, name in zip(grid.flat, names, strict=False):
-        draw_spectrogram(axes, sounds[name], name, sample_rate)
+        draw_spectrogram(axes, sounds[name], sample_rate=sample_rate)
+        axes.set_title(_drawable(printable(name)), parse_math=False)
         axes.label_outer()
     for axes in grid.flat[len(names) :]:
         axes.axis("off")

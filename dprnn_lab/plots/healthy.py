@@ -44,20 +44,40 @@ def draw_milestones(axes: Axes, healthy: Any) -> None:
             axes.plot(row.step_50, row.level_db, "|", color="black", markersize=10)
 
 
-def run_over_band(run: pd.DataFrame, healthy: Any, name: str = "this run") -> Figure:
+def run_over_band(run: Any, healthy: Any, name: str = "this run") -> Figure:
     """Four panels: loss, SI-SDRi by kind of pair, gradient norm over the step; SI-SDRi over the seconds.
 
     Shaded: from the lowest to the highest healthy run. Dotted: the milestones; black bars: at which steps 10, 50 and
     90 % of the healthy runs reach them. A panel whose column the run does not have shows the band alone.
 
     Args:
-        run: ``step`` and any of ``train_loss``, ``grad_norm``, ``si_sdri_KIND`` and ``seconds``
-            (:func:`dprnn_lab.diagnosis.run_curves.read_run` reads them from folders and logs).
+        run: what :func:`dprnn_lab.diagnosis.run_curves.read_run` returns (it reads folders and logs), or a table with
+            ``step`` and any of ``train_loss``, ``grad_norm``, ``si_sdri_KIND`` and ``seconds``. Where the settings of
+            the run are known and differ from those of the band, the title says so.
         healthy: the recorded runs of one size.
         name: of the run, for the legend.
 
+    Raises:
+        TypeError: neither a run nor a table.
+        ValueError: epochs and no steps, or nothing that could be drawn over the band.
+
     Notebook: 05_training
     """
+    differs = ""
+    if not isinstance(run, pd.DataFrame):
+        if not isinstance(getattr(run, "table", None), pd.DataFrame):
+            raise TypeError(
+                f"run is {type(run).__name__}: give read_run(...) of dprnn_lab.diagnosis.run_curves"
+            )
+        if run.unit != "step":
+            raise ValueError(f"the run counts {run.unit}s, the band steps: log the step with each row")
+        differs, run = healthy.differs(run.settings), run.table
+    drawable = [c for c in run if c in ("train_loss", "grad_norm") or str(c).startswith(PREFIX)]
+    if "step" not in run or not len(run.dropna(subset=["step"])[drawable].dropna(how="all")):
+        raise ValueError(
+            f"the run has the columns {', '.join(map(str, run.columns))}: nothing of it can be drawn over the band, "
+            "which needs 'step' and numbers in 'train_loss', 'grad_norm' or 'si_sdri_KIND'"
+        )
     figure, grid = plt.subplots(2, 2, figsize=(10, 5.6), layout="constrained")
     loss, gain, gradient, time = grid.flat
     runs = f"{len(healthy.seeds)} healthy runs"
@@ -78,7 +98,8 @@ def run_over_band(run: pd.DataFrame, healthy: Any, name: str = "this run") -> Fi
     draw_band(time, healthy, PREFIX + "man-woman", BLUE, runs, over="seconds")
     _line(time, run, PREFIX + "man-woman", "seconds", BLUE, name)
     time.set(title="SI-SDRi, man-woman", xlabel="seconds of processor time", ylabel="dB")
-    figure.suptitle(f"network {healthy.size!r}", fontsize=10)
+    title = f"band of the network {healthy.size!r}"
+    figure.suptitle(f"{title}; {name} is no run of it: {differs}" if differs else title, fontsize=10)
     for axes in grid.flat:
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:

@@ -23,6 +23,7 @@ sys.path.insert(0, str(NOTEBOOKS))
 from course.assignments import SHEETS, assignment, notebook_of  # noqa: E402
 from course.errors import CourseError  # noqa: E402
 from course.table import table  # noqa: E402
+from dprnn_lab.error_texts import explained  # noqa: E402
 
 __all__ = ["build", "main"]
 
@@ -141,8 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     try:
         build(chosen.out.resolve(), chosen.secret, chosen.exam, chosen.notebooks)
-    except CourseError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (CourseError, OSError) as error:
+        print(f"error: {explained(error)}", file=sys.stderr)
         return 1
     print(
         f"{chosen.out} is ready after {time.monotonic() - began:.0f} s; notebooks/course/README.md says how to go on."

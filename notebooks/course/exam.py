@@ -25,7 +25,7 @@ from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 
 from .disguise import disguised
 from .exam_faults import CHOICES, FAULTS, Fault, Material
-from .isolated import run_isolated
+from .isolated import Outcome, run_isolated
 from .marking import NotRight
 
 __all__ = [
@@ -165,14 +165,14 @@ def repaired_db(repair: Callable, given: Material) -> float:
 
 
 def check_form(fault: Any, repair: Any) -> None:
-    """Say what is missing in the answers; for students, who have no key.
+    """Say what is missing in the answers; for students, who have no key. It takes no points: each part has its own.
 
     Raises:
         NotRight: there is no answer at all, or no such fault.
     """
     if fault is ...:
         raise NotRight("Not attempted: set fault to an id of the list, and complete my_repair.")
-    if fault not in CHOICES:
+    if not isinstance(fault, str) or fault not in CHOICES:
         raise NotRight(f"fault is {fault!r}: it must be an id of the list: {', '.join(CHOICES)}.")
     if not callable(repair) or list(inspect.signature(repair).parameters) != [
         "network",
@@ -183,17 +183,18 @@ def check_form(fault: Any, repair: Any) -> None:
     print(f"Handed in: {fault} (group {CATALOGUE[fault].group}), and my_repair.")
 
 
-def points(fault: Any, repair: Callable, folder: Path | None = None) -> float:
+def points(fault: Any, repair: Callable | None, folder: Path | None = None) -> float:
     """Marks of an answer, with a line on each; for the lecturer, who has the key.
 
     Args:
-        fault: an id of the catalogue.
-        repair: ``(network, earlier, recording)`` to ``(network, recording)``.
+        fault: an id of the catalogue; anything else is wrong.
+        repair: ``(network, earlier, recording)`` to ``(network, recording)``; None where it is missing.
         folder: of the submission, named by the student below the folder of the course; None for the current one.
     """
     drawn = read_key(folder or Path.cwd())
     given, total = material(drawn), 0
     right = CATALOGUE[drawn.fault.id]
+    fault = fault.strip() if isinstance(fault, str) else None
     if fault in CATALOGUE and CATALOGUE[fault].group == right.group:
         total += POINTS["group"]
         print(f"group {right.group}: right, {POINTS['group']} points")
@@ -203,7 +204,9 @@ def points(fault: Any, repair: Callable, folder: Path | None = None) -> float:
     print(
         f"fault {fault}: " + (f"right, {POINTS['fault']} points" if fault == right.id else "wrong, 0 points")
     )
-    found = run_isolated(lambda: repaired_db(repair, given), SECONDS)
+    found = Outcome(failure="there is no function my_repair")
+    if callable(repair):
+        found = run_isolated(lambda: repaired_db(repair, given), SECONDS)
     reached = -math.inf if found.value is None else found.value
     passed = reached >= drawn.pass_db
     total += POINTS["repair"] * passed

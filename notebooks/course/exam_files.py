@@ -5,6 +5,7 @@ same names, sizes, tensors and metadata but for the settings, of which one may b
 """
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -42,7 +43,8 @@ out badly: something is broken. Everybody has a fault of their own. All tools of
    network and the recording `[T]` at 8 kHz with which the separation works: {repair} points if it does. The network
    must be made of the weights in your files.
 
-The cell at the end looks at the form of your answers only. Hand in this notebook; your files are known.
+The cell below your answers looks at their form only; each part has its own points. Hand in this notebook; your files
+are known.
 
 {faults}"""
 LOAD = """import torch
@@ -75,13 +77,15 @@ def my_repair(network, earlier, recording):
 
 
 ### END SOLUTION"""
-TEST = """from course.exam import check_form
+FORM = """from course.exam import check_form
 
-check_form(fault, my_repair)
+check_form(fault, my_repair)"""
+# A cell of its own, with no error whatever is handed in: nbgrader gives a cell that raises no points at all.
+TEST = """# The marks: nothing to do here.
 ### BEGIN HIDDEN TESTS
 from course.exam import points
 
-points(fault, my_repair)
+points(globals().get("fault"), globals().get("my_repair"))
 ### END HIDDEN TESTS"""
 
 
@@ -92,24 +96,29 @@ def read_students(path: Path) -> list[str]:
         CourseError: no such file or column, no student, one twice, or a number that can't be a folder's name.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        # Spreadsheets write semicolons where the comma is the decimal sign.
+        separator = next((sign for sign in ",;\t" if sign in first), ",")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+        rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CourseError(
             f"--exam {path}: can't be read ({error}): give a CSV file with a column 'student'"
         ) from None
-    if "student" not in (reader.fieldnames or []):
-        found = ", ".join(reader.fieldnames or []) or "nothing"
+    names = {(name or "").strip(): name for name in reader.fieldnames or []}
+    if "student" not in names:
+        found = ", ".join(names) or "nothing"
         raise CourseError(
             f"--exam {path}: its first line has {found}: name the column with the numbers 'student'"
         )
-    students = []
-    for line, row in enumerate(rows, 2):
-        student = (row["student"] or "").strip()
-        if not re.fullmatch(r"\w[\w.-]{0,60}", student, re.ASCII):
+    students: list[str] = []
+    for line, row in rows:
+        student = (row[names["student"]] or "").strip()
+        if not re.fullmatch(r"\w[\w.-]{0,60}", student, re.ASCII) or student.endswith((".zip", ".tmp")):
             raise CourseError(
-                f"--exam {path}, line {line}: student {student!r} names a folder: use letters, digits, '.', '-' and '_'"
+                f"--exam {path}, line {line}: student {student!r} names a folder: use the letters A to Z, digits, '.', "
+                "'-' and '_', and no ending .zip or .tmp"
             )
         if student in students:
             raise CourseError(
@@ -194,6 +203,7 @@ def exam_notebook() -> nbformat.NotebookNode:
             metadata=nbgrader_metadata("files", locked=True),
         ),
         new_code_cell(ANSWER, metadata=nbgrader_metadata("answer", solution=True)),
+        new_code_cell(FORM, metadata=nbgrader_metadata("form", locked=True)),
         new_code_cell(TEST, metadata=nbgrader_metadata("test", grade=True, locked=True, points=total)),
     ]
     made = new_notebook(cells=cells, metadata={"kernelspec": KERNEL})

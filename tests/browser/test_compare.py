@@ -250,6 +250,20 @@ def test_every_key(tab):
     assert all(names)
 
 
+def test_a_key_that_is_held_down_counts_once(tab):
+    """The keyboard repeats it: a trial would be answered that nobody has heard."""
+    tab.show(blind_test_html(tone(), tone(0.5, 0.1), trials=5, seed=3), "dprnn-blind-test")
+    tab.page.evaluate("document.querySelector('dprnn-blind-test').focusTrack()")
+    for _ in range(3):
+        tab.page.keyboard.down("1")  # the second and third are repeats
+    tab.page.keyboard.up("1")
+    assert tab.state("given") == [0]
+    for _ in range(3):
+        tab.page.keyboard.down("ArrowRight")
+    tab.page.keyboard.up("ArrowRight")
+    assert tab.state("position") == 0.75
+
+
 def test_it_fits_a_phone_and_falls_silent_when_it_goes(tab):
     tab.page.set_viewport_size({"width": 390, "height": 800})
     try:
@@ -371,6 +385,10 @@ def test_a_blind_test_counts_and_tells_only_at_the_end(tab):
         ({"b": tone()[:-1]}, "their lengths would tell them apart"),
         ({"b": tone() * math.nan}, "b has NaN or infinite samples"),
         ({"a": torch.zeros(2, 8000)}, "a has shape [2, 8000]"),
+        ({"b": tone() + 1e-7}, "the same at 16 bits"),
+        ({"a": "a.wav"}, "a is str and no samples"),
+        ({"names": ("one",)}, "names is ('one',): give two, of a and of b"),
+        ({"names": "AB"}, "names is 'AB': give two"),
         ({"trials": 0}, "trials is 0: give a whole number from 1 to 1000"),
         ({"seed": -1}, "seed is -1"),
         ({"sample_rate": 0}, "sample_rate is 0"),

@@ -5,15 +5,18 @@ import fnmatch
 import io
 import re
 import tomllib
+import warnings
 from pathlib import Path
 
 import pytest
 import soundfile
 import torch
 
+from dprnn_lab.audio import to_pcm16
 from dprnn_lab.compare import blind_test_html, compare_html
 from dprnn_lab.compare.scripts import FILES, script, source
 from dprnn_lab.datasets import FixedMixtures
+from dprnn_lab.plots import comparison
 
 ROOT = Path(__file__).parents[2]
 NOISE = torch.rand(8000, generator=torch.Generator().manual_seed(0)) - 0.5
@@ -77,6 +80,11 @@ def test_names_are_text():
             r"x has shape \[2, 9\]: a player takes \[T\] with samples in it",
         ),
         ({"sounds": {"x": torch.zeros(0)}}, "a player takes"),
+        ({"sounds": {"x": NOISE[None]}}, r"x has shape \[1, 8000\].*, such as samples\[0\]"),
+        ({"sounds": {"x": "x.wav"}}, "x is str and no samples"),
+        ({"sounds": {"x": NOISE > 0}}, "x has dtype bool"),
+        ({"sounds": [NOISE]}, "sounds is a list: give a dict of names"),
+        ({"sounds": {"x": NOISE}, "sample_rate": None}, "sample_rate is None: give a number, in Hz"),
         ({"sounds": {"x": NOISE}, "columns": 0}, "columns is 0: give 1 or more"),
         ({"sounds": {"x": NOISE}, "view": "bars"}, "view is 'bars': choose 'spectrogram' or 'wave'"),
         ({"sounds": {"x": NOISE}, "sample_rate": 0}, "sample_rate is 0 Hz"),
@@ -85,3 +93,34 @@ def test_names_are_text():
 def test_what_can_not_be_shown_is_refused(arguments, says):
     with pytest.raises(ValueError, match=says):
         compare_html(**arguments)
+    if "view" not in arguments:
+        with pytest.raises(ValueError, match=says):
+            comparison(**arguments)
+
+
+def test_arrays_and_whole_numbers_are_samples_too():
+    whole = to_pcm16(NOISE)
+    for samples in (
+        whole,
+        whole.numpy(),
+        NOISE.numpy(),
+        NOISE.double().numpy(),
+        NOISE.clone().requires_grad_(),
+    ):
+        html = compare_html({"x": samples})
+        assert torch.equal(samples_in(html)[0], whole) and "data-scale" not in html
+
+
+def test_names_are_drawn_as_they_are():
+    """A dollar sign begins no formula, a sign that the font lacks gives no warning, a name may be a number."""
+    odd = {"$x_{$": NOISE, "from $5 to $6": NOISE, "\u58f0\u97f3": NOISE, "a\x1b": NOISE, 1: NOISE}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        html = comparison(odd)
+    assert html.count("<audio") == len(odd) and "aria-label='\u58f0\u97f3'" in html
+
+
+@pytest.mark.parametrize("rate", [10, 22050.5, 100_000])
+@pytest.mark.parametrize("samples", [1, 100])
+def test_a_sound_of_any_rate_and_length_has_a_picture(rate, samples):
+    assert "data:image/png" in comparison({"x": NOISE[:samples]}, rate)

@@ -31,6 +31,17 @@ def test_an_unknown_notebook_or_a_bad_list_leaves_nothing_behind(tmp_path, monke
     assert not out.exists()
 
 
+@pytest.mark.parametrize("out", ["file", "file/course", "/proc/course"])
+def test_a_place_that_can_not_be_written_is_one_sentence(tmp_path, capsys, monkeypatch, out):
+    monkeypatch.setattr(build, "find_spec", lambda name: name)
+    (tmp_path / "file").write_text("mine")
+    assert build.main(["--out", str(tmp_path / out), "--notebooks", "01"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert "choose another" in said or "check the name" in said
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_without_nbgrader_nothing_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(build, "find_spec", lambda name: None)
     assert build.main(["--out", str(tmp_path / "course")]) == 1

@@ -273,6 +273,32 @@ def test_a_folder_without_a_key_and_an_unknown_student_are_refused(course, tmp_p
         read_key(place(course, "9999"))
 
 
+@pytest.mark.parametrize("fault", [..., None, "Config-silent", ["config-silent"], {"a": 1}, 3.5])
+def test_a_repair_keeps_its_points_whatever_stands_for_the_fault(course, fault):
+    assert points(fault, lambda n, e, x: (e, x), place(course, "1003")) == 4
+
+
+@pytest.mark.parametrize("repair", [None, ..., "network", lambda x: x, lambda n, e, x: 1 / 0])
+def test_a_fault_keeps_its_points_whatever_stands_for_the_repair(course, repair):
+    assert points("config-silent ", repair, place(course, "1001")) == 6
+
+
+def test_the_cell_with_the_marks_raises_nothing(course, monkeypatch):
+    """nbgrader gives a cell that raises no points: the form is looked at in another one."""
+    graded = [c for c in exam_notebook().cells if c.metadata.nbgrader.grade]
+    assert len(graded) == 1 and "check_form" not in graded[0].source
+    monkeypatch.setattr("course.exam.points", lambda *answers: answers)
+    code = graded[0].source.replace("points(globals", "found = points(globals")
+    for scope in ({}, {"fault": ...}, {"fault": "level", "my_repair": 7}):
+        exec(code, scope)
+        assert scope["found"] == (scope.get("fault"), scope.get("my_repair"))
+
+
+def test_a_fault_of_another_kind_is_no_id(capsys):
+    with pytest.raises(NotRight, match=r"fault is \['level'\]: it must be an id of the list"):
+        check_form(["level"], no_repair)
+
+
 # The list and the notebook
 
 
@@ -283,12 +309,15 @@ def test_a_folder_without_a_key_and_an_unknown_student_are_refused(course, tmp_p
         ("student\n", "no student below the first line"),
         ("student\n1\n1\n", "line 3: student '1' is there twice"),
         ("student\n../x\n", "line 2: student '../x' names a folder"),
-        ("student\n\n7+8\n", "student '7\\+8' names a folder"),
+        ("student\n\n7+8\n", "line 3: student '7\\+8' names a folder"),
+        ("student\nÅsa\n", "line 2: student 'Åsa' names a folder: use the letters A to Z"),
+        ("student,name\n,Ada\n", "line 2: student '' names a folder"),
+        ("student\n7.zip\n", "line 2: student '7.zip' names a folder"),
     ],
 )
 def test_a_bad_list_of_students_is_refused(tmp_path, text, told):
     path = tmp_path / "students.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(CourseError, match=told):
         read_students(path)
 
@@ -301,6 +330,11 @@ def test_a_missing_list_is_refused(tmp_path):
 def test_a_list_from_a_spreadsheet_is_read(tmp_path):
     (tmp_path / "students.csv").write_text("\ufeffname,student\nAda, 1001\nBob,1002 \n", encoding="utf-8")
     assert read_students(tmp_path / "students.csv") == ["1001", "1002"]
+
+
+def test_numbers_stay_as_they_are_written_and_a_list_may_have_semicolons(tmp_path):
+    (tmp_path / "students.csv").write_text("name; student \nAda;0071\nBob;71\nEve;a.b-c_d\n")
+    assert read_students(tmp_path / "students.csv") == ["0071", "71", "a.b-c_d"]
 
 
 def test_a_student_in_the_key_keeps_the_exam(course, tmp_path, monkeypatch):

@@ -184,6 +184,22 @@ def test_diagnose_warns_of_a_run_behind_the_band(recorded, tmp_path):
     assert finding.evidence["si_sdri_db"] < finding.evidence["limit_db"]
 
 
+def test_a_run_longer_than_the_band_is_not_said_to_be_compared_at_its_own_step(recorded, tmp_path):
+    steps = np.arange(100, 3001, 100)
+    finding = diagnose(run=folder(tmp_path, curve(3, 0.1, steps), steps=3000))["unhealthy-curve"]
+    assert (
+        "after 3000 steps" in finding.says
+        and "dB at step 1000, the last recorded one before it" in finding.says
+    )
+    assert finding.evidence["healthy_step"] == 1000
+    assert "dB at step 1000, in two" in finding.threshold
+
+
+def test_the_step_of_the_comparison_is_that_of_the_band():
+    place = made().place(curve(3, steps=np.arange(100, 380, 90)).assign(**{MEASURE: 0.5}))
+    assert (place.step, place.at, place.recorded_to) == (370, 300, 1000)
+
+
 def test_diagnose_is_content_with_a_healthy_run(recorded, tmp_path):
     assert diagnose(run=folder(tmp_path, curve(17)))["unhealthy-curve"].state == "ok"
 

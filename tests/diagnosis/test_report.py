@@ -4,8 +4,10 @@ import json
 import re
 
 import pytest
+import torch
 
-from dprnn_lab.diagnosis import CATALOGUE, Finding, Report
+from dprnn_lab.datasets import FixedMixtures
+from dprnn_lab.diagnosis import CATALOGUE, Finding, Report, diagnose
 from dprnn_lab.diagnosis.engine import sort_findings
 from dprnn_lab.diagnosis.finding import STATES
 
@@ -138,6 +140,15 @@ def test_html_stands_alone_with_pictures_and_players(reports):
     assert all("alt='" in tag for tag in re.findall(r"<img[^>]*>", html))
     assert all("aria-label='" in tag for tag in re.findall(r"<audio[^>]*>", html))
     assert len(html) < 600_000
+
+
+def test_html_names_an_output_that_can_not_be_played():
+    mixture, sources, _ = FixedMixtures("valid", kind="man-woman")[0]
+    estimates = torch.stack([sources[0], sources[1] * float("nan")])
+    html = diagnose(mixture=mixture, sample_rate=8000, references=sources, estimates=estimates)._repr_html_()
+    names = re.findall(r"<audio controls aria-label='([^']*)'", html)
+    assert names == ["mixture", "output 0"]
+    assert "data-unplayable='output 1'" in html
 
 
 def test_html_draws_the_curve_of_a_run(reports):

@@ -1,7 +1,9 @@
 import numpy as np
 import pandas as pd
+import pytest
 
 from dprnn_lab.diagnosis.healthy_runs import HealthyRuns
+from dprnn_lab.diagnosis.run_curves import Run, read_run
 from dprnn_lab.plots.healthy import run_over_band
 
 
@@ -39,3 +41,34 @@ def test_milestones_are_marked_only_where_most_runs_reach_them():
     _, gain, _, _ = run_over_band(runs().run(0), runs()).axes
     bars = [line for line in gain.lines if line.get_color() == "black" and len(line.get_xdata()) == 2]
     assert [list(bar.get_xdata()) for bar in bars] == [[200, 200]]  # 1 dB; nobody reaches 5 dB
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model": {"hid_size": 128}}, "mine is no run of it: model.hid_size is 128"),
+        ({}, "band of the network 'class'"),
+        ({"seed": 1}, "mine is no run of it: it has the network and pairs of 'small'"),
+    ],
+)
+def test_the_title_says_that_a_run_is_of_another_size(settings, said):
+    figure = run_over_band(Run(runs().run(0), settings=settings), runs(), "mine")
+    assert said in figure.get_suptitle()
+    assert ("no run of it" in figure.get_suptitle()) == bool(settings)
+
+
+def test_what_can_not_be_drawn_over_a_band(tmp_path):
+    log = tmp_path / "train_log.txt"
+    log.write_text(
+        "epoch: 1 - train loss: 3.0 - valid loss: 3.1\nepoch: 2 - train loss: 2.0 - valid loss: 2.1\n"
+    )
+    with pytest.raises(ValueError, match="the run counts epochs, the band steps"):
+        run_over_band(read_run(log), runs())
+    with pytest.raises(TypeError, match="run is str: give read_run"):
+        run_over_band("runs/mine", runs())
+    for table in (
+        pd.DataFrame({"step": [1], "pesq": [2]}),
+        pd.DataFrame({"step": [1], "train_loss": [np.nan]}),
+    ):
+        with pytest.raises(ValueError, match="nothing of it can be drawn over the band"):
+            run_over_band(table, runs())

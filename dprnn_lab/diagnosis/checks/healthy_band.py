@@ -30,16 +30,18 @@ def behind_the_band(run: Run) -> Finding | None:
     if place is None or not place.behind:
         return None
     level, when = _missed(healthy, place)
+    beside = "" if place.at >= place.step else f" at step {place.at}, the last recorded one before it"
     facts = {
-        "size": size, "step": place.step, "si_sdri_db": number(place.value), "lowest_healthy_db": number(place.low),
-        "highest_healthy_db": number(place.high), "limit_db": number(place.limit), "healthy_runs": len(healthy.seeds),
+        "size": size, "step": place.step, "healthy_step": place.at, "si_sdri_db": number(place.value),
+        "lowest_healthy_db": number(place.low), "highest_healthy_db": number(place.high),
+        "limit_db": number(place.limit), "healthy_runs": len(healthy.seeds),
     }  # fmt: skip
     return warn(
         f"behind the band: after {place.step} steps a man and a woman improve by {place.value:.1f} dB, in "
-        f"{len(healthy.seeds)} healthy runs of the network {size!r} by {place.low:.1f} to {place.high:.1f} dB. {when}"
-        f"{ADVICE[level]}",
+        f"{len(healthy.seeds)} healthy runs of the network {size!r} by {place.low:.1f} to {place.high:.1f} dB{beside}. "
+        f"{when}{ADVICE[level]}",
         facts,
-        f"{place.limit:.1f} dB at this step, in two validations in a row; it lies under all healthy runs",
+        f"{place.limit:.1f} dB at step {place.at}, in two validations in a row; it lies under all healthy runs",
         LISTEN,
     )
 
