@@ -14,9 +14,9 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["MOST_WORKERS", "check_workers", "interrupts_ignored", "map_in_processes"]
+from ..separation.parallel import MOST_WORKERS
 
-MOST_WORKERS = 256
+__all__ = ["MOST_WORKERS", "check_workers", "interrupts_ignored", "map_in_processes"]
 
 
 def check_workers(workers: int, least: int = 0) -> None:

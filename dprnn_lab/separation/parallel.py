@@ -24,6 +24,7 @@ from ..model.precision import check_precision, computing_in, resolve_precision
 from .batches import in_batches
 
 __all__ = [
+    "MOST_WORKERS",
     "check_compute",
     "describe_compute",
     "estimates_of",
@@ -36,6 +37,7 @@ __all__ = [
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
+MOST_WORKERS = 256  # threads or processes at a time; a larger number is a mistake
 
 
 def usable_cores() -> int:
@@ -53,10 +55,12 @@ def usable_cores() -> int:
 
 def check_compute(workers: int | None, precision: str) -> None:
     """Raise an AudioError for an impossible number of workers or an unknown precision."""
-    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
+    if workers is not None and (
+        not isinstance(workers, int) or isinstance(workers, bool) or not 1 <= workers <= MOST_WORKERS
+    ):
         raise AudioError(
-            f"workers is {workers!r}: give the number of windows at a time, 1 or more (1 is in sequence), or leave "
-            "workers out for all cores"
+            f"workers is {workers!r}: give the number of windows at a time, from 1 (in sequence) to {MOST_WORKERS}, or "
+            "leave workers out for all cores"
         )
     try:
         check_precision(precision)

@@ -245,7 +245,11 @@ def test_workers_and_precision_reach_the_separation(model, tmp_path):
 
 def test_impossible_workers_and_precisions_are_one_line(model, talk):
     for arguments, message in [
-        (["--workers", 0], "--workers is 0: give the number of windows at a time, 1 or more"),
+        (
+            ["--workers", 0],
+            "--workers is 0: give the number of windows at a time, from 1 (in sequence) to 256",
+        ),
+        (["--workers", 10**7], "--workers is 10000000: give the number of windows at a time, from 1"),
         (["--precision", "half"], "--precision is 'half': choose one of auto, float32, bfloat16"),
     ]:
         result = run(talk, "--model", model, *arguments)
