@@ -209,6 +209,7 @@
     const made = document.createElement("dprnn-player");
     made.setAttribute("rate", sampleRate);
     made.setAttribute("columns", sounds.length);
+    made.setAttribute("matched", ""); // outputs of a network trained with SI-SDR have no level of their own
     made.append(...sounds.map(([name, samples]) => {
       const box = document.createElement("div"), audio = document.createElement("audio");
       const { address, scale } = Signal.wav(samples, sampleRate);
