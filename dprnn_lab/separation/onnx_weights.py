@@ -17,8 +17,9 @@ __all__ = ["TOLERANCES", "WEIGHTS", "store_weights_as"]
 WEIGHTS = ("float32", "float16", "int8")
 # The largest difference from PyTorch, of the peak, with which a file is written. Rounding in float32 grows along the
 # RNNs: on 4 s of noise the bundled "small" is up to 3e-5 from float64 in PyTorch and 2.3e-4 in ONNX Runtime, at single
-# samples (RMS 6e-6); on 1 s both are below 3e-6.
-TOLERANCES = {"float32": 1e-3, "float16": 1e-2, "int8": 0.3}
+# samples (RMS 6e-6); on 1 s both are below 3e-6. Float16 weights: 0.05 there. These limits find a broken file; what
+# smaller weights cost on speech is measured in dB (tests/benchmarks/precision.md).
+TOLERANCES = {"float32": 1e-3, "float16": 0.15, "int8": 0.3}
 FEWEST = 2048  # values; smaller tensors, such as filters, gains and biases, stay float32
 
 

@@ -80,7 +80,7 @@ BROKEN = {
         "graded code gets no input() from a keyboard",
     ),
     "asks-above": ("01.2", "input('?')", "StdinNotImplementedError"),
-    "shadows": ("01.2", "def mark(*a, **k): pass\n\n\nmy_encode = 3", "wrong"),
+    "shadows": ("01.2", "def mark(*a, **k): pass\n\n\nmy_encode = 3", "'int' object is not"),
     "empty": ("01.2", "", "name 'my_encode' is not defined"),
 }
 
