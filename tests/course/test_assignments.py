@@ -95,6 +95,16 @@ def test_other_right_answers_are_right_for_other_inputs(exercise):
             )
 
 
+def test_the_message_of_a_case_is_the_same_for_other_inputs():
+    from exercises import nb07
+
+    read = nb07.case()
+    nb07._case.cache_clear()
+    with other_inputs(12_345):
+        assert nb07.case() == read
+    nb07._case.cache_clear()
+
+
 class Recorded:
     """A solution that writes down what it returns, and then says it by heart."""
 
