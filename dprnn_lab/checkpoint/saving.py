@@ -49,9 +49,8 @@ def save_model(model: DPRNNTasNet, path: str | os.PathLike, training: dict | Non
         "training": _as_json(training or {}),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    return _write(
-        path, _in_order(save(tensors, metadata))
-    )  # save_file would create a file that only its owner can read
+    content = save(tensors, metadata)  # save_file would create a file that only its owner can read
+    return _write(path, _in_order(content))
 
 
 def save_asteroid(model: DPRNNTasNet, path: str | os.PathLike, infos: dict | None = None) -> Path:

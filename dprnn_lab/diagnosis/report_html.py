@@ -8,8 +8,8 @@ from typing import Protocol
 
 from matplotlib.figure import Figure
 
-from ..plots import COLOURS, draw_level_bars, draw_spectrogram
-from ..report_page import fragment, picture, players, rows
+from ..plots import COLOURS, comparison
+from ..report_page import fragment, picture, rows
 from .evidence import Evidence
 from .finding import Finding
 from .score_table import NAMES
@@ -130,15 +130,7 @@ def _sounds(evidence: Evidence) -> str:
     sounds = {name: s[:samples] for name, s in sounds.items() if len(s) > 512}
     if not sounds:
         return ""
-    drawn = {name: s for name, s in sounds.items() if bool(s.isfinite().all())}
-    figure = Figure(figsize=(3.4 * len(drawn), 2.0), layout="constrained") if drawn else None
-    if figure is not None:
-        grid = figure.subplots(1, len(drawn), squeeze=False)[0]
-        for axes, (name, sound) in zip(grid, drawn.items(), strict=True):
-            draw_spectrogram(axes, sound, name, rate)
-            axes.label_outer()
-        draw_level_bars(figure)
-    return players(sounds, rate, figure, "spectrograms on one scale of levels: " + ", ".join(drawn))
+    return comparison(sounds, rate)
 
 
 def _curve(evidence: Evidence) -> str:
