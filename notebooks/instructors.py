@@ -207,7 +207,9 @@ def plan_tables(plans: Path = PLANS) -> dict[str, str]:
                 label, asked, spent = _planned(item, known)
                 total, all_asked = total + spent, all_asked + asked
                 title = "" if item is not session["items"][0] else session["title"]
-                rows.append(f"| {title} | {item.get('notebook', '')} | {label} | {asked or ''} | {spent:.0f} |")
+                rows.append(
+                    f"| {title} | {item.get('notebook', '')} | {label} | {asked or ''} | {spent:.0f} |"
+                )
             if total > session["minutes"]:
                 raise ValueError(
                     f"plan {plan['name']}, session {session['title']!r}: {total:.0f} minutes do not fit into "

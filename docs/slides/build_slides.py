@@ -2,8 +2,8 @@
 
 ``lectures.toml`` names the cells of the notebooks that make a lecture. They are copied, tagged with nbconvert's
 ``slideshow`` metadata, and exported with reveal.js: the notebooks themselves are not changed. A slide is a headline and
-one thing below it: an output, a question, a list, a table or an equation. The text that follows in the notebook, and for a
-question the expected answer of the guide, are the speaker's notes (key S).
+one thing below it: an output, a question, a list, a table or an equation. The text that follows in the notebook, and
+for a question the expected answer of the guide, are the speaker's notes (key S).
 
 The pages work offline and from ``file://``: reveal.js and MathJax lie beside them, brought by npm from the lock file.
 """
@@ -56,13 +56,13 @@ class Slide:
 
     Attributes:
         notebook: its name without ``.ipynb``.
-        kind: one of ``KINDS``: the outputs of a code cell, or the question, the first list, the first table or the displayed
-            equations of a text.
+        kind: one of ``KINDS``: the outputs of a code cell, or the question, the first list, the first table
+            or the displayed equations of a text.
         cell: the cell's id.
         title: the headline; a question needs none.
         code: whether the code stands above its output.
-        outputs: which outputs (or equations) are shown, by number from 0; none given: all. Text that a cell prints without
-            another output between is one output: how a run cuts it into pieces differs from run to run.
+        outputs: which outputs (or equations) are shown, by number from 0; none given: all. Successive pieces
+            of printed text are one output: where a run cuts the text differs from run to run.
     """
 
     notebook: str
