@@ -116,20 +116,13 @@ def picture(figure: "Figure | bytes", text: str) -> str:
     return f"<img alt='{escape(text)}' style='max-width:100%' src='data:image/png;base64,{data}'>"
 
 
-def players(
-    sounds: Mapping[str, torch.Tensor], sample_rate: int, figure: "Figure | None" = None, alt: str = ""
-) -> str:
+def players(sounds: Mapping[str, torch.Tensor], sample_rate: int) -> str:
     """A player that compares the named sounds ``[T]``: spectrograms under one play head, switched while they play.
 
-    Sounds keep their relative level; where one has a peak over 1, all are turned down, so that it does not clip. The
-    figure and its text are for readers without scripts. See :func:`dprnn_lab.compare.compare_html`.
+    Sounds keep their relative level; where one has a peak over 1, all are turned down, so that it does not clip. See
+    :func:`dprnn_lab.compare.compare_html`.
     """
-    shown = None
-    if figure is not None:
-        from .plots import png
-
-        shown = png(figure)
-    return compare_html(sounds, sample_rate, picture=shown, alt=alt)
+    return compare_html(sounds, sample_rate)
 
 
 def markdown(text: object) -> str:

@@ -8,13 +8,14 @@ Notebook: 05_training
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from ..files import data_folder
+from ..model import ModelConfig
 from .run_curves import Run, read_run
 
 __all__ = ["ADVICE", "LEVELS_DB", "SIZES", "HealthyRuns", "Place", "read_healthy_runs", "size_of"]
@@ -157,6 +158,16 @@ class HealthyRuns:
         if size is None:
             return why
         return "" if size == self.size else f"it has the network and pairs of {size!r}"
+
+    def other_network(self, config: Mapping[str, Any]) -> str:
+        """How a network differs from that of this band, such as "hid_size is 128 and not 64"; empty if it does not.
+
+        Args:
+            config: all its arguments, as ``model.config``; empty where nothing says them.
+        """
+        own = asdict(ModelConfig(**SIZES[self.size]["model"]))
+        differs = [f"{k} is {v} and not {own[k]}" for k, v in config.items() if k in own and own[k] != v]
+        return ", ".join(differs[:3])
 
     def _wide(self, column: str) -> pd.DataFrame:
         """Step by seed, at the steps that every run has."""

@@ -3,15 +3,19 @@
 Notebook: 06_failures_at_inference
 """
 
+from contextlib import suppress
 from html import escape
 from typing import Protocol
 
+import torch
 from matplotlib.figure import Figure
 
+from ..audio import SAMPLE_RATE, AudioError, resample
 from ..plots import COLOURS, comparison
 from ..report_page import fragment, picture, rows
 from .evidence import Evidence
 from .finding import Finding
+from .mixture import Signals
 from .score_table import NAMES
 
 __all__ = ["render"]
@@ -121,16 +125,32 @@ def _details(finding: Finding, report: Shown) -> str:
 
 
 def _sounds(evidence: Evidence) -> str:
-    """Mixture and outputs in a player that compares them; those that can't be played are named."""
+    """Mixture, references and outputs in a player that compares them; those that can't be played are named."""
+    files = [s for s in (evidence.given_references, evidence.given_estimates) if s is not None]
+    rates = [evidence.rate, None if evidence.recording is None else evidence.recording.rate]
+    rates += [rate for signals in files for rate in signals.rates]
+    rate = int(next((rate for rate in rates if rate), SAMPLE_RATE))
     sounds = {} if evidence.clean is None else {"mixture": evidence.clean}
-    if evidence.outputs is not None:
-        sounds |= {f"output {i}": s for i, s in enumerate(evidence.outputs)}
-    rate = int(evidence.rate or 8000)
+    sounds |= _played("reference", evidence.given_references, rate)
+    if evidence.given_estimates is not None:
+        sounds |= _played("output", evidence.given_estimates, rate)
+    elif evidence.own is not None:
+        sounds |= {f"output {i}": s for i, s in enumerate(evidence.own, 1)}
     samples = int(PLAYED_SECONDS * rate)
     sounds = {name: s[:samples] for name, s in sounds.items() if len(s) > 512}
-    if not sounds:
-        return ""
-    return comparison(sounds, rate)
+    return comparison(sounds, rate) if sounds else ""
+
+
+def _played(name: str, given: Signals | None, rate: int) -> dict[str, torch.Tensor]:
+    """The beginning of each signal at the player's rate; without those that have no rate that can be converted."""
+    sounds: dict[str, torch.Tensor] = {}
+    if given is None:
+        return sounds
+    for i, (samples, own) in enumerate(zip(given.samples, given.rates, strict=True), 1):
+        with suppress(AudioError):
+            own = own or rate
+            sounds[f"{name} {i}"] = resample(samples[: int(PLAYED_SECONDS * own)], own, rate)
+    return sounds
 
 
 def _curve(evidence: Evidence) -> str:

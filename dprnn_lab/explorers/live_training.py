@@ -65,6 +65,11 @@ def sentence(
 
 def _beside(records: Sequence[EpochRecord], healthy: HealthyRuns) -> str:
     """A sentence on the healthy runs at the same step; empty before their first validation."""
+    differs = healthy.other_network(records[-1].network)
+    if differs:
+        return (
+            f" The healthy runs are of another network ({differs}), which learns at another speed: not shown."
+        )
     table = pd.DataFrame([{"step": r.step, MEASURE: r.by_kind().get("man-woman")} for r in records])
     place = healthy.place(table.astype(float))
     if place is None:
@@ -81,12 +86,14 @@ def draw(records: Sequence[EpochRecord], healthy: HealthyRuns | None = None) -> 
     """Six panels: loss; SI-SDRi and SI-SDR by kind; histogram now; outputs' correlation; gradient; speed.
 
     With healthy runs, the space between the lowest and the highest of them is shaded, up to the step of this run or
-    the last recorded one, and their milestones are marked.
+    the last recorded one, and their milestones are marked. They are left out if they are of another network.
 
     Raises:
         ValueError: no record yet.
     """
     _check(records)
+    if healthy is not None and healthy.other_network(records[-1].network):
+        healthy = None
     figure, grid = plt.subplots(2, 3, figsize=(11, 5.2), layout="constrained")
     steps = [r.step for r in records]
     loss, gain, histogram, alike, gradient, speed = grid.flat

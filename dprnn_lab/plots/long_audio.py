@@ -191,7 +191,7 @@ def profile_lines(
     for (k, speaker), frames in lines.items():
         mean = (frames.mean(0) - centre) / width
         style = "o-" if k == min(profiles) else "s--"
-        label = f"window {k}, output {truth[k][speaker]} ({speakers[speaker]})"
+        label = f"window {k}, output {truth[k][speaker] + 1} ({speakers[speaker]})"
         axes.plot(range(1, len(mean) + 1), mean, style, color=COLOURS[speaker + 1], markersize=4, label=label)
     axes.axhline(0, color=GREY, linewidth=0.6)
     axes.set(xlabel="MFCC number", ylabel="from the mean (standard deviations)")

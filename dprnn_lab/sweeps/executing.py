@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from jupyter_client.manager import AsyncKernelManager
 
 from ..processes import end_worker_with_parent
 from .failure import find_failure
-from .plan import REPORT
+from .plan import REPORT, SOUNDS
+from .sounds import collect_sounds
 
 __all__ = ["Outcome", "Task", "execute", "stop_runs"]
 
@@ -42,6 +43,7 @@ class Task:
         reports: the notebook has the parameter ``report``.
         sweep: the same for all runs of a sweep, for :func:`stop_runs`.
         scratch: folder for the files of a run while it lasts; None for the system's.
+        sounds: the notebook has the parameter ``sounds``.
     """
 
     name: str
@@ -51,16 +53,20 @@ class Task:
     reports: bool
     sweep: str
     scratch: str | None = None
+    sounds: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave: ``notebook`` as executed; the bytes of its ``report``; ``failure`` as :func:`find_failure`."""
+    """What a run gave: ``notebook`` as executed; the bytes of its ``report``; ``failure`` as :func:`find_failure`;
+    ``sounds``, file name to content.
+    """
 
     notebook: bytes
     report: bytes | None
     failure: dict | None
     seconds: float
+    sounds: dict[str, bytes] = field(default_factory=dict)
 
 
 def execute(task: Task) -> Outcome:
@@ -76,11 +82,9 @@ def execute(task: Task) -> Outcome:
 
     with tempfile.TemporaryDirectory(prefix="run-", dir=task.scratch) as name:
         folder = Path(name)
-        begun, executed, report = (
-            folder / "begun.ipynb",
-            folder / f"{task.name}.ipynb",
-            folder / "report.json",
-        )
+        begun, executed = folder / "begun.ipynb", folder / f"{task.name}.ipynb"
+        report, sounds = folder / "report.json", folder / SOUNDS
+        sounds.mkdir()
         begun.write_text(task.notebook, encoding="utf-8")
         started, error = time.monotonic(), None
         _here.sweep = task.sweep
@@ -88,7 +92,9 @@ def execute(task: Task) -> Outcome:
             papermill.execute_notebook(
                 begun,
                 executed,
-                task.parameters | ({REPORT: str(report)} if task.reports else {}),
+                task.parameters
+                | ({REPORT: str(report)} if task.reports else {})
+                | ({SOUNDS: str(sounds)} if task.sounds else {}),
                 kernel_name="python3",
                 progress_bar=False,
                 kernel_manager_class=_RunKernel,
@@ -104,12 +110,16 @@ def execute(task: Task) -> Outcome:
             error = caught
         seconds = time.monotonic() - started
         notebook = executed.read_bytes() if executed.is_file() else task.notebook.encode()
-        return Outcome(
-            notebook,
-            report.read_bytes() if report.is_file() else None,
-            None if error is None else find_failure(notebook, error),
-            seconds,
-        )
+        failure, collected = None, {}
+        if error is not None:
+            failure = find_failure(notebook, error)
+        else:
+            try:
+                collected = collect_sounds(sounds)
+            except ValueError as problem:
+                failure = {"cell": None, "source": "", "error": str(problem)}
+        content = report.read_bytes() if report.is_file() else None
+        return Outcome(notebook, content, failure, seconds, collected)
 
 
 def stop_runs(sweep: str) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 import nbformat
 import papermill
 
-__all__ = ["REPORT", "SEED", "Run", "check_names", "digest", "notebook_parameters", "plan"]
+__all__ = ["REPORT", "SEED", "SOUNDS", "Run", "check_names", "digest", "notebook_parameters", "plan"]
 
 SEED = "seed"  # the parameter that gets the seeds of a sweep
 REPORT = "report"  # the parameter that gets the path of the file in which a run reports its results
+SOUNDS = "sounds"  # the parameter that gets the path of the folder into which a run writes sounds
 MOST_RUNS = 10_000  # of a sweep, and values of a parameter
 LONGEST_NAME = 100  # characters; file names are limited to 255 bytes
 
@@ -81,8 +82,9 @@ def plan(
     """
     notebook = Path(notebook)
     axes = {name: _values(name, values) for name, values in grid.items()}
-    if REPORT in axes:
-        raise ValueError(f"{REPORT!r} is in the grid: the sweep itself sets it")
+    for name in (REPORT, SOUNDS):
+        if name in axes:
+            raise ValueError(f"{name!r} is in the grid: the sweep itself sets it")
     if SEED in axes:
         raise ValueError(f"{SEED!r} is in the grid: give the seeds separately, such as seeds={axes[SEED]}")
     axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)

@@ -18,7 +18,8 @@ from ..files import write_whole
 from ..plots import COLOURS, png
 from ..report_page import escape, markdown, markdown_code, markdown_table
 from .plan import SEED
-from .summary import reported, summarise_runs
+from .sounds import compared_runs, sounds_by_setting, sounds_folder
+from .summary import read_axes, reported, summarise_runs
 
 __all__ = ["draw_parameter", "write_report"]
 
@@ -30,6 +31,8 @@ def write_report(
 ) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` beside the results and return their paths.
 
+    If the runs wrote sounds, the page has a player that compares them, chosen as :func:`sounds_by_setting` says.
+
     Args:
         out: folder of the sweep.
         table: the result of :func:`sweep`.
@@ -37,9 +40,10 @@ def write_report(
 
     Raises:
         ValueError: no such column.
+        AudioError: a kept sound can't be read any more.
     """
     out = Path(out)
-    axes = json.loads((out / "settings.json").read_text(encoding="utf-8"))["grid"]
+    axes = read_axes(out)
     varied = [name for name, values in axes.items() if len(values) > 1 and name != SEED]
     numbers = reported(table, list(axes))
     done = table[table["status"] == "ok"]
@@ -57,18 +61,22 @@ def write_report(
     sections = _sections(table, varied, metric, numbers)
     failures = _failures(out, table)
     pictures = [(name, _picture(table, name, varied, metric)) for name in varied] if len(done) else []
+    heard = compared_runs(out, table, metric)
     for name, data in pictures:
         write_whole(out / f"{name}.png", data)
     markdown, document = out / "report.md", out / "report.html"
     write_whole(
         markdown,
-        _markdown(title, intro, metric, sections, pictures, failures, table).encode(
-            errors="backslashreplace"
-        ),
+        _markdown(
+            title, intro, metric, sections, pictures, _sound_lines(out, heard, metric), failures, table
+        ).encode(errors="backslashreplace"),
     )
+    player = _player(out, table, heard, metric) if len(heard) else []
     write_whole(
         document,
-        _html(title, intro, metric, sections, pictures, failures, table).encode(errors="backslashreplace"),
+        _html(title, intro, metric, sections, pictures, player, failures, table).encode(
+            errors="backslashreplace"
+        ),
     )
     return markdown, document
 
@@ -159,7 +167,29 @@ def _picture(table: pd.DataFrame, parameter: str, varied: list[str], metric: str
     return data
 
 
-def _markdown(title, intro, metric, sections, pictures, failures, table) -> str:
+def _heard(row: pd.Series, metric: str) -> str:
+    """A setting and the result of the run that is heard of it."""
+    return f"{row['setting']}, {SEED}={row[SEED]}, {metric} {row[metric]:.2f}"
+
+
+def _sound_lines(out: Path, heard: pd.DataFrame, metric: str) -> list[str]:
+    """For each run that is heard, its files as Markdown links."""
+    lines = []
+    for _, row in heard.iterrows():
+        files = sorted(sounds_folder(out, Path(row["notebook"]).stem).iterdir())
+        links = [f"[{markdown(file.stem)}]({quote(file.relative_to(out).as_posix())})" for file in files]
+        lines.append(f"- {markdown(_heard(row, metric))}: {', '.join(links)}")
+    return lines
+
+
+def _player(out: Path, table: pd.DataFrame, heard: pd.DataFrame, metric: str) -> list[str]:
+    """The sounds of the runs in one player, and which runs they are."""
+    runs = "; ".join(_heard(row, metric) for _, row in heard.iterrows())
+    text = f"Of each setting the first seed that has sounds, and not an average of its seeds: {runs}."
+    return [html.paragraph(text), html.players(*sounds_by_setting(out, table, metric))]
+
+
+def _markdown(title, intro, metric, sections, pictures, sounds, failures, table) -> str:
     parts = [f"# {markdown(title)}\n\n{markdown(intro)}\n"]
     parts += [
         f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(part)}\n"
@@ -168,6 +198,8 @@ def _markdown(title, intro, metric, sections, pictures, failures, table) -> str:
     for name, _ in pictures:
         over = markdown(f"{metric} over {name}")
         parts.append(f"## {over}\n\n![{over}]({quote(name)}.png)\n")
+    if sounds:
+        parts.append("## Listen\n\n" + "\n".join(sounds) + "\n")
     if failures:
         lines = [
             f"- [{markdown(f['name'])}]({quote(f['notebook'])}): {markdown(f['cell'])}"
@@ -184,12 +216,14 @@ def _markdown(title, intro, metric, sections, pictures, failures, table) -> str:
     return "\n".join(parts)
 
 
-def _html(title, intro, metric, sections, pictures, failures, table) -> str:
+def _html(title, intro, metric, sections, pictures, player, failures, table) -> str:
     parts = [html.paragraph(intro)]
     for text, sentence, part in sections:
         parts += [html.heading(text), html.paragraph(sentence), html.table(part)]
     for name, data in pictures:
         parts += [html.heading(f"{metric} over {name}"), html.picture(data, f"{metric} over {name}")]
+    if player:
+        parts += [html.heading("Listen"), *player]
     if failures:
         lines = [
             f"{html.link(f['notebook'], f['name'])}: {f['cell']}"

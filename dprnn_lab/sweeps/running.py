@@ -21,7 +21,8 @@ from ..evaluation.executors import LOST, Executor, check_executor, results_as_th
 from ..evaluation.processes import check_workers
 from ..files import check_or_write_settings, locked, made_folder, remove_leftovers, was_removed, write_whole
 from .executing import Outcome, Task, execute, stop_runs
-from .plan import REPORT, Run, digest, notebook_parameters, plan
+from .plan import REPORT, SOUNDS, Run, digest, notebook_parameters, plan
+from .sounds import sounds_folder
 from .summary import SWEEP_COLUMNS
 
 __all__ = ["FAILED", "OK", "read_report", "sweep"]
@@ -44,13 +45,16 @@ def sweep(
     """Execute a notebook once for every combination of the grid and every seed, and collect the results.
 
     A run gets its values, its ``seed``, and, if the notebook has a parameter ``report``, the path of a JSON file. The
-    run writes its results there, an object of numbers and text; they become columns of the table. An error ends only
-    its own run.
+    run writes its results there, an object of numbers and text; they become columns of the table. A notebook with a
+    parameter ``sounds`` gets the path of an empty folder, for up to 12 audio files of one channel, 20 MB in all; their
+    names name the sounds that :func:`write_report` puts into a player. An error ends only its own run.
 
     ``out`` then holds ``notebooks/``, an executed notebook per run, named after its values; ``runs/``, the results or
-    the error of each run; ``results.csv``; and ``settings.json``. A call with the same arguments continues a stopped
-    one: finished runs are kept, failed and interrupted ones are repeated. One process at a time writes into ``out``. A
-    call that fails before its first run has ended leaves nothing behind.
+    the error of each run; ``sounds/``, a folder per run that wrote some; ``results.csv``; and ``settings.json``.
+
+    A call with the same arguments continues a stopped one: finished runs are kept, failed and interrupted ones are
+    repeated. One process at a time writes into ``out``. A call that fails before its first run has ended leaves nothing
+    behind.
 
     Args:
         grid, seeds: as for :func:`plan`.
@@ -108,16 +112,17 @@ def _run_all(
     notebook: Path, out: Path, runs: list[Run], workers: int, progress: bool, executor: Executor | None
 ) -> pd.DataFrame:
     """The runs that the folder lacks, and the table of all."""
-    reports = REPORT in notebook_parameters(notebook)
+    names = notebook_parameters(notebook)
+    reports, sounds = REPORT in names, SOUNDS in names
     todo = [run for run in runs if not _is_done(out, run)]
     bar = tqdm(total=len(runs), initial=len(runs) - len(todo), unit="run", disable=not progress)
     failed = 0
     try:
         # Closed at once after an error, which ends the runs.
-        with bar, closing(_outcomes(notebook, out, todo, workers, reports, executor)) as ended:
+        with bar, closing(_outcomes(notebook, out, todo, workers, reports, sounds, executor)) as ended:
             for run, outcome in ended:
                 record = _record(run, outcome, reports)
-                _keep(out, run, outcome.notebook, record)
+                _keep(out, run, outcome, record)
                 failed += record["status"] == FAILED
                 bar.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
                 bar.update()
@@ -134,15 +139,20 @@ def _is_removed(out: Path) -> bool:
     return not (out / "settings.json").is_file()
 
 
-def _keep(out: Path, run: Run, notebook: bytes, record: dict) -> None:
-    """Write a run's notebook and then its record, which says that the run has ended; or neither."""
+def _keep(out: Path, run: Run, outcome: Outcome, record: dict) -> None:
+    """Write a run's notebook and sounds and then its record, which says that the run has ended; or nothing."""
     if _is_removed(out):
         raise was_removed(out, *REMOVED)
-    write_whole(_notebook_file(out, run), notebook)
+    sounds = sounds_folder(out, run.name)
+    shutil.rmtree(sounds, ignore_errors=True)  # of a call that was killed before it wrote the record
+    write_whole(_notebook_file(out, run), outcome.notebook)
     try:
+        for name, content in outcome.sounds.items() if record["status"] == OK else ():
+            write_whole(sounds / name, content)
         write_whole(_record_file(out, run), json.dumps(record, indent=1).encode())
     except BaseException:
         _notebook_file(out, run).unlink(missing_ok=True)
+        shutil.rmtree(sounds, ignore_errors=True)
         raise
 
 
@@ -168,7 +178,7 @@ def _cleared_unless_begun(out: Path) -> Iterator[None]:
             error.add_note(f"{kept} runs are kept in {out}: the same call or command continues after them")
         elif new:
             (out / "settings.json").unlink(missing_ok=True)
-            for name in ("runs", "notebooks"):
+            for name in ("runs", "notebooks", SOUNDS):
                 with suppress(OSError):  # not empty: something else lies there
                     (out / name).rmdir()
         raise
@@ -199,11 +209,19 @@ def _read_record(file: Path) -> dict:
 
 
 def _outcomes(
-    notebook: Path, out: Path, runs: list[Run], workers: int, reports: bool, executor: Executor | None
+    notebook: Path,
+    out: Path,
+    runs: list[Run],
+    workers: int,
+    reports: bool,
+    sounds: bool,
+    executor: Executor | None,
 ) -> Generator[tuple[Run, Outcome]]:
     """Each run and what it gave, as they end."""
     text, token = _without_outputs(notebook), secrets.token_hex(8)
-    make = partial(Task, notebook=text, folder=str(notebook.parent), reports=reports, sweep=token)
+    make = partial(
+        Task, notebook=text, folder=str(notebook.parent), reports=reports, sounds=sounds, sweep=token
+    )
     # Without an executor: threads, since the work of a run is done in its kernel, which is a process of its own.
     own = ThreadPoolExecutor(workers, thread_name_prefix="run") if executor is None else None
     scratch = None if own is None else str(out / SCRATCH)

@@ -6,16 +6,24 @@ trained another network.
 Notebook: 10_experiments
 """
 
+import json
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from ..evaluation.statistics import Interval, student_mean
 from .plan import SEED
 
-__all__ = ["SWEEP_COLUMNS", "compare_runs", "reported", "summarise_runs"]
+__all__ = ["SWEEP_COLUMNS", "compare_runs", "read_axes", "reported", "summarise_runs"]
 
 SWEEP_COLUMNS = ("status", "seconds", "cell", "error", "notebook")  # those that a sweep adds
+
+
+def read_axes(out: str | os.PathLike) -> dict[str, list]:
+    """The parameters of the sweep in a folder, with their values; the seeds are among them."""
+    return json.loads((Path(out) / "settings.json").read_text(encoding="utf-8"))["grid"]
 
 
 def reported(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:

@@ -79,6 +79,7 @@ class EpochRecord:
     examples: pd.DataFrame  # a row per validation mixture: id, kind, si_sdr, si_sdr_in, si_sdri, correlation
     sounds: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     """Id to (mixture ``[T]``, sources ``[S, T]``, estimates ``[S, T]``): one mixture of each of two kinds."""
+    network: dict[str, object] = field(default_factory=dict)  # the arguments of the network that is trained
 
     def by_kind(self, column: str = "si_sdri") -> dict[str, float]:
         """The mean of a column of ``examples`` by pair kind."""
@@ -159,6 +160,7 @@ class ValidationLogger(Callback):
             learning_rate=trainer.optimizers[0].param_groups[0]["lr"], examples_per_second=speed,
             silent_share=values["silent_share"], correlation=values["output_correlation"],
             examples=examples, sounds=dict(module.tracked_sounds),
+            network=dict(getattr(module.model, "config", {})),
         )  # fmt: skip
         for callback in self.callbacks:
             callback(record)

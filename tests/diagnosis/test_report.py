@@ -133,7 +133,7 @@ def test_numbers_that_json_has_not_become_null():
 
 def test_html_stands_alone_with_pictures_and_players(reports):
     html = reports["broken"]._repr_html_()
-    assert html.count("<audio") == 3
+    assert html.count("<audio") == 5  # mixture, references, outputs
     assert html.count("<img") == 1
     assert not re.search(r"(src|href)='(?!data:)", html)
     assert html.count("<script") == 1  # of the player: it works without any other file
@@ -147,8 +147,8 @@ def test_html_names_an_output_that_can_not_be_played():
     estimates = torch.stack([sources[0], sources[1] * float("nan")])
     html = diagnose(mixture=mixture, sample_rate=8000, references=sources, estimates=estimates)._repr_html_()
     names = re.findall(r"<audio controls aria-label='([^']*)'", html)
-    assert names == ["mixture", "output 0"]
-    assert "data-unplayable='output 1'" in html
+    assert names == ["mixture", "reference 1", "reference 2", "output 1"]
+    assert "data-unplayable='output 2'" in html
 
 
 def test_html_draws_the_curve_of_a_run(reports):

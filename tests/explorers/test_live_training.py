@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 
-from dprnn_lab.diagnosis.healthy_runs import HealthyRuns
+from dprnn_lab import DPRNNTasNet
+from dprnn_lab.diagnosis.healthy_runs import SIZES, HealthyRuns, read_healthy_runs
 from dprnn_lab.explorers.live_training import LiveTraining, draw, sentence
 from dprnn_lab.training import EpochRecord
 
@@ -137,3 +140,16 @@ def test_the_live_view_takes_the_name_of_a_size():
     assert "Healthy runs have" in live.readout.value
     with pytest.raises(ValueError, match="size is 'medium'"):
         LiveTraining(healthy="medium")
+
+
+def test_healthy_runs_of_another_network_are_not_shown():
+    healthy = read_healthy_runs("class")
+    own = dict(DPRNNTasNet(**SIZES["class"]["model"]).config)
+    records = [replace(record(step, 0.1), network=own) for step in (100, 200)]
+    assert "Healthy runs have" in sentence(records, healthy=healthy)
+    assert draw(records, healthy).axes[0].collections
+    wide = [replace(r, network=own | {"hid_size": 128}) for r in records]
+    text = sentence(wide, healthy=healthy)
+    assert "another network (hid_size is 128 and not 64), which learns at another speed: not shown" in text
+    assert "Healthy runs have" not in text
+    assert not draw(wide, healthy).axes[0].collections

@@ -76,7 +76,7 @@ def test_profiles_of_one_frame_are_left_out():
     truth = {4: (0, 1), 5: (1, 0)}
     (axes,) = long_audio.profile_lines({4: frames, 5: frames}, truth, TALK.speakers).axes
     names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names == ["window 4, output 0 (carlo)", "window 5, output 0 (allison)"]
+    assert names == ["window 4, output 1 (carlo)", "window 5, output 1 (allison)"]
     assert axes.get_title() == "profiles on both sides of seam 4"
 
 

@@ -22,16 +22,21 @@ CELLS = (
 
 @pytest.fixture(scope="session")
 def make_notebook():
-    """Maker of the notebook: ``make_notebook(path)``, with ``reports=False`` without a parameter ``report``."""
+    """Maker of the notebook: ``make_notebook(path)``, with ``reports=False`` without a parameter ``report``, and with
+    ``sounds``, code that writes into the folder of the parameter ``sounds``."""
 
-    def make(path, reports=True):
+    def make(path, reports=True, sounds=""):
         path.parent.mkdir(exist_ok=True)
         code = nbformat.v4.new_code_cell
         parameters = ["seed = 0", "size = 1", "held = 99", "die = False"]
         if reports:
             parameters.append("report = ''  # where the result goes")
+        if sounds:
+            parameters.append("sounds = ''  # where the sounds go")
         cells = [code("\n".join(parameters), metadata={"tags": ["parameters"]})]
         cells += [code(text) for text in (CELLS if reports else CELLS[:-1])]
+        if sounds:
+            cells.append(code(f"if sounds:\n    {sounds}"))
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
         return path

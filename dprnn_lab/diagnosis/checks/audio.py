@@ -96,7 +96,8 @@ def silence(e: Evidence) -> Finding:
         silent = [i for i, db in enumerate(under.tolist()) if db < -50 or energy.max() < SILENT_PEAK**2]
         if silent:
             return fail(
-                f"reference {silent[0]} is silent ({under[silent[0]]:.0f} dB under the loudest): it can't be scored",
+                f"reference {silent[0] + 1} is silent ({under[silent[0]]:.0f} dB under the loudest): "
+                "it can't be scored",
                 {"under_loudest_db": [number(v, 1) for v in under]},
                 "50 dB under the loudest reference",
                 "references = references[references.square().mean(-1) > 1e-5 * references.square().mean(-1).max()]",

@@ -32,7 +32,7 @@ def dead_output(e: Evidence) -> Finding:
         facts: dict[str, object] = {"outputs_to_mixture_db": [number(v, 1) for v in under]}
         if under.min() < DEAD_DB and not e.broken_weights:
             return fail(
-                f"output {int(under.argmin())} is {-float(under.min()):.0f} dB under the mixture: dead",
+                f"output {int(under.argmin()) + 1} is {-float(under.min()):.0f} dB under the mixture: dead",
                 facts,
                 f"{DEAD_DB:g} dB: the SI-SDR of silence is -80 dB, and its gradient is zero",
                 REMEDY,

@@ -137,7 +137,7 @@ def check_targets(trial: Trial, clock: Clock) -> PreflightFinding:
         example, source = (int(v) for v in absent.nonzero()[0])
         return PreflightFinding(
             name, "failure",
-            f"source {source} of example {example} is not in its mixture ({int(absent.sum())} such sources)",
+            f"sources[{example}, {source}] is not in mixtures[{example}] ({int(absent.sum())} such sources)",
             facts | {"gains": [[number(g) for g in row] for row in gains]},
             f"a gain over {PRESENT:g} times that of the other sources",
             "torch.testing.assert_close(sources.sum(1), mixtures)  # in the dataset: which file is read twice?",
@@ -169,7 +169,7 @@ def _where(mixtures: torch.Tensor, sources: torch.Tensor, example: int, rate: fl
     one = sources[example : example + 1].expand(len(mixtures), -1, -1)
     others = _explained(mixtures, one)[0]
     if float(others.max()) > 0.3:
-        return f"; those of example {example} belong to mixture {int(others.argmax())} of the batch"
+        return f"; sources[{example}] belong to mixtures[{int(others.argmax())}]"
     size = 2 * mixtures.shape[-1]
     spectrum = torch.fft.rfft(mixtures[example], size)
     norm = mixtures[example].norm() * sources[example].norm(dim=-1).clamp(min=1e-12)

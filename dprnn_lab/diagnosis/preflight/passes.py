@@ -99,7 +99,7 @@ def check_activations(trial: Trial, clock: Clock) -> PreflightFinding:
     silent = [i for i, v in enumerate(level_db) if v < LEVEL_DB]
     if silent:
         return PreflightFinding(
-            name, "failure", f"output {silent[0]} is silent: {level_db[silent[0]]:.0f} dB relative to the mixture",
+            name, "failure", f"output {silent[0] + 1} is silent: {level_db[silent[0]]:.0f} dB relative to the mixture",
             facts, f"over {LEVEL_DB:g} dB: the gradient of SI-SDR at silence is zero", remedy,
         )  # fmt: skip
     if rows and rows[0][2] >= NEARLY_DEAD:
@@ -219,7 +219,7 @@ def _names(names: list[str]) -> str:
 
 
 def _outputs_without(trial: Trial) -> list[int]:
-    """Outputs of the model to which no gradient leads from the loss."""
+    """Numbers, from 1, of the outputs to which no gradient leads from the loss."""
     with torch.no_grad():
         estimates = trial.estimates(trial.copy(), trial.small[0])
     estimates = estimates.clone().requires_grad_(True)
@@ -229,7 +229,7 @@ def _outputs_without(trial: Trial) -> list[int]:
     (gradient,) = torch.autograd.grad(loss, estimates, allow_unused=True)
     if gradient is None:
         return []
-    return [i for i, v in enumerate(gradient.abs().amax((0, 2))) if not v > 0]
+    return [i for i, v in enumerate(gradient.abs().amax((0, 2)), 1) if not v > 0]
 
 
 def _opens_later(trial: Trial, parameter: str) -> bool:
