@@ -32,6 +32,7 @@ PAGES = [
     "notebooks/experiments/*.ipynb",
     "notebooks/*.md",
     "notebooks/instructors/*.md",
+    "notebooks/course/README.md",
 ]
 PICTURES = ["data/*.png"]
 COMMANDS = "commands.md"  # made from the help of dprnn-lab

@@ -9,7 +9,8 @@ The guide is ``INSTRUCTORS.md`` and one page for each notebook, ``instructors/nb
 - text that an output contains stands in curly quotes, followed by the id of the code cell: “13 steps” (`c006`);
 - any other id of a cell stands in backticks and brackets, too: (`c006`).
 
-Minutes are counted as in ``reading_time.py``, section by section; exercises take the minutes of their sheets.
+Minutes are counted as in ``reading_time.py``, section by section; exercises take the minutes of their sheets. In the
+plans a question takes ``MINUTES_PER_QUESTION`` more: to write an answer down, and to count and discuss the answers.
 """
 
 import functools
@@ -41,6 +42,7 @@ __all__ = [
 FOLDER = Path(__file__).parent
 INDEX, PAGES, PLANS = FOLDER / "INSTRUCTORS.md", FOLDER / "instructors", FOLDER / "instructors" / "plans.toml"
 BEGIN, END = "<!-- {}, by notebooks/instructors.py -->", "<!-- end of {} -->"
+MINUTES_PER_QUESTION = 2
 _ANSWER = re.compile(r"^- `([\w-]+)` (.+?)(?=^- |^#|^<!--|\Z)", re.MULTILINE | re.DOTALL)
 _QUOTED = re.compile(r"((?:“[^”]+”[\s,;:]*(?:and|to|or|then)?\s*)*)\(`([\w-]+)`\)")
 _EXERCISE = re.compile(r"^`(\w+)` · difficulty \d of 3 · (\d+) minutes", re.MULTILINE)
@@ -190,7 +192,7 @@ def memory_table() -> str:
 
 
 def plan_tables(plans: Path = PLANS) -> dict[str, str]:
-    """The name of each plan to its table in Markdown: session, what is covered, minutes.
+    """The name of each plan to its table in Markdown: session, what is covered, questions, minutes.
 
     Raises:
         ValueError: a plan names a notebook or a section that does not exist, or a session is longer than it may be.
@@ -198,28 +200,30 @@ def plan_tables(plans: Path = PLANS) -> dict[str, str]:
     known = {path.stem.split("_")[0]: path for path in lessons()}
     tables = {}
     for plan in tomllib.loads(plans.read_text(encoding="utf-8"))["plan"]:
-        rows = ["| session | notebook | sections | minutes |", "|---|---|---|---|"]
+        rows = ["| session | notebook | sections | questions | minutes |", "|---|---|---|---|---|"]
         for session in plan["session"]:
-            total = 0.0
+            total, all_asked = 0.0, 0
             for item in session["items"]:
-                label, spent = _planned(item, known)
-                total += spent
+                label, asked, spent = _planned(item, known)
+                total, all_asked = total + spent, all_asked + asked
                 title = "" if item is not session["items"][0] else session["title"]
-                rows.append(f"| {title} | {item.get('notebook', '')} | {label} | {spent:.0f} |")
+                rows.append(
+                    f"| {title} | {item.get('notebook', '')} | {label} | {asked or ''} | {spent:.0f} |"
+                )
             if total > session["minutes"]:
                 raise ValueError(
                     f"plan {plan['name']}, session {session['title']!r}: {total:.0f} minutes do not fit into "
                     f"{session['minutes']}; leave a section out in {plans.name}"
                 )
-            rows.append(f"| | | **of {session['minutes']} minutes** | **{total:.0f}** |")
+            rows.append(f"| | | **of {session['minutes']} minutes** | {all_asked or ''} | **{total:.0f}** |")
         tables[plan["name"]] = "\n".join(rows)
     return tables
 
 
-def _planned(item: dict, known: dict[str, Path]) -> tuple[str, float]:
-    """What a row of a plan covers, and its minutes: sections of a notebook, or something else that states them."""
+def _planned(item: dict, known: dict[str, Path]) -> tuple[str, int, float]:
+    """What a row of a plan covers, its questions, its minutes: sections, or something else that states its minutes."""
     if "notebook" not in item:
-        return item["what"], item["minutes"]
+        return item["what"], 0, item["minutes"]
     if item["notebook"] not in known:
         raise ValueError(f"there is no notebook {item['notebook']}: the plans know {', '.join(known)}")
     parts = {part.number or part.title: part for part in sections(known[item["notebook"]])}
@@ -228,13 +232,14 @@ def _planned(item: dict, known: dict[str, Path]) -> tuple[str, float]:
             f"notebook {item['notebook']} has no section {', '.join(missing)}: {', '.join(parts)}"
         )
     chosen = [parts[name] for name in item["sections"]]
-    spent = sum(part.minutes for part in chosen)
+    asked = sum(part.questions for part in chosen)
+    spent = sum(part.minutes for part in chosen) + asked * MINUTES_PER_QUESTION
     if exercises := item.get("exercises", False):
         spent += sum(part.exercise_minutes for part in parts.values()) if exercises == "all" else 0
         spent += sum(part.exercise_minutes for part in chosen) if exercises is True else 0
     label = ", ".join(name or "opening" for name in item["sections"])
-    extra = {True: ", with their exercises", "all": ", all exercises"}.get(exercises, "")
-    return label + extra + (f": {item['what']}" if "what" in item else ""), spent
+    extra = {True: ", with the exercises", "all": ", all exercises"}.get(exercises, "")
+    return label + extra + (f": {item['what']}" if "what" in item else ""), asked, spent
 
 
 def replaced(text: str, name: str, table: str) -> str:

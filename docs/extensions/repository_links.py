@@ -1,6 +1,7 @@
-"""Links to files of the repository that are not pages of the site.
+"""Links to files of the repository that are not pages of the site, or that are pages in another place.
 
-With a public address they lead there; without one the text stays, as code if it is a path, and is no link.
+A file of ``docs/`` is a page at the top of the site. Any other leads to the public address; without one the text stays,
+as code if it is a path, and is no link.
 """
 
 import posixpath
@@ -25,11 +26,17 @@ class RepositoryLinks(SphinxPostTransform):
                 continue
             target = node["reftarget"]
             page = node.get("refdoc", self.env.docname)
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(page), target.partition("#")[0]))
+            file, mark, place = target.partition("#")
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(page), file))
             if target.startswith("#") or not (REPOSITORY_FOLDER / path).exists():
                 continue  # MyST finds the heading, or says that nothing of this name exists
             content = [child.deepcopy() for child in node.children]
-            node.replace_self(self._link(path, content))
+            document = path.removeprefix("docs/").removesuffix(".md")
+            if path == f"docs/{document}.md" and document in self.env.found_docs:
+                address = posixpath.relpath(f"{document}.html", posixpath.dirname(page) or ".") + mark + place
+                node.replace_self(nodes.reference("", "", *content, refuri=address, internal=True))
+            else:
+                node.replace_self(self._link(path, content))
 
     def _link(self, path: str, content: list[nodes.Node]) -> nodes.Node:
         if address := self.config.repository_address:

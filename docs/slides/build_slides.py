@@ -2,8 +2,8 @@
 
 ``lectures.toml`` names the cells of the notebooks that make a lecture. They are copied, tagged with nbconvert's
 ``slideshow`` metadata, and exported with reveal.js: the notebooks themselves are not changed. A slide is a headline and
-one thing below it: an output, a question, a list or an equation. The text that follows in the notebook, and for a
-question the expected answer of the guide, are the speaker's notes (key S).
+one thing below it: an output, a question, a list, a table or an equation. The text that follows in the notebook, and
+for a question the expected answer of the guide, are the speaker's notes (key S).
 
 The pages work offline and from ``file://``: reveal.js and MathJax lie beside them, brought by npm from the lock file.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import nbformat
 from nbconvert.exporters import SlidesExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
@@ -42,7 +43,7 @@ VENDORED = {
     "mathjax/es5/tex-svg-full.js": "mathjax/tex-svg-full.js",
     "mathjax/LICENSE": "mathjax/LICENSE",
 }
-KINDS = ("cell", "ask", "list", "equation")  # what a slide shows of the cell that it names
+KINDS = ("cell", "ask", "list", "table", "equation")  # what a slide shows of the cell that it names
 
 
 class SlidesError(RuntimeError):
@@ -55,11 +56,13 @@ class Slide:
 
     Attributes:
         notebook: its name without ``.ipynb``.
-        kind: one of ``KINDS``: the outputs of a code cell, or the question, the list or the equations of a text.
+        kind: one of ``KINDS``: the outputs of a code cell, or the question, the first list, the first table
+            or the displayed equations of a text.
         cell: the cell's id.
         title: the headline; a question needs none.
         code: whether the code stands above its output.
-        outputs: which outputs are shown, by number; none given: all.
+        outputs: which outputs (or equations) are shown, by number from 0; none given: all. Successive pieces
+            of printed text are one output: where a run cuts the text differs from run to run.
     """
 
     notebook: str
@@ -125,9 +128,16 @@ def bullets(source: str) -> str:
     return "\n".join(found)
 
 
-def equations(source: str) -> str:
-    """The displayed equations of a text."""
-    return "\n\n".join(re.findall(r"\$\$.+?\$\$", source, re.DOTALL))
+def first_table(source: str) -> str:
+    """The first table of a text."""
+    match = re.search(r"^\|.*\n\|[-:| ]+\|\n(?:\|.*\n?)+", source, re.MULTILINE)
+    return match[0].rstrip() if match else ""
+
+
+def equations(source: str, numbers: tuple[int, ...] | None = None) -> str:
+    """The displayed equations of a text, or those of some numbers."""
+    found = re.findall(r"\$\$.+?\$\$", source, re.DOTALL)
+    return "\n\n".join(found if numbers is None else (found[i] for i in numbers if i < len(found)))
 
 
 def cells_of(slide: Slide, notebook: NotebookNode, answer: dict[str, str]) -> list[NotebookNode]:
@@ -148,14 +158,17 @@ def cells_of(slide: Slide, notebook: NotebookNode, answer: dict[str, str]) -> li
     if slide.kind == "cell":
         if slide.code:
             made.append(_tagged(new_markdown_cell(f"```python\n{cell.source}\n```"), "-"))
-        content = nbformat.from_dict(cell)
+        content, _ = CoalesceStreamsPreprocessor().preprocess_cell(nbformat.from_dict(cell), {}, place)
         if slide.outputs is not None:
             content.outputs = [content.outputs[i] for i in slide.outputs if i < len(content.outputs)]
         found = bool(content.get("outputs"))
         following = notebook.cells[place + 1 : place + 2]
         notes += [_before_heading(c.source) for c in following if c.cell_type == "markdown"]
     else:
-        text = {"ask": question, "list": bullets, "equation": equations}[slide.kind](cell.source)
+        if slide.kind == "equation":
+            text = equations(cell.source, slide.outputs)
+        else:
+            text = {"ask": question, "list": bullets, "table": first_table}[slide.kind](cell.source)
         content, found = new_markdown_cell(text), bool(text)
         notes += [answer[slide.cell]] if slide.kind == "ask" and slide.cell in answer else []
     if not found:

@@ -92,10 +92,10 @@ def evaluate(
     files = [at_precision(file, precision) for file in _with_prefixes(models or [], prefixes or [])]
     if not files and not wanted_baselines:
         stop("nothing to evaluate: give --model FILE, --baseline NAME, or --baselines")
-    if out is None and (parquet or workers or scheduler):
+    if out is None and (parquet or workers or scheduler is not None):
         option = "--parquet" if parquet else "--workers" if workers else "--scheduler"
         stop(f"{option} needs --out, the folder for the results")
-    if scheduler:
+    if scheduler is not None:
         if workers:
             stop("--scheduler has its own workers: leave --workers out")
         check_scheduler(scheduler)

@@ -43,7 +43,7 @@ def sweep(
     import pandas as pd
 
     from .. import sweeps
-    from ..evaluation.schedulers import open_scheduler
+    from ..evaluation.schedulers import check_scheduler, open_scheduler
 
     axes: dict[str, list] = {}
     for text in grid or []:
@@ -53,8 +53,10 @@ def sweep(
         if name in axes:
             stop(f"{name} is in the grid twice: give all its values in one list")
         axes[name] = list(value) if isinstance(value, list | tuple) else [value]
-    if scheduler and workers != 1:
+    if scheduler is not None and workers != 1:
         stop("--scheduler has its own workers: leave --workers out")
+    if scheduler is not None:
+        check_scheduler(scheduler)
     sweeps.plan(notebook, axes, seeds)  # before a cluster is started
     try:
         with open_scheduler(scheduler) if scheduler else nullcontext() as executor:

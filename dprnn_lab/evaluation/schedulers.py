@@ -3,6 +3,7 @@
 Notebook: 10_experiments
 """
 
+import asyncio
 import importlib.util
 import logging
 import platform
@@ -10,11 +11,12 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from .executors import Executor
-from .processes import check_workers, interrupts_ignored
+from .processes import MOST_WORKERS, interrupts_ignored
 
 __all__ = ["check_scheduler", "open_scheduler"]
 
@@ -32,10 +34,10 @@ def check_scheduler(address: str) -> None:
         count = address.removeprefix(LOCAL)
         if not (count.isascii() and count.isdigit()):
             raise ValueError(f"scheduler is {address!r}: {EXAMPLES}")
-        try:
-            check_workers(int(count), least=1)
-        except ValueError as error:
-            raise ValueError(f"scheduler is {address!r}: {error}") from error
+        if len(count) > 9 or not 1 <= int(count) <= MOST_WORKERS:
+            raise ValueError(
+                f"scheduler is {address!r}: give local:N with a number of processes N from 1 to {MOST_WORKERS}"
+            )
     else:
         match = ADDRESS.fullmatch(address)
         if not match or not 1 <= int(match[1]) <= 65535:
@@ -91,12 +93,26 @@ def _connected(address: str) -> Any:
     import distributed
 
     try:
+        # Asked first, in a thread, since a notebook has a loop of its own: a client that finds no scheduler waits
+        # for another 20 s when it is closed, and for ever where a port is open and nothing answers.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _identity(address)).result()
         return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:  # TimeoutError, too
         raise ConnectionError(
             f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s: start one with 'dask scheduler', and "
             "check the host, the port and firewalls"
         ) from error
+
+
+async def _identity(address: str) -> None:
+    """Ask a scheduler who it is, to know that one answers."""
+    from distributed import Security
+    from distributed.core import rpc
+
+    arguments = Security().get_connection_args("client")
+    async with asyncio.timeout(CONNECT_SECONDS), rpc(address, connection_args=arguments) as scheduler:
+        await scheduler.identity()
 
 
 def _keep_quiet() -> None:

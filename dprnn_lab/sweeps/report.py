@@ -18,8 +18,8 @@ from ..files import write_whole
 from ..plots import COLOURS, png
 from ..report_page import escape, markdown, markdown_code, markdown_table
 from .plan import SEED
-from .sounds import compared_runs, sounds_by_setting, sounds_folder
-from .summary import read_axes, reported, summarise_runs
+from .sounds import Compared, compared_runs
+from .summary import choose_metric, has_value, need_runs, read_axes, reported, summarise_runs
 
 __all__ = ["draw_parameter", "write_report"]
 
@@ -31,7 +31,8 @@ def write_report(
 ) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` beside the results and return their paths.
 
-    If the runs wrote sounds, the page has a player that compares them, chosen as :func:`sounds_by_setting` says.
+    If the runs wrote sounds, the page has a player that compares them, chosen as :func:`sounds_by_setting` says; it
+    names those that can't be played.
 
     Args:
         out: folder of the sweep.
@@ -39,18 +40,15 @@ def write_report(
         metric: a reported column of numbers; None for the first.
 
     Raises:
-        ValueError: no such column.
-        AudioError: a kept sound can't be read any more.
+        ValueError: no such column, or a table that is none of a sweep. Nothing is written then.
     """
     out = Path(out)
     axes = read_axes(out)
     varied = [name for name, values in axes.items() if len(values) > 1 and name != SEED]
+    need_runs(table, varied)
     numbers = reported(table, list(axes))
+    metric = choose_metric(table, list(axes), metric)
     done = table[table["status"] == "ok"]
-    if metric is None or done.empty:  # if all failed, the report lists the failures
-        metric = numbers[0] if numbers else "seconds"
-    if metric not in [*numbers, "seconds"]:
-        raise ValueError(f"metric is {metric!r}: the runs report {', '.join(numbers) or 'nothing'}")
     fixed = {name: values[0] for name, values in axes.items() if len(values) == 1 and name != SEED}
     intro = f"{len(done)} of {len(table)} runs finished"
     if len(done) < len(table):
@@ -61,22 +59,19 @@ def write_report(
     sections = _sections(table, varied, metric, numbers)
     failures = _failures(out, table)
     pictures = [(name, _picture(table, name, varied, metric)) for name in varied] if len(done) else []
-    heard = compared_runs(out, table, metric)
+    compared = compared_runs(out, table, metric)
+    sounds, rate = compared.read()
+    about = _about(compared) if compared.labels else []
+    player = [html.paragraph(text) for text in about] + ([html.players(sounds, rate)] if sounds else [])
+    links = _sound_lines(out, compared)
+    texts = {
+        "report.md": _markdown(title, intro, metric, sections, pictures, about, links, failures, table),
+        "report.html": _html(title, intro, metric, sections, pictures, player, failures, table),
+    }
     for name, data in pictures:
         write_whole(out / f"{name}.png", data)
-    markdown, document = out / "report.md", out / "report.html"
-    write_whole(
-        markdown,
-        _markdown(
-            title, intro, metric, sections, pictures, _sound_lines(out, heard, metric), failures, table
-        ).encode(errors="backslashreplace"),
-    )
-    player = _player(out, table, heard, metric) if len(heard) else []
-    write_whole(
-        document,
-        _html(title, intro, metric, sections, pictures, player, failures, table).encode(
-            errors="backslashreplace"
-        ),
+    markdown, document = (
+        write_whole(out / name, text.encode(errors="backslashreplace")) for name, text in texts.items()
     )
     return markdown, document
 
@@ -93,20 +88,26 @@ def draw_parameter(
     Raises:
         ValueError: no such columns.
     """
-    values = list(dict.fromkeys(table[parameter]))
+    values = list(dict.fromkeys(None if pd.isna(value) else value for value in table[parameter]))
     numbers = pd.api.types.is_numeric_dtype(table[parameter]) and not pd.api.types.is_bool_dtype(
         table[parameter]
     )
+
+    def place(value: object) -> int:
+        return values.index(None if pd.isna(value) else value)
+
     line = "o-" if numbers else "o"  # no line between names
     summary = summarise_runs(table, [*others, parameter], metric)
     groups = list(summary.groupby(list(others), sort=False, dropna=False)) if others else [((), summary)]
     for i, (key, group) in enumerate(groups):
         colour = COLOURS[1:][i % 3] if len(groups) <= 3 else plt.cm.viridis(i / len(groups))
-        rows = table[(table[list(others)] == list(key)).all(axis=1)] if others else table
+        rows = table
+        for name, value in zip(others, key, strict=True):
+            rows = rows[has_value(rows[name], value)]
         shift = 0.3 * (i - (len(groups) - 1) / 2) / len(groups)
-        places = [values.index(value) + shift for value in group[parameter]]
+        places = [place(value) + shift for value in group[parameter]]
         axes.plot(
-            [values.index(v) + shift - 0.08 for v in rows[parameter]],
+            [place(value) + shift - 0.08 for value in rows[parameter]],
             rows[metric],
             ".",
             color=colour,
@@ -150,7 +151,11 @@ def _failures(out: Path, table: pd.DataFrame) -> list[dict]:
     failures = []
     for row in table[table["status"] != "ok"].itertuples():
         name = Path(row.notebook).stem
-        record = json.loads((out / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+        try:
+            record = json.loads((out / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # removed or damaged since: what the table says of it
+            cell = None if pd.isna(row.cell) else int(row.cell)
+            record = {"source": "", "cell": cell, "error": str(row.error)}
         code = record["source"].strip().splitlines()
         failures.append({
             "name": name, "notebook": row.notebook, "error": record["error"], "code": code[0] if code else "",
@@ -167,29 +172,45 @@ def _picture(table: pd.DataFrame, parameter: str, varied: list[str], metric: str
     return data
 
 
-def _heard(row: pd.Series, metric: str) -> str:
-    """A setting and the result of the run that is heard of it."""
-    return f"{row['setting']}, {SEED}={row[SEED]}, {metric} {row[metric]:.2f}"
+def _heard(compared: Compared) -> list[str]:
+    """The setting and the result of each run that is compared."""
+    heard = []
+    for label, (_, row) in zip(compared.labels, compared.rows.iterrows(), strict=True):
+        seed = "" if compared.by_seed else f", {SEED}={row[SEED]}"
+        heard.append(f"{label}{seed}, {compared.metric} {row[compared.metric]:.2f}")
+    return heard
 
 
-def _sound_lines(out: Path, heard: pd.DataFrame, metric: str) -> list[str]:
-    """For each run that is heard, its files as Markdown links."""
+def _about(compared: Compared) -> list[str]:
+    """Which runs are in the player, and what can't be played, a sentence each."""
+    runs = "; ".join(_heard(compared))
+    if compared.by_seed:
+        text = "Each finished run that has sounds"
+    else:
+        text = "Of each setting the first seed that has sounds, and not an average of its seeds"
+    chosen = len(compared.labels)
+    if chosen < compared.settings:
+        one = "seeds" if compared.by_seed else "settings"
+        text = (
+            f"{chosen} of the {compared.settings} {one} that have sounds, from the lowest to the highest "
+            + (f"{compared.metric}" if compared.by_seed else f"{compared.metric}. {text}")
+        )
+    return [f"{text}: {runs}.", *(f"{problem.rstrip('.')}." for problem in compared.problems)]
+
+
+def _sound_lines(out: Path, compared: Compared) -> list[str]:
+    """For each run that is compared, its files as Markdown links."""
     lines = []
-    for _, row in heard.iterrows():
-        files = sorted(sounds_folder(out, Path(row["notebook"]).stem).iterdir())
-        links = [f"[{markdown(file.stem)}]({quote(file.relative_to(out).as_posix())})" for file in files]
-        lines.append(f"- {markdown(_heard(row, metric))}: {', '.join(links)}")
+    for text, files in zip(_heard(compared), compared.files, strict=True):
+        links = [
+            f"[{markdown(name)}]({quote(os.fsencode(file.relative_to(out).as_posix()))})"
+            for name, file in files.items()
+        ]
+        lines.append(f"- {markdown(text)}: {', '.join(links)}")
     return lines
 
 
-def _player(out: Path, table: pd.DataFrame, heard: pd.DataFrame, metric: str) -> list[str]:
-    """The sounds of the runs in one player, and which runs they are."""
-    runs = "; ".join(_heard(row, metric) for _, row in heard.iterrows())
-    text = f"Of each setting the first seed that has sounds, and not an average of its seeds: {runs}."
-    return [html.paragraph(text), html.players(*sounds_by_setting(out, table, metric))]
-
-
-def _markdown(title, intro, metric, sections, pictures, sounds, failures, table) -> str:
+def _markdown(title, intro, metric, sections, pictures, about, sounds, failures, table) -> str:
     parts = [f"# {markdown(title)}\n\n{markdown(intro)}\n"]
     parts += [
         f"## {markdown(heading)}\n\n{markdown(text)}\n\n{markdown_table(part)}\n"
@@ -199,7 +220,7 @@ def _markdown(title, intro, metric, sections, pictures, sounds, failures, table)
         over = markdown(f"{metric} over {name}")
         parts.append(f"## {over}\n\n![{over}]({quote(name)}.png)\n")
     if sounds:
-        parts.append("## Listen\n\n" + "\n".join(sounds) + "\n")
+        parts.append("## Listen\n\n" + "\n\n".join([*map(markdown, about), "\n".join(sounds)]) + "\n")
     if failures:
         lines = [
             f"- [{markdown(f['name'])}]({quote(f['notebook'])}): {markdown(f['cell'])}"

@@ -309,5 +309,11 @@ def _table(out: Path, runs: list[Run]) -> pd.DataFrame:
             | {"notebook": _notebook_file(out, run).relative_to(out).as_posix()}
         )
     table = pd.DataFrame(rows, columns=None if rows else [*runs[0].parameters, "status", "seconds"])
+    for name in runs[0].parameters if rows else ():
+        if table[name].isna().any():  # None, among numbers: these keep their types
+            kept = {
+                _notebook_file(out, run).relative_to(out).as_posix(): run.parameters[name] for run in runs
+            }
+            table[name] = pd.Series([kept[file] for file in table["notebook"]], dtype=object)
     last = [name for name in ("cell", "error", "notebook") if name in table]  # after the results of all runs
     return table[[name for name in table if name not in last] + last].astype({n: "Int64" for n in last[:1]})

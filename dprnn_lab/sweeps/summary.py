@@ -16,7 +16,16 @@ import pandas as pd
 from ..evaluation.statistics import Interval, student_mean
 from .plan import SEED
 
-__all__ = ["SWEEP_COLUMNS", "compare_runs", "read_axes", "reported", "summarise_runs"]
+__all__ = [
+    "SWEEP_COLUMNS",
+    "choose_metric",
+    "compare_runs",
+    "has_value",
+    "need_runs",
+    "read_axes",
+    "reported",
+    "summarise_runs",
+]
 
 SWEEP_COLUMNS = ("status", "seconds", "cell", "error", "notebook")  # those that a sweep adds
 
@@ -33,6 +42,33 @@ def reported(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
         for name in table
         if name not in parameters and name not in SWEEP_COLUMNS and pd.api.types.is_numeric_dtype(table[name])
     ]
+
+
+def choose_metric(table: pd.DataFrame, parameters: Sequence[str], metric: str | None) -> str:
+    """The metric itself, or the first reported column of numbers for None and where no run has finished.
+
+    Raises:
+        ValueError: no such column of numbers.
+    """
+    numbers = reported(table, parameters)
+    if metric is None or not (table["status"] == "ok").any():
+        return numbers[0] if numbers else "seconds"
+    if metric not in [*numbers, "seconds"]:
+        raise ValueError(f"metric is {metric!r}: the runs report {', '.join(map(str, numbers)) or 'nothing'}")
+    return metric
+
+
+def need_runs(table: pd.DataFrame, parameters: Sequence[str]) -> None:
+    """Raise ValueError for a table without the columns of a sweep, or without the notebook of each run."""
+    _need(table, [*parameters, "status", "seconds", "notebook"] if len(table) else parameters)
+    for value in table["notebook"] if len(table) else ():
+        if not isinstance(value, str):
+            raise ValueError(f"the table's column notebook has {value!r}: take it as in results.csv")
+
+
+def has_value(column: pd.Series, value: object) -> pd.Series:
+    """Where a column has a value; None, which a column of numbers holds as NaN, is a value too."""
+    return column.isna() if pd.isna(value) else column == value
 
 
 def summarise_runs(table: pd.DataFrame, by: str | Sequence[str], metric: str) -> pd.DataFrame:
@@ -76,7 +112,7 @@ def compare_runs(
     _need(table, [parameter, metric, SEED])
     parts = []
     for value in (first, second):
-        part = _finished(table[table[parameter] == value]).dropna(subset=[metric])
+        part = _finished(table[has_value(table[parameter], value)]).dropna(subset=[metric])
         if part.empty:
             raise ValueError(
                 f"no finished run has {parameter}={value!r}: the table has {_all(table[parameter])}"

@@ -4,8 +4,12 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+import venv
+from collections.abc import Iterator
 from pathlib import Path
 
+import course_map
 import instructors
 import nbformat
 import pytest
@@ -19,6 +23,86 @@ LESSONS = instructors.lessons()
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_every_question_has_its_answer_and_every_quote_its_output(path):
     assert instructors.problems(path) == []
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_question_is_one_that_the_guide_knows_and_its_answer_is_not_below_it(path):
+    for cell in instructors._read(path).cells:
+        asked = cell.source.count("**Predict") if cell.cell_type == "markdown" else 0
+        assert asked == cell.source.count("> **Predict.**") <= 1 or not asked, cell.id
+        if asked:
+            lines = cell.source.partition("> **Predict.**")[2].splitlines()
+            after = "\n".join(line for line in lines[1:] if not line.startswith(">")).strip()
+            assert after in ("", "</details>") or after.startswith("## "), (cell.id, after)
+
+
+def named_sections(text: str, own: str = "") -> Iterator[tuple[str, str]]:
+    """The sections that a text of the guide names, each as the notebook's number and its own."""
+    numbers, book = r"(\d+(?:(?:, | and )\d+)*)", r"(?:notebook |\[notebook )?(\d\db?)(?:\]\([^)]+\))?"
+    patterns = (
+        (rf"{book}, sections? {numbers}", (1, 2)),
+        (rf"sections? {numbers} of {book}", (2, 1)),
+        (r"section (\d\d)\.(\d+)", (1, 2)),
+        (rf"()sections? {numbers}(?! of \d|\.\d)", (1, 2)),
+    )
+    for pattern, (first, second) in patterns:
+        for match in re.finditer(pattern, text):
+            for number in re.findall(r"\d+", match[second]):
+                yield match[first] or own, number
+        text = re.sub(pattern, "", text)
+
+
+def test_every_section_that_the_guide_names_is_there():
+    known = {path.stem.split("_")[0]: {p.number for p in instructors.sections(path)} for path in LESSONS}
+    # Tables and titles of sections are written by the generator.
+    prose = re.compile(r"^(?:\||<!--|#).*$", re.MULTILINE)
+    index = prose.sub("", instructors.INDEX.read_text(encoding="utf-8"))
+    found = list(named_sections(index))
+    for path in LESSONS:
+        text = prose.sub("", instructors.page_of(path.stem).read_text(encoding="utf-8"))
+        found += named_sections(" ".join(text.split()), path.stem.split("_")[0])
+    assert len(found) > 10
+    assert [(book, number) for book, number in found if book and number not in known[book]] == []
+
+
+def test_sections_in_a_text_are_recognised():
+    text = "Section 2; see 07, section 8, [notebook 01](nb01.md), section 10, section 05.3, sections 5 and 6 of 07."
+    assert sorted(named_sections(text.lower(), "03")) == sorted(
+        [("03", "2"), ("07", "8"), ("01", "10"), ("05", "3"), ("07", "5"), ("07", "6")]
+    )
+
+
+def test_commands_and_files_in_the_guide_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for page in [instructors.INDEX, *instructors.PAGES.glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"`make ([a-z][\w-]*)", text):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), (page.name, target)
+        for name in re.findall(r"`((?:notebooks|docs|tests|data|dprnn_lab)/[\w./-]+)`", text):
+            assert "NN" in name or (ROOT / name).exists(), (page.name, name)
+
+
+def test_in_the_plans_a_notebook_comes_after_those_that_it_builds_on():
+    """As far as both are in the plan. Notebook 12 names another notebook for each of its parts."""
+    needs = {lesson.number: lesson.needs for lesson in course_map.read_course()}
+    for plan in tomllib.loads(instructors.PLANS.read_text(encoding="utf-8"))["plan"]:
+        order = [item["notebook"] for s in plan["session"] for item in s["items"] if "notebook" in item]
+        for number in set(order) - {"12"}:
+            late = [n for n in needs[number] if n in order and order.index(n) > order.index(number)]
+            assert not late, (plan["name"], number, late)
+
+
+def test_exercises_that_a_plan_names_take_the_minutes_of_their_sheets():
+    for plan in tomllib.loads(instructors.PLANS.read_text(encoding="utf-8"))["plan"]:
+        for item in (item for session in plan["session"] for item in session["items"]):
+            named = re.findall(r"\b(\d\d)\.(\d)\b", item.get("what", ""))
+            if not named or "minutes" not in item:
+                continue
+            total = 0
+            for book, number in named:
+                sheet = (instructors.FOLDER / "exercises" / f"nb{book}.md").read_text(encoding="utf-8")
+                total += int(instructors._EXERCISE.findall(sheet)[int(number) - 1][1])
+            assert item["minutes"] == total, item
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -136,6 +220,13 @@ def test_a_plan_that_does_not_fit_is_refused(tmp_path):
         instructors.plan_tables(plan(tmp_path, 5, item))
 
 
+def test_a_plan_counts_two_minutes_for_each_question(tmp_path):
+    part = next(p for p in instructors.sections(ROOT / "notebooks" / "02_dual_path.ipynb") if p.number == "3")
+    table = instructors.plan_tables(plan(tmp_path, 90, '{ notebook = "02", sections = ["3"] }'))["p"]
+    assert part.questions == 1 and f"| 02 | 3 | 1 | {part.minutes + 2:.0f} |" in table
+    assert f"| **of 90 minutes** | 1 | **{part.minutes + 2:.0f}** |" in table
+
+
 def test_a_plan_of_what_does_not_exist_is_refused(tmp_path):
     with pytest.raises(ValueError, match="notebook 02 has no section 99"):
         instructors.plan_tables(plan(tmp_path, 90, '{ notebook = "02", sections = ["99"] }'))
@@ -151,26 +242,39 @@ def test_the_memory_of_a_kernel_is_measured(tmp_path):
     assert 300 < memory(path, tmp_path) < 600
 
 
+def test_the_way_to_install_without_a_network_is_that_of_the_makefile():
+    guide = instructors.INDEX.read_text(encoding="utf-8")
+    assert "pip wheel --wheel-dir wheels -r requirements.txt" in guide
+    assert 'PIP_NO_INDEX=1 PIP_FIND_LINKS="$PWD/wheels" make lab' in guide
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert [
+        f'echo "{need}" >> requirements.txt' in guide for need in project["build-system"]["requires"]
+    ] == [True]
+    assert re.search(r"^lab: \$\(VENV\)/ready", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_a_shared_folder_of_wheels_installs_without_a_network(tmp_path):
-    """The two commands of the guide, with one small package."""
-    pip = [sys.executable, "-m", "pip"]
-    (tmp_path / "requirements.txt").write_text("tomlkit\n")
-    asked = [
-        *pip,
-        "download",
-        "--quiet",
-        "--dest",
-        str(tmp_path / "wheels"),
-        "-r",
-        str(tmp_path / "requirements.txt"),
-    ]
-    if subprocess.run(asked, capture_output=True).returncode:
+    """The commands of the guide, with a project that needs one small package."""
+    wheels, project = tmp_path / "wheels", tmp_path / "project"
+    (tmp_path / "requirements.txt").write_text("tomlkit\nsetuptools>=77\n")
+    asked = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheels)]
+    if subprocess.run([*asked, "-r", str(tmp_path / "requirements.txt")], capture_output=True).returncode:
         pytest.skip("no package index can be reached from here")
-    offline = {"PIP_INDEX_URL": "http://127.0.0.1:9", "PATH": os.environ["PATH"]}
-    command = [
-        *pip, "install", "--quiet", "--no-index", "--find-links", str(tmp_path / "wheels"),
-        "--target", str(tmp_path / "installed"), "-r", str(tmp_path / "requirements.txt"),
-    ]  # fmt: skip
-    subprocess.run(command, check=True, env=offline)
-    assert (tmp_path / "installed" / "tomlkit").is_dir()
+    (project / "small").mkdir(parents=True)
+    (project / "small" / "__init__.py").write_text("import tomlkit\n")
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "small"\nversion = "1"\ndependencies = ["tomlkit"]\n'
+        '[tool.setuptools]\npackages = ["small"]\n'
+    )
+    venv.create(tmp_path / "laptop", with_pip=True)
+    python = tmp_path / "laptop" / "bin" / "python"
+    offline = {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_INDEX_URL": "http://127.0.0.1:9",
+        "PATH": os.environ["PATH"],
+    }
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "-e", project], check=True, env=offline)
+    subprocess.run([python, "-c", "import small"], check=True, cwd=tmp_path, env={"PATH": os.environ["PATH"]})

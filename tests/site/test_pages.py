@@ -139,7 +139,7 @@ def test_picture_for_the_readme(site, visitor):
 
 @pytest.mark.parametrize(
     "name",
-    ["notebooks/INSTRUCTORS", "notebooks/instructors/nb02", "slides"],
+    ["notebooks/INSTRUCTORS", "notebooks/instructors/nb02", "notebooks/course/README", "slides"],
 )
 def test_the_pages_for_teachers_fit_a_phone_and_a_screen(site, visitor, name):
     for width in (1280, 390):

@@ -1,6 +1,7 @@
 """The slides of the six lectures: the table, the cells, and in a real browser without a network: each slide fits."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -49,6 +50,54 @@ def test_a_lecture_asks_five_times_or_more_each_time_before_a_result():
         assert all(slide.title for slide in slides if slide.kind != "ask")
 
 
+def test_a_slide_speaks_of_nothing_that_is_not_on_the_slides():
+    elsewhere = re.compile(
+        r"(?<!dB )\b(?:above|below)\b(?! them| it| the error)"
+        r"|\b(?:the (?:next|last) (?:cell|line|two|section)|here is)\b",
+        re.IGNORECASE,
+    )
+    for name, (title, slides) in LECTURES.items():
+        for cell in build_slides.lecture_notebook(title, slides).cells:
+            if cell.cell_type == "markdown" and cell.metadata.slideshow.slide_type != "notes":
+                assert not elsewhere.search(cell.source), (name, cell.source)
+
+
+def test_what_answers_a_question_comes_after_it():
+    """As in the notebook: no result before a question that stands before it, no other question between."""
+    for _, slides in LECTURES.values():
+        for notebook in {slide.notebook for slide in slides}:
+            cells = build_slides._read(ROOT / "notebooks" / f"{notebook}.ipynb").cells
+            place = {cell.id: i for i, cell in enumerate(cells)}
+            shown = [slide for slide in slides if slide.notebook == notebook]
+            for i, slide in enumerate(shown):
+                if slide.kind == "ask":
+                    here, answer = place[slide.cell], place[shown[i + 1].cell]
+                    assert all(place[earlier.cell] <= here for earlier in shown[:i]), slide
+                    assert all(place[later.cell] >= here for later in shown[i + 1 :]), slide
+                    others = [cell for cell in build_slides.answers(notebook) if here < place[cell] < answer]
+                    assert not others, f"between {slide} and its answer stand the questions {others}"
+
+
+def test_text_that_a_cell_prints_in_pieces_is_one_output():
+    def printed(text):
+        return nbformat.v4.new_output("stream", text=text)
+
+    picture = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
+    cell = nbformat.v4.new_code_cell("1", id="c", outputs=[printed("a\n"), printed("b\n"), picture])
+    slide = build_slides.Slide("n", "cell", "c", "A title", outputs=(1,))
+    _, content, *_ = build_slides.cells_of(slide, nbformat.v4.new_notebook(cells=[cell]), {})
+    assert [output.output_type for output in content.outputs] == ["display_data"]
+    assert len(cell.outputs) == 3
+
+
+def test_tables_and_single_equations_of_a_text_are_found():
+    text = "A | b\n\n| x | y |\n|---|--:|\n| 1 | 2 |\n\n$$a$$\n\n| z |\n|---|\n\n$$\nb\n$$\n$$c$$\n"
+    assert build_slides.first_table(text) == "| x | y |\n|---|--:|\n| 1 | 2 |"
+    assert build_slides.first_table("no | table") == ""
+    assert build_slides.equations(text, (1,)) == "$$\nb\n$$"
+    assert build_slides.equations(text).count("$$") == 6
+
+
 def test_the_answer_of_a_question_is_in_its_notes():
     title, slides = LECTURES["2_dual_path"]
     cells = build_slides.lecture_notebook(title, slides).cells
@@ -78,7 +127,9 @@ def test_a_row_with_two_contents_or_an_unknown_key_is_refused(tmp_path):
         table.write_text(
             f'[[lecture]]\nname = "x"\ntitle = "X"\n[[lecture.part]]\nnotebook = "02_dual_path"\nslides = [{row}]\n'
         )
-        with pytest.raises(build_slides.SlidesError, match="needs exactly one of cell, ask, list, equation"):
+        with pytest.raises(
+            build_slides.SlidesError, match="needs exactly one of cell, ask, list, table, equation"
+        ):
             build_slides.read_table(table)
 
 

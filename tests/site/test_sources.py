@@ -79,6 +79,29 @@ def test_notebooks_are_not_executed_and_load_no_widget_scripts(settings):
     assert "://" not in conf["mathjax_path"]
 
 
+def test_a_link_to_a_page_of_docs_leads_to_its_place_on_the_site(tmp_path):
+    application = pytest.importorskip(
+        "sphinx.application", reason="sphinx is not installed: pip install -e .[site]"
+    )
+    (tmp_path / "conf.py").write_text('extensions = ["myst_parser", "repository_links"]\n')
+    (tmp_path / "index.md").write_text("# A\n\n```{toctree}\nlive\nnotebooks/guide\n```\n")
+    (tmp_path / "live.md").write_text("# Live\n")
+    (tmp_path / "notebooks").mkdir()
+    text = "# G\n\n[how](../docs/live.md#place) and [a file](../Makefile)\n"
+    (tmp_path / "notebooks" / "guide.md").write_text(text)
+    sys.path.insert(0, str(DOCS / "extensions"))
+    try:
+        app = application.Sphinx(
+            tmp_path, tmp_path, tmp_path / "out", tmp_path / "trees", "html", status=None, warning=None
+        )
+        app.build()
+    finally:
+        sys.path.remove(str(DOCS / "extensions"))
+    page = (tmp_path / "out" / "notebooks" / "guide.html").read_text()
+    assert re.search(r'<a [^>]*href="\.\./live\.html#place"><span[^>]*>how</span></a>', page)
+    assert 'Makefile"' not in page and "a file" in page  # without a public address: no link
+
+
 def test_every_page_is_in_a_table_of_contents(build_site, tmp_path):
     matching = pytest.importorskip("sphinx.util.matching", reason="sphinx is not installed")
     staged = [str(path) for path in build_site.stage(tmp_path)]

@@ -1,7 +1,9 @@
 """Sounds of the runs of a sweep: kept as they were written, compared in the report, and refused where unusable."""
 
 import json
+import os
 import re
+from html import unescape
 
 import pandas as pd
 import pytest
@@ -9,7 +11,9 @@ import torch
 
 from dprnn_lab.audio import write_audio
 from dprnn_lab.evaluation.schedulers import open_scheduler
+from dprnn_lab.files import write_whole
 from dprnn_lab.sweeps import plan, sounds_by_setting, sweep, write_report
+from dprnn_lab.sweeps.sounds import collect_sounds
 
 # The mixture is the same in all runs; the level of the output is that of the run.
 WRITE = (
@@ -121,6 +125,8 @@ def test_four_of_many_settings_are_heard_and_runs_without_sounds_are_passed_over
             "import numpy, soundfile; [soundfile.write(f'{sounds}/{i}.wav', numpy.zeros(9), 8000) for i in range(13)]",
             "the run wrote 13 sounds: write at most 12",
         ),
+        ("import os; os.mkdir(sounds + '/sub')", "the run made a folder 'sub' among its sounds"),
+        ("import os; os.rmdir(sounds); open(sounds, 'w')", "the run's folder of sounds can't be read"),
     ],
 )
 def test_sounds_that_nobody_can_play_fail_their_run(make_notebook, tmp_path, write, message):
@@ -134,3 +140,113 @@ def test_sounds_that_nobody_can_play_fail_their_run(make_notebook, tmp_path, wri
 def test_the_folder_is_the_sweep_s_own(heard):
     with pytest.raises(ValueError, match="'sounds' is in the grid: the sweep itself sets it"):
         plan(heard[0], {"sounds": ["here"]})
+
+
+SINE = torch.sin(torch.arange(2000) / 5) * 0.1
+
+
+@pytest.fixture
+def make_sweep(tmp_path):
+    """Maker of a folder like that of a sweep, with a sound ``output`` of each size, and its table."""
+
+    def make(sizes, scores=None, rates=None, **columns):
+        (tmp_path / "settings.json").write_text(json.dumps({"grid": {"size": sizes, "seed": [0]}}))
+        rows = []
+        for i, size in enumerate(sizes):
+            name = f"size={size},seed=0"
+            rows.append(
+                {"size": size, "seed": 0, "status": "ok", "seconds": 1.0, "score": scores[i] if scores else i}
+                | columns
+                | {"cell": None, "error": "", "notebook": f"notebooks/{name}.ipynb"}
+            )
+            rate = rates[i] if rates else 8000
+            write_audio(tmp_path / "sounds" / name / "output.wav", SINE[: 1000 + i], rate)
+        return tmp_path, pd.DataFrame(rows)
+
+    return make
+
+
+def test_of_many_settings_those_with_the_highest_and_lowest_number_are_heard(make_sweep):
+    out, table = make_sweep(list(range(6)), [float("nan"), 1.0, 2.0, 3.0, 4.0, 5.0])
+    assert list(sounds_by_setting(out, table)[0]) == [f"output, size={size}" for size in (1, 2, 4, 5)]
+    for path in write_report(out, table):
+        assert (
+            "4 of the 6 settings that have sounds, from the lowest to the highest score" in path.read_text()
+        )
+
+
+def test_sounds_of_other_rates_lose_nothing(make_sweep):
+    sounds, rate = sounds_by_setting(*make_sweep([1, 2], rates=[8000, 16000]))
+    assert rate == 16000
+    assert [len(samples) for samples in sounds.values()] == [2000, 1001]
+
+
+@pytest.mark.parametrize("damage", ["cut", "odd rate"])
+def test_a_report_names_what_it_cannot_play_and_plays_the_rest(make_sweep, damage):
+    out, table = make_sweep([1, 2], rates=[8000, 8000 if damage == "cut" else 44101])
+    if damage == "cut":
+        (out / "sounds" / "size=1,seed=0" / "output.wav").write_bytes(b"none")
+    for path in write_report(out, table):
+        assert "output, size=1 can't be played: " in unescape(path.read_text())
+    assert path.read_text().count("data:audio/flac;base64,") == 1
+    with pytest.raises(ValueError, match=r"can't be played: .* or delete it from"):
+        sounds_by_setting(out, table)
+
+
+def test_hidden_files_and_names_that_are_not_text_are_no_obstacle(make_sweep):
+    out, table = make_sweep([1, 2])
+    folder = out / "sounds" / "size=1,seed=0"
+    (folder / ".DS_Store").write_text("x")
+    (folder / "output.wav").rename(os.fsdecode(os.fsencode(folder) + b"/\xff\n%.wav"))
+    markdown, page = (path.read_text() for path in write_report(out, table))
+    assert "%FF%0A%25.wav)" in markdown
+    assert page.count("data:audio/flac;base64,") == 2
+
+
+def test_settings_keep_their_values(make_sweep):
+    """Also None among numbers, which pandas turns into NaN, and the text "1" beside the number."""
+    out, table = make_sweep([None, 8, "8", True], setting=1.5)
+    labels = [f"output, size={value!r}" for value in (None, 8, "8", True)]
+    assert list(sounds_by_setting(out, table)[0]) == labels
+    numbers = table[:2].astype({"size": float})
+    assert list(sounds_by_setting(out, numbers)[0]) == ["output, size=None", "output, size=8"]
+    assert "size=None, seed=0, setting 1.50" in write_report(out, numbers, "setting")[0].read_text()
+
+
+def test_a_table_that_is_none_of_a_sweep_is_refused_before_anything_is_written(make_sweep):
+    out, table = make_sweep([1, 2])
+    before = sorted(out.iterdir())
+    for wrong, metric, message in [
+        (table, "pesq", "metric is 'pesq': the runs report score"),
+        (table.drop(columns="notebook"), None, "no column 'notebook'"),
+        (table.assign(notebook=float("nan")), None, "column notebook has nan"),
+    ]:
+        for call in (sounds_by_setting, write_report):
+            with pytest.raises(ValueError, match=message):
+                call(out, wrong, metric)
+    with pytest.raises(ValueError, match="most is 0"):
+        sounds_by_setting(out, table, most=0)
+    assert sorted(out.iterdir()) == before
+
+
+def test_limits_of_names_and_lengths(tmp_path, monkeypatch):
+    write_audio(tmp_path / f"{'a' * 197}.wav", SINE, 8000)
+    with pytest.raises(ValueError, match="has a name of 201 bytes: give it at most 200"):
+        collect_sounds(tmp_path)
+    (tmp_path / f"{'a' * 197}.wav").rename(tmp_path / "a.wav")
+    assert list(collect_sounds(tmp_path)) == ["a.wav"]
+    monkeypatch.setattr("dprnn_lab.sweeps.sounds.MOST_SAMPLES", 1000)
+    with pytest.raises(ValueError, match="samples: write at most"):
+        collect_sounds(tmp_path)
+
+
+def test_a_disk_that_is_full_at_a_sound_leaves_nothing(heard, tmp_path, monkeypatch):
+    def full(path, content):
+        if path.suffix == ".flac":
+            raise OSError(28, "No space left on device", str(path))
+        return write_whole(path, content)
+
+    monkeypatch.setattr("dprnn_lab.sweeps.running.write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        sweep(heard[0], {"size": [1]}, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
