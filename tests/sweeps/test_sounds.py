@@ -189,7 +189,7 @@ def test_a_report_names_what_it_cannot_play_and_plays_the_rest(make_sweep, damag
     for path in write_report(out, table):
         assert "output, size=1 can't be played: " in unescape(path.read_text())
     assert path.read_text().count("data:audio/flac;base64,") == 1
-    with pytest.raises(ValueError, match="can't be played: .* or delete it from"):
+    with pytest.raises(ValueError, match=r"can't be played: .* or delete it from"):
         sounds_by_setting(out, table)
 
 
