@@ -96,23 +96,40 @@ def _connected(address: str) -> Any:
         # Asked first, in a thread, since a notebook has a loop of its own: a client that finds no scheduler waits
         # for another 20 s when it is closed, and for ever where a port is open and nothing answers.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _identity(address)).result()
+            found = thread.submit(asyncio.run, _ask(address)).result()
+        if found is not None:
+            raise ConnectionError(
+                f"what answers at {address} is no Dask scheduler ({found}): give the port of the scheduler itself, "
+                "usually 8786, and not that of its dashboard"
+            )
         return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:  # TimeoutError, too
+        if "is no Dask scheduler" in str(error):
+            raise
         raise ConnectionError(
             f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s: start one with 'dask scheduler', and "
             "check the host, the port and firewalls"
         ) from error
 
 
-async def _identity(address: str) -> None:
-    """Ask a scheduler who it is, to know that one answers."""
+async def _ask(address: str) -> str | None:
+    """None if a scheduler answers; the name of the error that another service's answer gives.
+
+    Raises:
+        OSError: nothing answers.
+    """
     from distributed import Security
     from distributed.core import rpc
 
     arguments = Security().get_connection_args("client")
-    async with asyncio.timeout(CONNECT_SECONDS), rpc(address, connection_args=arguments) as scheduler:
-        await scheduler.identity()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS), rpc(address, connection_args=arguments) as scheduler:
+            await scheduler.identity()
+    except OSError:
+        raise
+    except Exception as error:  # of any kind: another protocol, read as Dask's
+        return type(error).__name__.strip("_")
+    return None
 
 
 def _keep_quiet() -> None:

@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 
 import pandas as pd
 import psutil
@@ -318,3 +320,31 @@ def test_no_process_of_a_local_cluster_outlives_the_command(notebook, tmp_path, 
         wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family), 20)
     finally:
         child.kill()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n" * 9, "what answers at .* is no Dask scheduler"),
+        (b"", "no Dask scheduler answers at .* within 1 s"),
+    ],
+    ids=["another service", "silence"],
+)
+def test_a_port_where_something_else_listens_ends_with_a_sentence(answer, message, monkeypatch, recwarn):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("dprnn_lab.evaluation.schedulers.CONNECT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with suppress(OSError):
+                connection, _ = server.accept()
+                connection.sendall(answer)
+                held.append(connection)  # open, and silent from here on
+
+        held: list = []
+        threading.Thread(target=serve, daemon=True).start()
+        begun = time.monotonic()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ConnectionError, match=message), open_scheduler(address):
+            pass
+        assert time.monotonic() - begun < 20
