@@ -56,6 +56,9 @@ class Evidence:
 
     def __init__(self, given: Inputs):
         self.given = given
+        count = given.speakers
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise ValueError(f"speakers is {count!r}: give the number of people in the mixture, from 1 on")
         self.found: dict[str, Finding] = {}  # of the checks so far
         self.config = dict(given.config or {})
         self.speakers, self.reported, self.loss = given.speakers, given.reported, given.loss

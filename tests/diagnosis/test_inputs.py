@@ -5,6 +5,9 @@ import subprocess
 import sys
 from dataclasses import fields
 
+import pytest
+import torch
+
 from dprnn_lab.diagnosis import Inputs, diagnose
 from dprnn_lab.faults import Case
 
@@ -28,3 +31,9 @@ def test_importing_loads_no_more_than_needed():
         "import dprnn_lab.diagnosis; assert 'matplotlib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True])
+def test_a_number_of_speakers_that_no_recording_has_is_refused(count):
+    with pytest.raises(ValueError, match=f"speakers is {count!r}: give the number of people"):
+        diagnose(mixture=torch.zeros(800), speakers=count)
