@@ -7,7 +7,8 @@ options, both on the bundled voices and at a constant rate, so that a run can be
 trained to the first stage, then all to the second one. A run that has the steps already is not repeated, and a
 stopped one goes on from its last validation. Writes after each run its rows to ``data/curves/healthy/SIZE.csv``: the
 loss (dB) and the gradient norm as means since the row before, SI-SDRi (dB) of the validation mixtures by kind of
-pair, and the seconds of processor time since the start, validations included.
+pair, and the seconds of processor time since the start, validations included. The committed files end at
+``--sizes class --stages 300 600 1200 2400`` and ``--sizes small --stages 300 600``.
 
 Notebook: 05_training
 """

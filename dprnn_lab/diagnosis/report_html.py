@@ -125,8 +125,9 @@ def _details(finding: Finding, report: Shown) -> str:
 
 
 def _sounds(evidence: Evidence) -> str:
-    """Mixture, references and outputs in a player that compares them; those that can't be played are named, except
-    what is shorter than a frame of the spectrogram.
+    """Mixture, references and outputs in a player that compares them; those with NaN or infinite samples are named.
+
+    Left out is what is shorter than a frame of the spectrogram, or at a rate that can't be converted.
     """
     files = [s for s in (evidence.given_references, evidence.given_estimates) if s is not None]
     rates = [evidence.rate, None if evidence.recording is None else evidence.recording.rate]

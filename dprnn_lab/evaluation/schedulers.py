@@ -97,19 +97,17 @@ def _connected(address: str) -> Any:
         # for another 20 s when it is closed, and for ever where a port is open and nothing answers.
         with ThreadPoolExecutor(1) as thread:
             found = thread.submit(asyncio.run, _ask(address)).result()
-        if found is not None:
-            raise ConnectionError(
-                f"what answers at {address} is no Dask scheduler ({found}): give the port of the scheduler itself, "
-                "usually 8786, and not that of its dashboard"
-            )
-        return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        if found is None:
+            return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except OSError as error:  # TimeoutError, too
-        if "is no Dask scheduler" in str(error):
-            raise
         raise ConnectionError(
             f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s: start one with 'dask scheduler', and "
             "check the host, the port and firewalls"
         ) from error
+    raise ConnectionError(
+        f"what answers at {address} is no Dask scheduler ({found}): give the port of the scheduler itself, usually "
+        "8786, and not that of its dashboard"
+    )
 
 
 async def _ask(address: str) -> str | None:
