@@ -1,4 +1,4 @@
-"""Train DPRNN-TasNet on many voices in the minutes for which a GPU is borrowed.
+"""Train DPRNN-TasNet on many voices in the minutes for which a GPU is borrowed, or in the hours of a CPU.
 
 Three commands, from the repository's root, with the repository on ``PYTHONPATH``::
 
@@ -22,9 +22,14 @@ In OUT there are four files, each under 16 MB for a network of up to four millio
 ``NAME-log.txt``. They are written every minute, and when the process is asked to end (SIGTERM). ``--resume`` goes on
 from them; ``--minutes`` counts all calls together, and at its end the learning rate is zero. A call that is to end
 before that gets ``--stop-after``.
+
+On a CPU, ``--device cpu --processes 2`` lets one process for each core share every step, with small batches::
+
+    python data/train_on_gpu.py train --device cpu --processes 2 --batch 4 --pack PACK --out OUT --minutes 100
 """
 
 import argparse
+import functools
 import time
 from pathlib import Path
 
@@ -88,45 +93,26 @@ def pack(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     import torch
-    from gpu_training.mixing import Mixer, MixingOptions
-    from gpu_training.pairs import Pairs
     from gpu_training.running import RunOptions, quick_norms, run
-    from gpu_training.stepping import Trainer, grow
+    from gpu_training.sharing import Team
+    from gpu_training.stepping import Trainer
     from gpu_training.timing import time_steps
-    from gpu_training.voices import load_pack, noise_bank
-
-    from dprnn_lab import load_model
 
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    torch.manual_seed(options.seed)
+    if options.processes > 1 and (device.type != "cpu" or options.time_steps):
+        raise SystemExit("--processes is for training on a CPU: one process keeps a GPU busy")
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.pack is None:
-        if not options.time_steps:
-            raise SystemExit("--pack is needed to train; only --time-steps does without")
-        bank, fixed = noise_bank(device), {}
-    else:
-        bank, fixed = load_pack(options.pack, device, folders=options.voices)
+    mixer, fixed = _mixer(options, device)
+    bank, pairs = mixer.bank, mixer.pairs
     print(
         f"{len(bank.voices)} voices, {bank.hours:.2f} h, on {_device_name(device)}: {time.monotonic() - BEGAN:.1f} s",
         flush=True,
     )
-    pairs = Pairs(bank.voices, options.kinds, options.origin_weight, options.even_minutes, device)
     print(f"pairs: {pairs.counts}", flush=True)
-    mixer = Mixer(bank, pairs, _mixing(options, MixingOptions), options.seed)
-    model = grow(load_model(options.init), options.stride, options.hidden, options.blocks)
-    how = {
-        "decay": options.decay,
-        "clip": options.clip,
-        "most_db": options.most_db or None,
-        "checkpoint_blocks": options.checkpoint_blocks,
-        "compiled": options.compiled,
-        "graphs": options.graphs,
-    }
+    model = _model(options)
 
     def make_trainer(network, quick: bool) -> Trainer:
-        return Trainer(
-            network, device, options.precision, line_norms=quick and not options.plain_norms, **how
-        )
+        return _trainer(options, network, device, quick)
 
     if options.time_steps:
         quick = not options.plain_norms and quick_norms(make_trainer, model, mixer, print)
@@ -138,7 +124,7 @@ def train(options: argparse.Namespace) -> None:
             options.batches,
             options.precisions,
             line_norms=quick,
-            **how,
+            **_how(options),
         )
         return
 
@@ -160,7 +146,57 @@ def train(options: argparse.Namespace) -> None:
         "minutes": options.minutes,
         "seed": options.seed,
     }
-    run(make_trainer, model, mixer, fixed, options.out, options.name, plan, options.resume, BEGAN, facts)
+    team = Team(options.processes - 1, functools.partial(_helper, options), options.threads)
+    run(
+        make_trainer, model, mixer, fixed, options.out, options.name, plan, options.resume, BEGAN, facts, team
+    )
+
+
+def _mixer(options: argparse.Namespace, device, process: int = 0):
+    """What a process learns from, and the fixed mixtures."""
+    from gpu_training.mixing import Mixer, MixingOptions
+    from gpu_training.pairs import Pairs
+    from gpu_training.sharing import SEEDS
+    from gpu_training.voices import load_pack, noise_bank
+
+    if options.pack is None:
+        if not options.time_steps:
+            raise SystemExit("--pack is needed to train; only --time-steps does without")
+        bank, fixed = noise_bank(device), {}
+    else:
+        bank, fixed = load_pack(options.pack, device, folders=options.voices)
+    pairs = Pairs(bank.voices, options.kinds, options.origin_weight, options.even_minutes, device)
+    return Mixer(bank, pairs, _mixing(options, MixingOptions), options.seed + SEEDS * process), fixed
+
+
+def _model(options: argparse.Namespace):
+    import torch
+    from gpu_training.stepping import grow
+
+    from dprnn_lab import load_model
+
+    torch.manual_seed(options.seed)
+    return grow(load_model(options.init), options.stride, options.hidden, options.blocks)
+
+
+def _trainer(options: argparse.Namespace, model, device, quick: bool):
+    from gpu_training.stepping import Trainer
+
+    quick = quick and not options.plain_norms
+    return Trainer(model, device, options.precision, line_norms=quick, **_how(options))
+
+
+def _how(options: argparse.Namespace) -> dict:
+    names = "decay clip checkpoint_blocks compiled graphs".split()
+    return {name: getattr(options, name) for name in names} | {"most_db": options.most_db or None}
+
+
+def _helper(options: argparse.Namespace, process: int):
+    """The trainer and the mixer of another process of a training."""
+    import torch
+
+    device = torch.device("cpu")
+    return _trainer(options, _model(options), device, False), _mixer(options, device, process)[0]
 
 
 def _mixing(options: argparse.Namespace, kind):
@@ -229,6 +265,8 @@ def _parser(defaults: dict | None = None) -> argparse.ArgumentParser:
     add("--name", default="gpu", help="how the files begin")
     add("--resume", action="store_true")
     add("--device", help="cuda where there is one")
+    add("--processes", type=int, default=1, help="that share each step, on a CPU: one for each core")
+    add("--threads", type=int, default=1, help="of each process, where there are several")
     add("--seed", type=int, default=0)
     for part in ("stride", "hidden", "blocks"):
         add(f"--{part}", type=int, help="grow the network to so much before the training")

@@ -16,6 +16,7 @@ from .clock import Clock
 from .evaluating import improvements
 from .keeping import read_last, restore, save
 from .mixing import Mixer
+from .sharing import Team
 from .stepping import Trainer
 
 LENGTHS = 2  # stream of random numbers: which length a step has
@@ -73,6 +74,7 @@ def run(
     resume: bool = False,
     began: float | None = None,
     facts: dict | None = None,
+    team: Team | None = None,
 ) -> Trainer:
     """Train until the time is over; returns the trainer.
 
@@ -80,7 +82,9 @@ def run(
         make_trainer: of a model, and whether the quick norms are used.
         model: to begin with, where there is nothing to resume.
         began: ``time.monotonic()`` when the call began.
+        team: other processes that share each step; closed at the end.
     """
+    team = team or Team()
     began = time.monotonic() if began is None else began
     say = Log(out / f"{name}-log.txt")
     last = read_last(out, name) if resume else None
@@ -88,6 +92,7 @@ def run(
         say("there is nothing to resume: this is a first call")
     model = model if last is None else last[0].train()
     trainer = make_trainer(model, quick_norms(make_trainer, model, mixer, say))
+    trainer.share = team.average
     mixtures, before = 0, 0.0
     if last is not None:
         restore(trainer, *last)
@@ -127,9 +132,11 @@ def run(
     while clock.left() > 0 and time.monotonic() - began < this_call - clock.reserve and not stop.asked:
         rate = options.lr * clock.factor()
         length = step_length(options.seconds, options.seed, trainer.steps)
-        count = max(1, round(batch * 4 / length))
+        count = max(1, round(batch * 4 / length / team.size))  # of each process
+        samples = int(length * 8000)
         try:
-            trainer.step(*mixer.draw(trainer.steps, count, int(length * 8000)), rate)
+            team.begin(trainer.model, trainer.steps, count, samples)
+            trainer.step(*mixer.draw(trainer.steps, count, samples), rate)
             fits = True
         except torch.OutOfMemoryError:
             fits = False
@@ -139,7 +146,7 @@ def run(
             gc.collect()
             torch.cuda.empty_cache()
             continue
-        mixtures += count
+        mixtures += count * team.size
         _keep_close(marks, trainer.device)
         if trainer.steps % options.log_every == 0:
             losses.append(trainer.mean_loss())
@@ -169,6 +176,7 @@ def run(
         rate = options.lr * clock.factor()
         evaluate()
     stop.close()
+    team.close()
     say(f"the end: step {trainer.steps}, {mixtures} mixtures, {time.monotonic() - began:.1f} s in this call")
     return trainer
 

@@ -1,6 +1,7 @@
 """One step: network, loss, optimiser, moving average; no number is asked of the device."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -88,10 +89,15 @@ class Trainer:
         if compiled:
             self.model.compile()
         self.gradients = GraphedCalls(self._gradients) if graphs else self._gradients
+        self.share: Callable[[torch.Tensor], None] | None = (
+            None  # called with the whole gradient of each step
+        )
 
     def step(self, mixture: torch.Tensor, sources: torch.Tensor, lr: float) -> None:
         """Learn from ``[B, T]`` and ``[B, 2, T]``."""
         loss = self.gradients(mixture, sources)
+        if self.share is not None:
+            self.share(self.optimizer.gradient)
         self.optimizer.step(lr)
         self.loss += loss.nan_to_num(0.0)
         self.since += 1

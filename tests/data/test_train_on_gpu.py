@@ -1,6 +1,7 @@
 """Training on a borrowed GPU, as far as a CPU can tell: packs, mixtures, quick arithmetic, the clock, a whole run."""
 
 import csv
+import functools
 import importlib
 import json
 import os
@@ -21,7 +22,7 @@ from dprnn_lab.datasets.mixing import MEAN_RMS
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from dprnn_lab.training.muon import MuonAdam
 
-PARTS = "clock colours evaluating keeping mixing norm optimizing packing pairs running speeds stepping timing voices"
+PARTS = "clock colours evaluating keeping mixing norm optimizing packing pairs running sharing speeds stepping timing voices"
 RATE = 8000
 
 
@@ -424,6 +425,57 @@ def test_a_run_by_the_clock_and_its_continuation(gpu, pack, capsys):
     assert float(rows[-1]["seconds"]) == pytest.approx(18, abs=3)
     assert float(rows[-1]["lr"]) == 0
     assert "goes on at step" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_processes_share_a_step(gpu, pack):
+    arguments = command(pack, "--processes", "2", "--precision", "float32", "--plain-norms")
+    options = gpu.script._parser().parse_args(arguments)
+    options.out.mkdir()
+
+    def make():
+        model = gpu.script._model(options)
+        return gpu.script._trainer(options, model, torch.device("cpu"), False)
+
+    mixers = [gpu.script._mixer(options, "cpu", process)[0] for process in (0, 1)]
+    batches = [mixer.draw(0, 3, 8000) for mixer in mixers]
+    assert not torch.equal(batches[0][0], batches[1][0])
+    alone, shared = make(), make()
+    alone.step(*(torch.cat(parts) for parts in zip(*batches, strict=True)), 1e-3)
+    team = gpu.sharing.Team(1, functools.partial(gpu.script._helper, options))
+    shared.share = team.average
+    try:
+        for step in range(2):  # the second time the helper has the weights of the first step
+            team.begin(shared.model, step, 3, 8000)
+            shared.step(*mixers[0].draw(step, 3, 8000), 1e-3)
+            if step == 0:
+                one, other = (torch.cat([p.flatten() for p in t.model.parameters()]) for t in (alone, shared))
+                # Newton and Schulz's iteration is computed in bfloat16.
+                assert torch.allclose(one, other, atol=2e-4)
+                assert torch.allclose(
+                    alone.optimizer.gradient, shared.optimizer.gradient, rtol=1e-3, atol=1e-5
+                )
+        alone.step(*(torch.cat(p) for p in zip(*(m.draw(1, 3, 8000) for m in mixers), strict=True)), 1e-3)
+        assert torch.allclose(alone.optimizer.gradient, shared.optimizer.gradient, rtol=0.05, atol=1e-2)
+    finally:
+        team.close()
+    assert team.processes == []
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes(gpu, pack):
+    gpu.script.BEGAN = gpu.script.time.monotonic()
+    gpu.script.main(command(pack, "--processes", "2", "--minutes", "0.3", "--every", "60"))
+    rows = rows_of(pack)
+    assert int(rows[-1]["step"]) > 5
+    assert int(rows[-1]["mixtures"]) % 2 == 0
+    assert int(rows[-1]["mixtures"]) >= 4 * int(rows[-1]["step"])
+    assert float(rows[-1]["lr"]) == 0
+
+
+def test_processes_are_for_a_cpu(gpu, pack):
+    with pytest.raises(SystemExit, match="--processes is for training on a CPU"):
+        gpu.script.main(command(pack, "--processes", "2", "--time-steps"))
 
 
 @pytest.mark.slow
