@@ -187,7 +187,7 @@ def _trainer(options: argparse.Namespace, model, device, quick: bool):
 
 
 def _how(options: argparse.Namespace) -> dict:
-    names = "decay clip checkpoint_blocks compiled graphs".split()
+    names = ("decay", "clip", "checkpoint_blocks", "compiled", "graphs")
     return {name: getattr(options, name) for name in names} | {"most_db": options.most_db or None}
 
 

@@ -22,7 +22,7 @@ from dprnn_lab.datasets.mixing import MEAN_RMS
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from dprnn_lab.training.muon import MuonAdam
 
-PARTS = "clock colours evaluating keeping mixing norm optimizing packing pairs running sharing speeds stepping timing voices"
+PARTS = "clock colours evaluating keeping mixing norm optimizing packing pairs running sharing speeds stepping timing"
 RATE = 8000
 
 
@@ -30,7 +30,7 @@ RATE = 8000
 def gpu(monkeypatch):
     """The script and its parts, as ``gpu.script`` and ``gpu.mixing`` and so on."""
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "data")
-    found = {name: importlib.import_module(f"gpu_training.{name}") for name in PARTS.split()}
+    found = {name: importlib.import_module(f"gpu_training.{name}") for name in [*PARTS.split(), "voices"]}
     yield SimpleNamespace(script=importlib.import_module("train_on_gpu"), **found)
     for name in [n for n in sys.modules if n == "train_on_gpu" or n.split(".")[0] == "gpu_training"]:
         sys.modules.pop(name)
