@@ -152,7 +152,7 @@ def table(scores: pd.DataFrame) -> str:
         own = scores[scores["setting"] == setting.name]
         new = own[own["list"] == "unseen"]
         cells = [setting.name, str(own["voices"].iloc[0])]
-        cells += [f"{new.loc[new['kind'] == kind, 'si_sdri'].mean():.2f}" for kind in KINDS]
+        cells += [f"{new.loc[new['kind'] == f'new {kind}', 'si_sdri'].mean():.2f}" for kind in KINDS]
         cells.append(f"{bootstrap_mean(new['si_sdri'])}")
         than = setting.than or NONE
         if setting.name == NONE or than not in gains:
