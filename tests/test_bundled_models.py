@@ -170,7 +170,8 @@ def test_the_second_small_network_of_many_voices_is_better_on_new_people(scores)
     mixtures = FixedMixtures("unseen")
     ids = [spec.id for spec in mixtures.specs][::10]
     chosen = torch.utils.data.Subset(mixtures, range(0, len(mixtures), 10))
-    found = [si_sdr_of(load_model("many-voices/small-2"), m, s) for m, s, _ in chosen]
+    model = load_model("many-voices/small-2")
+    found = [si_sdr_of(model, m, s) for m, s, _ in chosen]
     other = scores[scores["system"] == "many-voices/small"].set_index("id").loc[ids, "si_sdr"]
     assert sum(found) / 12 - other.mean() == pytest.approx(1.4, abs=0.1)
 
