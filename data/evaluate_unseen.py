@@ -16,7 +16,16 @@ import torch
 
 from dprnn_lab import PITLossWrapper, load_model, pairwise_neg_sisdr
 from dprnn_lab.evaluation import bootstrap_mean
+from dprnn_lab.evaluation.opening import open_mixtures
 from dprnn_lab.loss import si_sdr
+
+
+def stacked(name: str) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Bundled mixtures of one length, by the name of their list: ``[M, T]``, sources ``[M, 2, T]``, kinds ``[M]``."""
+    mixtures = open_mixtures(name)
+    both = [mixtures[index][:2] for index in range(len(mixtures))]
+    mixture, sources = (torch.stack(part) for part in zip(*both, strict=True))
+    return mixture, sources, np.array([spec.kind for spec in mixtures.specs])
 
 
 @torch.no_grad()

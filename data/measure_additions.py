@@ -20,10 +20,9 @@ import functools
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from evaluate_unseen import improvements
+from evaluate_unseen import improvements, stacked
 from gpu_training.colours import Colours
 from gpu_training.mixing import Mixer, MixingOptions
 from gpu_training.pairs import Pairs
@@ -34,7 +33,6 @@ from gpu_training.voices import Voice, VoiceBank, load_pack
 
 from dprnn_lab import DPRNNTasNet, load_model
 from dprnn_lab.evaluation import bootstrap_mean
-from dprnn_lab.evaluation.opening import open_mixtures
 from dprnn_lab.files import write_whole
 
 MODELS = Path(__file__).resolve().parent / "model"
@@ -109,21 +107,17 @@ def train(trainer: Trainer, mixer: Mixer, team: Team, steps: int, batch: int, lr
     return trainer.mean_loss()
 
 
-@functools.cache
-def _mixtures(name: str):
-    mixtures = open_mixtures(name)
-    both = [mixtures[index][:2] for index in range(len(mixtures))]
-    mixture, sources = (torch.stack(part) for part in zip(*both, strict=True))
-    return mixture, sources, np.array([spec.kind for spec in mixtures.specs])
+_mixtures = functools.cache(stacked)
 
 
-def measured(network: torch.nn.Module, setting: str, voices: int) -> list[dict]:
+def measured(network: torch.nn.Module, setting: str, voices: int, steps: int) -> list[dict]:
     """SI-SDRi in dB of every mixture of the lists."""
     network = copy.deepcopy(network).eval()
     return [
         {
             "setting": setting,
             "voices": voices,
+            "steps": steps,
             "list": name,
             "mixture": index,
             "kind": kind,
@@ -186,6 +180,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     scores = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=["setting"])
     if options.pack is not None:
+        others = {int(n) for n in scores.get("steps", ())} - {0, options.steps}
+        if others:
+            parser.error(
+                f"--steps {options.steps}: {options.out} has trainings of {min(others)} steps, and only trainings of"
+                " one length can be compared. Give that number, or another file with --out."
+            )
         torch.set_num_threads(1)
         bank = load_pack(options.pack, "cpu", folders=options.voices)[0]
         for setting in [Setting(NONE), *SETTINGS]:
@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
                 continue
             began = time.monotonic()
             if setting.name == NONE:
-                rows = measured(load_model(START), NONE, 0)
+                rows = measured(load_model(START), NONE, 0, 0)
             else:
                 helper = functools.partial(
                     _help, setting, options.pack, options.voices, options.precision, options.seed
@@ -206,7 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
                     team.close()
                 print(f"{setting.name}: loss {loss:.2f}, {time.monotonic() - began:.0f} s", flush=True)
                 voices = sum(dict(setting.origins)[_source(v)] > 0 for v in bank.voices)
-                rows = measured(trainer.average, setting.name, voices)
+                rows = measured(trainer.average, setting.name, voices, options.steps)
             scores = pd.concat([scores, pd.DataFrame(rows)]) if len(scores) else pd.DataFrame(rows)
             write_whole(options.out, scores.to_csv(index=False, lineterminator="\n").encode())
             scores = pd.read_csv(options.out)

@@ -275,8 +275,9 @@ const STYLE_OF_PLAYER = `
 .grid{display:grid;gap:8px 10px;grid-template-columns:repeat(var(--columns),minmax(0,1fr))}
 @container (max-width:560px){.grid{grid-template-columns:minmax(0,1fr)}}
 :host{container-type:inline-size}
-.panel button{width:100%;text-align:left;border-radius:5px 5px 0 0;display:flex;gap:.5em;align-items:baseline;overflow-wrap:anywhere}
-.level{margin-left:auto;font-size:12px;white-space:nowrap;opacity:.9}
+.panel button{width:100%;text-align:left;border-radius:5px 5px 0 0;overflow-wrap:anywhere}
+.panel button::after{content:"";display:block;clear:both}
+.level{float:right;margin-left:.5em;font-size:12px;line-height:1.6;white-space:nowrap;opacity:.9}
 .view{position:relative;overflow:hidden;cursor:crosshair;touch-action:pan-y;border:1px solid var(--line);border-top:0;user-select:none}
 .chosen .view{border-color:var(--accent);box-shadow:0 0 0 1px var(--accent)}
 canvas{display:block;width:100%;height:100%}

@@ -116,19 +116,20 @@ def change_of_score(
 
 
 def long_trainings() -> pd.DataFrame:
-    """Scores (dB) of the bundled networks of six and of 313 voices on a man and a woman: ``new``, ``known``, ``gap``.
+    """Scores (dB) of the bundled networks of six and of many voices on a man and a woman: ``new``, ``known``, ``gap``.
 
-    The index is ``size`` ("small", "large") and ``voices``; the scores are those of ``data/model/evaluation``.
+    The index is ``size`` ("small", "large") and ``training`` ("six voices", "many voices": 313 for large, more than 400
+    for small); the scores are those of ``data/model/evaluation``.
     """
     scores = pd.read_csv(data_folder() / "model" / "evaluation" / "scores.csv")
     means = scores.groupby(["system", "kind"])["si_sdri"].mean()
     rows = {
-        (size, voices): (means[f"{name}/{size}", "new man-woman"], means[f"{name}/{size}", "man-woman"])
+        (size, training): (means[f"{name}/{size}", "new man-woman"], means[f"{name}/{size}", "man-woman"])
         for size in ("small", "large")
-        for name, voices in (("six-voices", 6), ("many-voices", 313))
+        for name, training in (("six-voices", "six voices"), ("many-voices", "many voices"))
     }
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["new", "known"])
-    table.index = pd.MultiIndex.from_tuples(list(rows), names=["size", "voices"])
+    table.index = pd.MultiIndex.from_tuples(list(rows), names=["size", "training"])
     table["gap"] = table["known"] - table["new"]
     return table
 

@@ -73,6 +73,10 @@ def test_each_setting_is_trained_and_measured_once(additions, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "nan" not in printed
     assert printed.count(": loss ") == len(additions.SETTINGS) - 2
+    with pytest.raises(SystemExit):
+        additions.main([*call, "--steps", "4"])
+    assert f"--steps 4: {out} has trainings of 3 steps" in capsys.readouterr().err
+    pd.testing.assert_frame_equal(pd.read_csv(out), after)
 
 
 def test_the_table_compares_mixture_by_mixture(additions):

@@ -89,8 +89,8 @@ def test_the_voices_of_each_number_are_counted(table, tmp_path):
 def test_the_long_trainings_are_those_of_the_card():
     """The rounded numbers of data/model/README.md."""
     table = long_trainings().round(1)
-    assert table.loc[("large", 6), ["new", "known"]].tolist() == [4.6, 14.4]
-    assert table.loc[("small", 313), ["new", "known"]].tolist() == [6.6, 7.9]
+    assert table.loc[("large", "six voices"), ["new", "known"]].tolist() == [4.6, 14.4]
+    assert table.loc[("small", "many voices"), ["new", "known"]].tolist() == [6.6, 7.9]
 
 
 def test_the_committed_curve_has_every_number_of_voices_up_to_its_largest():
