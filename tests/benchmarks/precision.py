@@ -144,13 +144,14 @@ def _shown(value: float | None, unit: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS), help="these variants")
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=list(MODELS), help="these models")
     parser.add_argument("--mixtures", type=int, help="the first so many of each set")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of precision.json and precision.md")
     options = parser.parse_args()
     file = options.out / "precision.json"
     kept = json.loads(file.read_text())["rows"] if file.is_file() else []
-    rows = [row for row in kept if row["variant"] not in options.only]
-    for name in MODELS:
+    rows = [row for row in kept if not (row["variant"] in options.only and row["model"] in options.models)]
+    for name in options.models:
         plain, _ = network(name, "float32")
         reference = scores(plain, f"{name} float32", options.mixtures)
         for variant in options.only:

@@ -71,6 +71,13 @@ def test_the_time_of_a_run_is_rounded_up_to_minutes(lesson):
     assert "runs in 1 minute on two" in time_line(measure(lesson)._replace(run_seconds=5))
 
 
+@pytest.mark.parametrize(("second", "kept"), [(100, 300), (75, 300), (70, 70), (400, 400)])
+def test_a_faster_computer_does_not_shorten_the_time(lesson, second, kept):
+    keep_run_seconds(lesson, 300.0)
+    keep_run_seconds(lesson, second)
+    assert measure(lesson).run_seconds == kept
+
+
 def test_a_first_cell_without_the_paragraph_is_refused(lesson):
     notebook = nbformat.read(lesson, as_version=4)
     notebook.cells[0].source = LINE.sub("", notebook.cells[0].source)
