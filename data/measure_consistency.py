@@ -2,7 +2,7 @@
 
 ::
 
-    python data/measure_consistency.py [--model small] [--limit 12]     # mixtures of each kind
+    python data/measure_consistency.py [--model small] [--limit 12]     # mixtures of each kind, at most 40
 
 A row per group: mixtures that the model separates (SI-SDRi of 5 dB and more) and those that it does not (under 3 dB),
 of known voices, new people, and new people in rooms with noise.
@@ -18,6 +18,7 @@ import torch
 from dprnn_lab import load_model
 from dprnn_lab.datasets import FixedMixtures
 from dprnn_lab.datasets.in_rooms import InRooms
+from dprnn_lab.diagnosis.checks.recording import LOW_DB, UNLIKE_DB
 from dprnn_lab.diagnosis.control import Control
 from dprnn_lab.diagnosis.remix_consistency import remix_consistency
 from dprnn_lab.evaluation import score
@@ -55,6 +56,11 @@ def main() -> None:
     )
     shown = table.groupby(["list", "result"])["consistency"].describe(percentiles=[0.05, 0.1, 0.5, 0.9, 0.95])
     print(shown.round(1).to_string())
+    limit = min(LOW_DB, control.remix.score - UNLIKE_DB)
+    table["below"] = table["consistency"] < limit
+    share = table[table["result"] != "between"].groupby(["result", "list"])["below"].agg(["size", "mean"])
+    print(f"\nshare under the limit of {limit:.1f} dB, of the separated and of the others:")
+    print(share.round(2).to_string())
 
 
 if __name__ == "__main__":

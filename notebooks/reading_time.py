@@ -6,8 +6,8 @@ notebook. ``execute.py`` rewrites it for each notebook that it runs.
 To read: 200 words of text a minute (M. Brysbaert, "How many words do we read per minute?", 2019, has 238 for plain
 non-fiction), 10 seconds for a line of code, which is 360 lines an hour, a usual pace of code reviews, and every sound
 once. Exercises take the minutes of their sheets (``exercises/nbNN.md``). The run time is one that ``execute.py``
-measured and kept in ``run_seconds.json``; a notebook without it states none. Computers differ by a factor of four, and a
-stated time should hold on slow ones: a faster run replaces a slower one only when it took less than a quarter.
+measured and kept in ``run_seconds.json``; a notebook without it states none. Computers differ by a factor of four,
+and a stated time should hold on slow ones: a faster run replaces a slower one only when it took less than a quarter.
 """
 
 import base64
@@ -92,7 +92,7 @@ def _run_seconds(path: Path) -> dict[str, float]:
 
 
 def keep_run_seconds(path: Path, seconds: float) -> None:
-    """Keep how long a run of the notebook took, to 5 seconds, unless a slower computer took up to four times as long."""
+    """Keep how long a run of the notebook took, to 5 seconds, unless a slower one took up to four times as long."""
     times = _run_seconds(path)
     if not seconds <= times.get(path.stem, 0) <= 4 * seconds:
         times[path.stem] = 5 * max(1, round(seconds / 5))

@@ -282,12 +282,18 @@ class Evidence:
         """SI-SDRi (dB) of the model's own outputs under the best order, when there are references."""
         return None if self.own is None or self.clean is None else self.improvement(self.own, self.clean)
 
-    def improvement(self, outputs: torch.Tensor, mixture: torch.Tensor) -> float | None:
-        """SI-SDRi (dB) of outputs ``[S, T]`` of a mixture ``[T]`` under the best order; None without references."""
-        if self.references is None or len(self.references) != len(outputs):
+    def improvement(
+        self, outputs: torch.Tensor, mixture: torch.Tensor, references: torch.Tensor | None = None
+    ) -> float | None:
+        """SI-SDRi (dB) of outputs ``[S, T]`` of a mixture ``[T]`` under the best order; None without references.
+
+        The references are the user's, or others ``[S, T]`` in their place.
+        """
+        references = self.references if references is None else references
+        if references is None or len(references) != len(outputs):
             return None
-        length = min(s.shape[-1] for s in (self.references, outputs, mixture))
-        references, outputs = self.references[:, :length], outputs[:, :length]
+        length = min(s.shape[-1] for s in (references, outputs, mixture))
+        references, outputs = references[:, :length], outputs[:, :length]
         if not references.isfinite().all():
             return None
         after = si_sdr(best_order(outputs, references), references).mean()

@@ -37,3 +37,24 @@ def test_a_scene_begins_with_a_line_in_bold(entry):
     cells = nbformat.read(ROOT / entry.section.partition("#")[0], as_version=4).cells
     text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
     assert re.search(rf"^#+ {entry.id}\n+\*\*[^*\n]+\*\*$", text, re.MULTILINE)
+
+
+def printed(notebook: str, failure: str) -> str:
+    """What the cells of a scene print, from its heading to the next one."""
+    text, inside = "", False
+    for cell in nbformat.read(ROOT / notebook, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            for heading in re.findall(r"^#+ (.+?)\s*$", cell.source, re.MULTILINE):
+                inside = heading == failure
+        elif inside:
+            for output in cell.outputs:
+                data = output.get("data", {})
+                text += output.get("text", "") + data.get("text/html", data.get("text/plain", ""))
+    return text
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=list(CATALOGUE))
+def test_the_report_of_a_scene_finds_something(entry):
+    text = printed(entry.section.partition("#")[0], entry.id)
+    assert text
+    assert "named first: nothing" not in text

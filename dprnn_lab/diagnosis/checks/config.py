@@ -20,6 +20,8 @@ from .verdict import check, fail, fine, number, undecided
 __all__ = ["config_shape", "config_silent", "rebuild"]
 
 CLEAR_GAIN_DB = 1.5  # of the remix-consistency score, by another setting
+# A recording that suits the model, and bundled mixtures that suit it so much less: the settings may be nearly right.
+APART_DB = 3.0
 
 
 def rebuild(model: DPRNNTasNet, **config: Any) -> DPRNNTasNet:
@@ -100,7 +102,8 @@ def config_silent(e: Evidence) -> Finding:
             "no mixture to score the model on", "a mixture of as many people as the model has outputs"
         )
     facts = {"score_db": number(own.score), "on": on}
-    if own.score >= REMIX_OK_DB:
+    apart = e.control is not None and e.control.remix.score < min(REMIX_OK_DB, own.score - APART_DB)
+    if own.score >= REMIX_OK_DB and not apart:
         return fine(f"remix consistency is {own.score:.1f} dB", facts, f"{REMIX_OK_DB:g} dB")
     assumed = dict(e.file.report.assumed) if e.file is not None and e.file.report is not None else {}
     return _search(e, e.own_network, facts, assumed)
