@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from dprnn_lab.diagnosis.preflight import CHECKS, engine, preflight
+from dprnn_lab.diagnosis.preflight import CHECKS, engine, learning, preflight
 from dprnn_lab.diagnosis.preflight.finding import PreflightFinding
 from dprnn_lab.diagnosis.preflight.gates import gate_shares
 from dprnn_lab.diagnosis.preflight.material import BundledMixtures
@@ -71,6 +71,17 @@ def test_a_slow_model_is_cut_short_and_says_so(check, net):
     assert report["learn-by-heart"].cut_short or report["learn-by-heart"].says.startswith("not looked at")
     assert "Cut short" in report.summary() or "Not looked at" in report.summary()
     assert report.exit_code == 0
+
+
+@pytest.mark.parametrize(("end", "state"), [(-0.55, "note"), (-0.05, "failure"), (-1.2, "ok")])
+def test_a_loss_on_its_way_when_time_is_over_is_no_failure(check, net, monkeypatch, end, state):
+    """20 of 40 steps, and the way to a good estimate is 30 dB: 1.5 % of it are asked for, and 3 % after all steps."""
+    heart = learning.Heart(losses=[0.0] * 18 + [end] * 3, model=net(), way=30.0)
+    monkeypatch.setattr(learning, "STEPS", 40)  # the fixture asks for fewer, and for less
+    monkeypatch.setattr(learning, "LEARNT", 0.03)
+    monkeypatch.setattr(learning, "learn", lambda trial, clock: heart)
+    finding = check(net())["learn-by-heart"]
+    assert (finding.state, finding.cut_short) == (state, "20 of 40 steps")
 
 
 def test_a_follower_is_no_cause():
