@@ -70,7 +70,7 @@ def evaluate(
 
     The report compares the first model with all others, and shows its worst mixtures.
 
-    dprnn-lab evaluate --model mine.ckpt --model data/model/small.safetensors --baselines --out results
+    dprnn-lab evaluate --model mine.ckpt --model small --baselines --out results
 
     dprnn-lab evaluate --model mine.ckpt --data Libri2Mix/wav8k/min/test --mix mix_clean --metrics si_sdr,bss
     """

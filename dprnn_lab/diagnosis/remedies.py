@@ -11,6 +11,7 @@ import builtins
 import os
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from .finding import Finding
@@ -92,22 +93,32 @@ def python_line(finding: Finding, given: Inputs | None) -> str:
     """The remedy with its imports, and with the files that were given as the values of its names."""
     if not finding.remedy:
         return ""
-    loaded, _ = _names(finding.remedy)
+    remedy = _with_config(finding.remedy, given)
+    loaded, _ = _names(remedy)
     files: dict[str, str] = {}
     if given is not None:
         file = given.model if isinstance(given.model, (str, os.PathLike)) else given.checkpoint
         if file is not None:
             files["checkpoint"] = repr(os.fspath(file))
             if isinstance(given.model, (str, os.PathLike)) or given.model is None:
-                files["model"] = f"load_model({os.fspath(file)!r})"
+                files["model"] = _with_config("load_model(checkpoint)", given).replace(
+                    "checkpoint", repr(os.fspath(file)), 1
+                )
         for name in ("mixture", "run", "data", "scores"):
             value = getattr(given, name)
             if isinstance(value, (str, os.PathLike)):
                 files[name] = repr(os.fspath(value))
+        if "mixture" in files and _as_samples(remedy, "mixture"):
+            files["mixture"] = f"read_audio({files['mixture']})[0][0]"
+        for name in ("references", "estimates"):
+            paths = getattr(given, name)
+            if isinstance(paths, (list, tuple)) and all(isinstance(p, (str, os.PathLike)) for p in paths):
+                listed = [os.fspath(path) for path in paths]
+                files[name] = f"torch.stack([read_audio(file)[0][0] for file in {listed!r}])"
         if given.sample_rate is not None or isinstance(given.mixture, (str, os.PathLike)):
             files["sample_rate"] = repr(given.sample_rate)
     bound = [f"{name} = {value}" for name, value in files.items() if name in loaded]
-    line = "; ".join([*bound, finding.remedy])
+    line = "; ".join([*bound, remedy])
     wanted, _ = _names(line)
     return "; ".join([*dict.fromkeys(IMPORTS[name] for name in IMPORTS if name in wanted), line])
 
@@ -116,6 +127,7 @@ def command_line(finding: Finding, given: Inputs | None) -> str:
     """A command that works as it stands; when no command does it, the Python line, said to be one."""
     if not finding.remedy:
         return ""
+    finding = replace(finding, remedy=_with_config(finding.remedy, given))
     make = _SPECIAL.get(finding.id)
     places = _places(given)
     line = make(finding, places) if make is not None else None
@@ -123,6 +135,31 @@ def command_line(finding: Finding, given: Inputs | None) -> str:
     if line is None and finding.id in _COMMANDS and (ours or "{run}" not in _COMMANDS[finding.id]):
         line = _COMMANDS[finding.id].format(**{name: shlex.quote(value) for name, value in places.items()})
     return line if line is not None else f"{python_line(finding, given)}  # in Python"
+
+
+def _with_config(remedy: str, given: Inputs | None) -> str:
+    """The remedy; its ``load_model(checkpoint, ...)`` also gets the user's settings that it does not change."""
+    call = "load_model(checkpoint"
+    if given is None or not given.config or call not in remedy:
+        return remedy
+    calls = (n for n in ast.walk(ast.parse(remedy)) if isinstance(n, ast.Call))
+    changed = {k.arg for c in calls if ast.unparse(c.func) == "load_model" for k in c.keywords}
+    kept = "".join(f", {name}={value!r}" for name, value in given.config.items() if name not in changed)
+    return remedy.replace(call, call + kept)
+
+
+def _as_samples(remedy: str, name: str) -> bool:
+    """Whether a remedy computes with the samples of a name; :func:`separate` and :func:`read_audio` take its path."""
+    tree = ast.parse(remedy)
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    given = {
+        f: [a for c in calls if ast.unparse(c.func) == f for a in c.args] for f in ("separate", "read_audio")
+    }
+    named = {f: sum(isinstance(a, ast.Name) and a.id == name for a in args) for f, args in given.items()}
+    read = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)
+    ]
+    return not named["read_audio"] and len(read) > named["separate"]
 
 
 def _places(given: Inputs | None) -> dict[str, str]:

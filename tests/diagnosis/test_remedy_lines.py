@@ -6,15 +6,16 @@ import re
 import shlex
 
 import pytest
+import soundfile
 import torch
 import typer
 
 import dprnn_lab
-from dprnn_lab import cli, diagnose, training
+from dprnn_lab import cli, diagnose, save_model, training
 from dprnn_lab.audio import read_audio, write_audio
 from dprnn_lab.diagnosis import CATALOGUE, Finding
 from dprnn_lab.diagnosis.remedies import IMPORTS, command_line, python_line, unknown_names
-from dprnn_lab.faults import FAULTS
+from dprnn_lab.faults import FAULTS, inject
 
 COMMANDS = typer.main.get_command(cli.app).commands
 IN_PYTHON_ONLY = {
@@ -48,6 +49,39 @@ def check_python(line):
             if inspect.isfunction(function) or inspect.isclass(function):
                 keywords = {k.arg: None for k in call.keywords if k.arg}
                 inspect.signature(function).bind(*[None] * len(call.args), **keywords)
+
+
+@pytest.mark.parametrize(
+    ("failure", "variant"),
+    [("late-estimates", None), ("order-arbitrary", "flipped"), ("scale-free", None), ("relative-level-lost", "peaks"),
+     ("level", "offset"), ("outputs-alike", "same-twice")],
+)  # fmt: skip
+def test_a_line_runs_where_all_is_given_as_files(talk, tmp_path, failure, variant):
+    case = inject(failure, talk(0), variant=variant)
+    files = {"mixture": [case.mixture], "references": case.references, "estimates": case.estimates}
+    for name, signals in list(files.items()):
+        files[name] = [tmp_path / f"{name}{i}.wav" for i in range(len(signals))]
+        for path, samples in zip(files[name], signals, strict=True):
+            soundfile.write(path, samples.numpy(), 8000, subtype="FLOAT")  # which write_audio does not
+    files["mixture"] = files["mixture"][0]
+    model = save_model(case.model, tmp_path / "model.safetensors")
+    report = diagnose(model, **files)
+    assert report.causes[0].id == failure
+    for finding in report.causes:
+        exec(python_line(finding, report.evidence.given), {})
+
+
+def test_a_line_keeps_the_settings_that_it_does_not_change(talk, tmp_path):
+    case, path = talk(0), tmp_path / "weights.pth"
+    torch.save(case.model.state_dict(), path)
+    config = {**case.model.config, "stride": case.model.config["stride"] // 2}
+    report = diagnose(path, case.mixture, 8000, config=config)
+    finding = report["config-silent"]
+    space = {}
+    exec(python_line(finding, report.evidence.given), space)
+    assert space["model"].config == case.model.config
+    command = command_line(finding, report.evidence.given)
+    assert "--set chunk_size=64" in command and "--set stride=16" in command
 
 
 def check_command(line):

@@ -163,7 +163,7 @@ def polarity(e: Evidence) -> Finding:
             return fine(f"{before:.1f} dB as given, {inverted:.1f} dB inverted", facts, why)
         if given is not None and turned is not None:
             facts |= {"improvement_db": number(given), "improvement_inverted_db": number(turned)}
-            if turned < given + MIN_IMPROVEMENT_GAIN_DB:
+            if turned < given + MIN_IMPROVEMENT_GAIN_DB or (given >= RIGHT_DB and not clearly):
                 says = f"SI-SDRi is {given:.1f} dB as given, {turned:.1f} dB inverted"
                 return fine(
                     says, facts, f"{MIN_IMPROVEMENT_GAIN_DB:g} dB of SI-SDRi, where there are references"
