@@ -6,8 +6,8 @@ notebook. ``execute.py`` rewrites it for each notebook that it runs.
 To read: 200 words of text a minute (M. Brysbaert, "How many words do we read per minute?", 2019, has 238 for plain
 non-fiction), 10 seconds for a line of code, which is 360 lines an hour, a usual pace of code reviews, and every sound
 once. Exercises take the minutes of their sheets (``exercises/nbNN.md``). The run time is one that ``execute.py``
-measured and kept in ``run_seconds.json``; a notebook without it states none. Computers differ by a factor of four,
-and a stated time should hold on slow ones: a faster run replaces a slower one only when it took less than a quarter.
+measured and kept in ``run_seconds.json``; a notebook without it states none. Computers differ by a factor of four
+and more, and slow ones are to keep the stated time: a run that is faster by less than four times replaces none.
 """
 
 import base64

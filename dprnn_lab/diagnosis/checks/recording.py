@@ -186,8 +186,12 @@ def _on_this_recording(e: Evidence) -> tuple[float, dict, bool]:
     consistent = here >= (0.0 if known is None else min(LOW_DB, known.remix.score - UNLIKE_DB))
     if e.own_score is None:
         return here, facts, consistent
-    low = SEPARATED_DB if known is None else min(SEPARATED_DB, known.improvement - LOST_DB)
-    return here, facts, e.own_score >= low or (consistent and e.own_score >= SOME_DB)
+    return here, facts, e.own_score >= separated_from(e) or (consistent and e.own_score >= SOME_DB)
+
+
+def separated_from(e: Evidence) -> float:
+    """The SI-SDRi (dB) from which a recording counts as separated by this model."""
+    return SEPARATED_DB if e.control is None else min(SEPARATED_DB, e.control.improvement - LOST_DB)
 
 
 def _sign(e: Evidence) -> tuple[str, dict]:

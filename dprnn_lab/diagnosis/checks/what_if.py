@@ -14,6 +14,7 @@ from ..evidence import MAX_SECONDS, PIECE_SECONDS, Evidence, loudest
 from ..finding import Finding
 from ..remix_consistency import REMIX_OK_DB
 from .alignment import rate_of_references
+from .recording import SEPARATED_DB, separated_from
 from .verdict import check, fail, fine, number, on_samples, undecided, warn
 
 __all__ = ["polarity", "rate_mismatch", "train_serve_skew"]
@@ -30,7 +31,6 @@ SURE_IMPROVEMENT_GAIN_DB = 5.0
 MIN_SCORE_DB = 2.5  # after the change
 MOST_BELOW_KNOWN_DB = 3.0  # after the change, under the score of the bundled mixtures
 SURE_BELOW_KNOWN_DB = 1.5  # for a failure; else a warning
-RIGHT_DB = 5.0  # of SI-SDRi after the change, where there are references
 BAND_SHARE = 0.6  # if energy ends below, the recording was upsampled or its rate is wrong
 MEDIAN_SHARE = 0.13  # of the band: half of the energy of speech at the right rate lies below
 TRIED_RATES = (4000, 11025, 16000, 22050, 32000, 44100, 48000)  # Hz, for a model at 8 kHz
@@ -77,7 +77,7 @@ def rate_mismatch(e: Evidence) -> Finding:
         and _as_good_as_known(e, tried[best][0])
     ):
         turned = _improvement_at(e, tried[best][1], best, wanted)
-        if turned is None or turned >= _separates(e):
+        if turned is None or turned >= separated_from(e):
             says = f"read as {best:g} Hz, remix consistency is {tried[best][0] - score.score:.1f} dB higher"
             e.replace_clean(tried[best][1])
             return fail(
@@ -163,7 +163,7 @@ def polarity(e: Evidence) -> Finding:
             return fine(f"{before:.1f} dB as given, {inverted:.1f} dB inverted", facts, why)
         if given is not None and turned is not None:
             facts |= {"improvement_db": number(given), "improvement_inverted_db": number(turned)}
-            if turned < given + MIN_IMPROVEMENT_GAIN_DB or (given >= RIGHT_DB and not clearly):
+            if turned < given + MIN_IMPROVEMENT_GAIN_DB or (given >= SEPARATED_DB and not clearly):
                 says = f"SI-SDRi is {given:.1f} dB as given, {turned:.1f} dB inverted"
                 return fine(
                     says, facts, f"{MIN_IMPROVEMENT_GAIN_DB:g} dB of SI-SDRi, where there are references"
@@ -200,11 +200,6 @@ def _improvement_at(e: Evidence, samples: torch.Tensor, rate: float, wanted: flo
     outputs = e.separate(samples[None, : int(MAX_SECONDS * wanted)])
     references = resample(e.references, rate, wanted)
     return None if outputs is None else e.improvement(outputs[0], samples, references)
-
-
-def _separates(e: Evidence) -> float:
-    """The SI-SDRi (dB) from which a recording counts as separated after a change."""
-    return RIGHT_DB if e.control is None else min(RIGHT_DB, e.control.improvement - MOST_BELOW_KNOWN_DB)
 
 
 def _as_good_as_known(e: Evidence, score: float, below: float | None = None) -> bool:

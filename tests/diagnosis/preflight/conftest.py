@@ -55,7 +55,6 @@ def batch():
 def check(monkeypatch, batch):
     """``preflight`` with fewer steps, on the short mixtures, and without a limit of time."""
     monkeypatch.setattr(learning, "STEPS", 20)
-    monkeypatch.setattr(learning, "LEARNT", 0.015)  # in half of the steps half of the fall
     monkeypatch.setattr(range_test, "STEPS", 20)
 
     def run(model, loss=None, data=None, **options):

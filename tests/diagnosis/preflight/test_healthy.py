@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dprnn_lab import DPRNNTasNet, PITLossWrapper, load_model
-from dprnn_lab.diagnosis.preflight import preflight
+from dprnn_lab.diagnosis.preflight import learning, preflight
 from dprnn_lab.files import data_folder
 from dprnn_lab.loss import pairwise_mse, pairwise_neg_snr
 from dprnn_lab.training.settings import SMALL
@@ -54,7 +54,10 @@ def test_numbers_of_sources(check, net, batch, n_src):
     ],
     ids=["mse", "pit-mse", "pit-snr", "l1"],
 )
-def test_losses(check, net, loss):
+def test_losses(check, net, loss, monkeypatch):
+    monkeypatch.setattr(
+        learning, "STEPS", 40
+    )  # as for users: PIT on SNR falls by less than 3 % of the way in 20
     report = check(net(), loss)
     assert bad(report) == []
     if not isinstance(loss, PITLossWrapper):

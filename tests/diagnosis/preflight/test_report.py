@@ -77,8 +77,7 @@ def test_a_slow_model_is_cut_short_and_says_so(check, net):
 def test_a_loss_on_its_way_when_time_is_over_is_no_failure(check, net, monkeypatch, end, state):
     """20 of 40 steps, and the way to a good estimate is 30 dB: 1.5 % of it are asked for, and 3 % after all steps."""
     heart = learning.Heart(losses=[0.0] * 18 + [end] * 3, model=net(), way=30.0)
-    monkeypatch.setattr(learning, "STEPS", 40)  # the fixture asks for fewer, and for less
-    monkeypatch.setattr(learning, "LEARNT", 0.03)
+    monkeypatch.setattr(learning, "STEPS", 40)  # the fixture asks for fewer
     monkeypatch.setattr(learning, "learn", lambda trial, clock: heart)
     finding = check(net())["learn-by-heart"]
     assert (finding.state, finding.cut_short) == (state, "20 of 40 steps")
