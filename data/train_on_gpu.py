@@ -202,7 +202,9 @@ def _helper(options: argparse.Namespace, process: int):
 def _mixing(options: argparse.Namespace, kind):
     from gpu_training.colours import Colours
 
-    colours = Colours(options.equalised, options.eq_db, options.banded, options.rounded, options.rooms)
+    colours = Colours(
+        options.equalised, options.eq_db, options.banded, options.rounded, options.rooms, options.formants
+    )
     return kind(tuple(options.speed), options.flip, options.level, options.wide_share, options.noise, colours)
 
 
@@ -303,6 +305,7 @@ def _parser(defaults: dict | None = None) -> argparse.ArgumentParser:
     add("--rounded", type=float, default=0.1, help="share of the sources, to 8 bits")
     add("--rooms", type=float, default=0.0, help="share of the mixtures")
     add("--noise", type=float, default=0.0, help="share of the mixtures")
+    add("--formants", type=float, default=0.0, help="share of the sources: formants moved, pitch kept")
     add("--time-steps", action="store_true", help="print how long steps take, and train nothing")
     add("--batches", type=int, nargs="+", default=[32, 64, 128, 192], help="for --time-steps")
     add("--precisions", nargs="+", default=["bf16", "tf32"], help="for --time-steps")

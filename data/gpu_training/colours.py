@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import torch
 
+from .formants import draw_factors, move_formants
+
 RATE = 8000  # Hz
 TAIL = 512  # samples of silence behind a segment, into which filters ring
 RING = 3200  # samples of a room's response
 KNOTS = 7  # gains of an equaliser
 LOUD = 0.05  # RMS of what is rounded to 8 bits
+FORMANTS = 1.15  # the largest factor of their frequencies
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Colours:
         banded: through a band such as a telephone's.
         rounded: to 8 bits by the mu-law.
         rooms: in a room, with a reverberation time of 0.15 to 0.4 s.
+        formants: with the formants moved, by up to 15 % in either direction, and the pitch kept.
     """
 
     equalised: float = 0.5
@@ -32,6 +36,7 @@ class Colours:
     banded: float = 0.2
     rounded: float = 0.1
     rooms: float = 0.0
+    formants: float = 0.0
 
 
 def fast_length(samples: int) -> int:
@@ -58,6 +63,9 @@ def colour(sources: torch.Tensor, options: Colours, generator: torch.Generator) 
     def uniform(*shape: int) -> torch.Tensor:
         return torch.rand(shape, generator=generator, device=device)
 
+    if options.formants:
+        factors = draw_factors(batch * count, options.formants, FORMANTS, generator)
+        sources = move_formants(sources.flatten(0, 1), factors).unflatten(0, (batch, count))
     if options.equalised or options.banded or options.rooms:
         size = fast_length(samples + (RING + TAIL if options.rooms else TAIL))
         hertz = torch.linspace(0, RATE / 2, size // 2 + 1, device=device)

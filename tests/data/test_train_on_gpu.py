@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from scipy.signal import lfilter
 from torchaudio.functional import resample
 
 from dprnn_lab import DPRNNTasNet, load_model, save_model
@@ -22,7 +23,7 @@ from dprnn_lab.datasets.mixing import MEAN_RMS
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from dprnn_lab.training.muon import MuonAdam
 
-PARTS = "clock colours evaluating keeping mixing norm optimizing packing pairs running sharing speeds stepping timing"
+PARTS = "clock colours evaluating formants keeping mixing norm optimizing packing pairs running sharing speeds stepping timing"
 RATE = 8000
 
 
@@ -173,7 +174,12 @@ def test_colours_change_their_share_and_nothing_else(gpu):
     generator = torch.Generator().manual_seed(0)
     colours = gpu.colours.Colours
     assert torch.equal(gpu.colours.colour(sources, colours(0, 0, 0, 0, 0), generator), sources)
-    for options in (colours(0.5, 3, 0, 0, 0), colours(0, 0, 0.5, 0, 0), colours(0, 0, 0, 0.5, 0)):
+    for options in (
+        colours(0.5, 3, 0, 0, 0),
+        colours(0, 0, 0.5, 0, 0),
+        colours(0, 0, 0, 0.5, 0),
+        colours(0, 0, 0, 0, formants=0.5),
+    ):
         changed = gpu.colours.colour(sources, options, generator)
         distance = (changed - sources).square().mean(-1).sqrt()
         assert 0.3 < (distance > 1e-3).float().mean() < 0.7
@@ -182,6 +188,42 @@ def test_colours_change_their_share_and_nothing_else(gpu):
     room = gpu.colours.colour(sources, colours(0, 0, 0, 0, 1.0), generator)
     score = si_sdr(room, sources)
     assert 0 < score.mean() < 12  # in place, and heard in a room
+
+
+def vowel(pitch: int, formant: float) -> torch.Tensor:
+    """Pulses through a resonance of 150 Hz bandwidth, float32 ``[16000]``."""
+    pulses = np.zeros(16000)
+    pulses[:: RATE // pitch] = 1
+    radius = np.exp(-np.pi * 150 / RATE)
+    signal = lfilter([1], [1, -2 * radius * np.cos(2 * np.pi * formant / RATE), radius**2], pulses)
+    return torch.from_numpy(signal / np.abs(signal).max() / 2).float()
+
+
+@pytest.mark.parametrize("factor", [1 / 1.15, 1.15])
+@pytest.mark.parametrize("pitch", [100, 200, 250])
+def test_formants_move_and_the_pitch_stays(gpu, pitch, factor):
+    before = vowel(pitch, 1300)
+    after = gpu.formants.move_formants(before[None], torch.tensor([factor]))[0]
+    spectra = [
+        torch.fft.rfft(v[4000:12000] * torch.hann_window(8000)).abs().square() for v in (before, after)
+    ]
+    hertz = torch.arange(4001.0)
+    first, last = ((s[100:] * hertz[100:]).sum() / s[100:].sum() for s in spectra)
+    assert last / first == pytest.approx(factor, abs=0.06)
+    on_harmonics = sum(float(spectra[1][k - 2 : k + 3].sum()) for k in range(pitch, 4000, pitch))
+    assert on_harmonics > 0.98 * float(spectra[1].sum())  # nothing but the same harmonics
+    assert 0.7 < float(after.std() / before.std()) < 1.3
+
+
+def test_formants_are_left_where_the_factor_is_one(gpu):
+    sources = torch.randn(3, 4000, generator=torch.Generator().manual_seed(0))
+    moved = gpu.formants.move_formants(sources, torch.tensor([1.0, 1.1, 1.0]))
+    assert torch.equal(moved[[0, 2]], sources[[0, 2]]) and si_sdr(moved[1], sources[1]) < 20
+    silent = gpu.formants.move_formants(torch.zeros(1, 4000), torch.tensor([1.1]))
+    assert not silent.any()
+    factors = gpu.formants.draw_factors(4000, 0.3, 1.15, torch.Generator().manual_seed(0))
+    assert 0.66 < (factors == 1).float().mean() < 0.74
+    assert 1.1 < factors.max() <= 1.15 + 1e-6 and 1 / 1.1 > factors.min() >= 1 / 1.15 - 1e-6
 
 
 def test_quick_norms_are_the_norms(gpu):
