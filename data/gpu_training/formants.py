@@ -47,6 +47,6 @@ def move_formants(sources: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 
 
 def draw_factors(count: int, share: float, most: float, generator: torch.Generator) -> torch.Tensor:
-    """``[count]`` factors: 1, or in a ``share`` of the cases one from ``1 / most`` to ``most``, even in its logarithm."""
+    """``[count]`` factors: 1, or in a ``share`` of them one from ``1 / most`` to ``most``, even in its logarithm."""
     drawn = torch.rand((2, count), generator=generator, device=generator.device)
     return torch.where(drawn[0] < share, (math.log(most) * (2 * drawn[1] - 1)).exp(), 1.0)

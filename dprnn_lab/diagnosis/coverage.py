@@ -26,6 +26,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "silence": (_MIXTURE, ("references",)),
     "level": (_MIXTURE,),
     "dead-output": (_RAN, _RUN),
+    "references-mismatch": (("mixture", "references"),),
     "rate-mismatch": (_MIXTURE,),
     "polarity": (_RAN,),
     "train-serve-skew": (_RAN,),

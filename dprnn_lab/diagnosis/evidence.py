@@ -287,10 +287,10 @@ class Evidence:
     ) -> float | None:
         """SI-SDRi (dB) of outputs ``[S, T]`` of a mixture ``[T]`` under the best order; None without references.
 
-        The references are the user's, or others ``[S, T]`` in their place.
+        The references are the user's, or others ``[S, T]`` in their place. Those of another mixture judge nothing.
         """
         references = self.references if references is None else references
-        if references is None or len(references) != len(outputs):
+        if references is None or len(references) != len(outputs) or self.cause("references-mismatch"):
             return None
         length = min(s.shape[-1] for s in (references, outputs, mixture))
         references, outputs = references[:, :length], outputs[:, :length]

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 
 from ..diagnosis.catalogue import CATALOGUE
-from . import audio, config, curves, data, losses, outputs, scores, weights
+from . import audio, config, curves, data, losses, outputs, references, scores, weights
 from .case import Case
 from .healthy import healthy_case, healthy_training
 
@@ -21,7 +21,7 @@ __all__ = ["FAULTS", "Case", "has_strength", "healthy_case", "healthy_training",
 
 # By failure and variant: ``(case, rng, strength) -> Case``, or ``(case, rng) -> Case`` for a fault without degrees.
 _ALL: dict[str, dict[str, Callable]] = {}
-for _module in (weights, config, audio, outputs, losses, data, curves, scores):
+for _module in (weights, config, audio, references, outputs, losses, data, curves, scores):
     for _failure, _variants in _module.FAULTS.items():
         _ALL.setdefault(_failure, {}).update(_variants)
 FAULTS = {name: _ALL[name] for name in CATALOGUE}

@@ -45,6 +45,7 @@ TRAINING = (
 BUNDLED_MODEL = (
     "config-silent", "domain-mismatch", "polarity", "train-serve-skew", "rate-mismatch", "permutation-flip",
     "seam-artefact", "eval-mode", "dead-output", "unseen-speakers", "late-estimates", "one-speaker",
+    "references-mismatch",
 )  # fmt: skip
 PAIRS = [
     (("weights-unmatched", "no-file"), ("channels", "twice")),

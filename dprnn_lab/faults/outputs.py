@@ -157,7 +157,7 @@ def _clicks(seconds: float):
     return fault
 
 
-def _moved(estimate: torch.Tensor, lag: int) -> torch.Tensor:
+def moved(estimate: torch.Tensor, lag: int) -> torch.Tensor:
     """``[..., T]`` later by ``lag`` samples, earlier for a negative one."""
     pad = torch.nn.functional.pad(estimate, (max(lag, 0), max(-lag, 0)))
     return pad[..., : estimate.shape[-1]] if lag >= 0 else pad[..., -lag:]
@@ -166,8 +166,8 @@ def _moved(estimate: torch.Tensor, lag: int) -> torch.Tensor:
 def _late(*lags: int):
     def fault(case: Case, rng: random.Random) -> Case:
         wanted = lags * 2 if len(lags) == 1 else lags
-        moved = [_moved(x, lag) for x, lag in zip(case.estimates, wanted, strict=True)]
-        return case.change(estimates=torch.stack(moved))
+        late = [moved(x, lag) for x, lag in zip(case.estimates, wanted, strict=True)]
+        return case.change(estimates=torch.stack(late))
 
     return fault
 

@@ -23,7 +23,10 @@ from dprnn_lab.datasets.mixing import MEAN_RMS
 from dprnn_lab.loss import PITLossWrapper, pairwise_neg_sisdr, si_sdr
 from dprnn_lab.training.muon import MuonAdam
 
-PARTS = "clock colours evaluating formants keeping mixing norm optimizing packing pairs running sharing speeds stepping timing"
+PARTS = (
+    "clock colours evaluating formants keeping mixing norm optimizing packing pairs running sharing speeds stepping "
+    "timing"
+)
 RATE = 8000
 
 

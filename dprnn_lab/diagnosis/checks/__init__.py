@@ -16,6 +16,7 @@ from . import (
     outputs,
     plateau,
     recording,
+    references,
     seams,
     speakers,
     weights,
@@ -25,7 +26,7 @@ from . import (
 __all__ = ["CHECKS"]
 
 _MODULES = (
-    weights, config, recording, audio, length, what_if, alignment, speakers, outputs, seams, losses, data,
+    weights, config, recording, audio, length, references, what_if, alignment, speakers, outputs, seams, losses, data,
     model_in_training, nan_run,
     curves, plateau,
 )  # fmt: skip

@@ -8,6 +8,7 @@ Notebook: 06_failures_at_inference
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -18,7 +19,7 @@ from ..mixture import Signals
 from .noise_outputs import outputs_of_noise
 from .verdict import check, fail, fine, number, undecided
 
-__all__ = ["lag_to", "late_estimates", "rate_of_references"]
+__all__ = ["Positions", "lag_to", "late_estimates", "out_of_place", "positions", "rate_of_references"]
 
 LENGTH_SHARE = 0.95  # a network loses less than a stride; more is missing, or another rate
 SAME_LENGTH = 0.02  # between two lengths that differ by a rate
@@ -212,49 +213,77 @@ def _other_length(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding | 
     return fail(says, facts, f"{LENGTH_SHARE:.0%} of the mixture's length", CUT)
 
 
+@dataclass(frozen=True)
+class Positions:
+    """Where signals lie in a mixture.
+
+    Attributes:
+        lags: the lag (samples, positive: late) at which each correlates most with the mixture.
+        at_lag, as_given: absolute correlations there, and without a lag.
+        late: the lag of each that is certainly out of place, 0 for the others.
+        strange: which are in the mixture at no lag.
+    """
+
+    lags: list[int]
+    at_lag: list[float]
+    as_given: list[float]
+    late: list[int]
+    strange: list[int]
+
+
+def positions(signals: torch.Tensor, mixture: torch.Tensor, rate: float) -> Positions:
+    """Lags of single samples to two seconds of signals ``[S, T]`` in a mixture ``[T]``."""
+    most = min(int(MOST_SECONDS * rate), len(mixture) // 2)
+    found = [lag_to(x, mixture, most) for x in signals]
+    loud = [float(x.norm()) > 0.01 * float(signals.norm()) for x in signals]
+    # A faint voice correlates little too, but in place.
+    strange = [i for i, (lag, best, _) in enumerate(found) if lag and best < CLEAR_CORRELATION and loud[i]]
+    late = [lag if best > CLEAR_CORRELATION and best - here > LAG_GAIN else 0 for lag, best, here in found]
+    lags, at_lag, as_given = zip(*found, strict=True)
+    return Positions(
+        list(lags), [number(v, 3) for v in at_lag], [number(v, 3) for v in as_given], late, strange
+    )
+
+
 def _late(e: Evidence, mixture: torch.Tensor, rate: float) -> Finding:
     """Lags of single samples to seconds; and estimates that do not occur in the mixture at any."""
     assert e.estimates is not None
-    most = min(int(MOST_SECONDS * rate), len(mixture) // 2)
-    found = [lag_to(x, mixture, most) for x in e.estimates]
-    loud = [float(x.norm()) > 0.01 * float(e.estimates.norm()) for x in e.estimates]
+    found = positions(e.estimates, mixture, rate)
     facts = _facts(e, mixture) | {
-        "lags": [lag for lag, _, _ in found],
-        "correlation_at_lag": [number(best, 3) for _, best, _ in found],
-        "correlation_as_given": [number(here, 3) for _, _, here in found],
+        "lags": found.lags,
+        "correlation_at_lag": found.at_lag,
+        "correlation_as_given": found.as_given,
     }
     why = (
         f"a lag counts from one sample on, if the correlation with the mixture is over {CLEAR_CORRELATION:g} there and "
         f"{LAG_GAIN:g} higher than without it; under that at every lag, an estimate is not of this mixture"
     )
-    # A faint voice correlates little too, but in place.
     # Neither is an output of noise from another mixture: the check one-speaker names it.
     noise = outputs_of_noise(e.estimates, mixture, rate)
-    strange = [
-        i
-        for i, (lag, best, _) in enumerate(found)
-        if lag and best < CLEAR_CORRELATION and loud[i] and i not in noise
-    ]
+    strange = [i for i in found.strange if i not in noise]
     if strange:
-        which = "the estimates have" if len(strange) == len(found) else f"estimate {strange[0] + 1} has"
+        which = "the estimates have" if len(strange) == len(e.estimates) else f"estimate {strange[0] + 1} has"
         return fail(
-            f"{which} nothing in common with this mixture (correlation {found[strange[0]][1]:.2f} at the best lag): "
-            "of another one",
+            f"{which} nothing in common with this mixture (correlation {found.at_lag[strange[0]]:.2f} at the best "
+            "lag): of another one",
             facts,
             why,
             "estimates = separate(model, mixture, sample_rate)  # of this mixture",
         )
-    late = [lag if best > CLEAR_CORRELATION and best - here > LAG_GAIN else 0 for lag, best, here in found]
+    late = found.late
     if not any(late):
         return fine("length, rate and position agree with the mixture", facts, why)
-    if len(set(late)) == 1:
-        says = f"the estimates are {_in_words(late[0], rate)}"
-        line = _move("estimates", late[0])
-    else:
-        parts = [f"estimate {i} is {_in_words(lag, rate)}" for i, lag in enumerate(late, 1)]
-        says = ", ".join(parts)
-        line = f"estimates = torch.stack([torch.roll(x, -lag) for x, lag in zip(estimates, {late})])"
+    says, line = out_of_place("estimate", late, rate)
     return fail(says, facts, why, line)
+
+
+def out_of_place(name: str, late: Sequence[int], rate: float) -> tuple[str, str]:
+    """In words where signals of that name lie, and the line of code that moves them back; ``late`` in samples."""
+    if len(set(late)) == 1:
+        return f"the {name}s are {_in_words(late[0], rate)}", _move(f"{name}s", late[0])
+    parts = [f"{name} {i} is {_in_words(lag, rate)}" for i, lag in enumerate(late, 1)]
+    moved = f"torch.stack([torch.roll(x, -lag) for x, lag in zip({name}s, {list(late)})])"
+    return ", ".join(parts), f"{name}s = {moved}"
 
 
 def _in_words(lag: int, rate: float) -> str:

@@ -28,6 +28,7 @@ GAIN_SPREAD_DB = 1.0  # between the outputs
 CLIPPED_SHARE = 1e-3  # of the samples
 CLEAR_MARGIN = 0.4  # of correlation, between both orders of two outputs in a window
 WINDOW_SECONDS = 0.5
+NO_MATCH_DB = -5.0  # SI-SDR; the mixture itself has about 0 dB
 BRING = "your estimates, [S, T]"
 CAUSES = (
     "weights-unsafe", "weights-corrupt", "weights-unmatched", "weights-partial", "config-shape", "not-finite",
@@ -66,7 +67,7 @@ def permutation_flip(e: Evidence) -> Finding:
     voices, source = (
         (e.own, "the model's own outputs") if e.own is not None else (e.references, "the references")
     )
-    if e.cause(*CAUSES, "late-estimates"):
+    if e.cause(*CAUSES, "late-estimates") or (e.own is None and e.cause("references-mismatch")):
         return undecided("another failure comes first", "estimates made after it is fixed")
     if e.suspected("one-speaker"):
         return undecided("both outputs are of one voice", "a mixture of several people")
@@ -233,8 +234,10 @@ def order_arbitrary(e: Evidence) -> Finding:
     references, estimates = e.references[:, :length], e.estimates[:, :length]
     if not (references.isfinite().all() and estimates.isfinite().all()) or e.cause("silence"):
         return undecided("a signal is not finite, or silent", "signals that can be scored")
-    if e.cause("late-estimates"):
-        return undecided("the estimates do not line up with the mixture", "estimates that do")
+    cause = e.cause("late-estimates", "references-mismatch")
+    if cause:
+        whose = "estimates" if cause == "late-estimates" else "references"
+        return undecided(f"the {whose} do not line up with the mixture", f"{whose} that do")
     ordered = best_order(estimates, references)
     fixed, best = float(si_sdr(estimates, references).mean()), float(si_sdr(ordered, references).mean())
     signs = (ordered * references).sum(-1).sign()
@@ -254,6 +257,12 @@ def order_arbitrary(e: Evidence) -> Finding:
             facts,
             "a positive correlation",
             "estimates = estimates * (estimates * references).sum(-1, keepdim=True).sign()",
+        )
+    if best < NO_MATCH_DB:
+        return undecided(
+            f"{best:.1f} dB in the best order: the estimates are hardly of these references",
+            "estimates and references of one mixture",
+            facts,
         )
     return fine(f"{fixed:.1f} dB as given, {best:.1f} dB in the best order", facts, "3 dB")
 

@@ -107,7 +107,8 @@ def one_speaker(e: Evidence) -> Finding:
 def _of_known_people(e: Evidence, outputs: torch.Tensor, facts: dict, why: str) -> Finding:
     """With references: every output is nearest to one and the same of them."""
     references = e.references
-    if references is None or len(references) < 2 or not references.isfinite().all():
+    usable = references is not None and references.isfinite().all() and not e.cause("references-mismatch")
+    if references is None or len(references) < 2 or not usable:
         return fine(f"there are {e.people} people in the recording", facts, why)
     length = min(outputs.shape[-1], references.shape[-1])
     table = torch.stack(
