@@ -56,10 +56,11 @@ def check_suits(
     name: str, channels: int, rate: float, model_rate: float, mono: str | None, resample: bool
 ) -> None:
     """Raise an AudioError for channels or a rate that the model does not take, naming the option that converts them."""
+    if mono not in (None, *MONO_MODES):  # whatever the number of channels: another file may have more
+        raise AudioError(f"mono is {mono!r}: choose 'mean', 'left' or 'right'")
     if channels > 1 and mono is None:
         raise AudioError(
-            f"{name} has {channels} channels, the model takes one: choose mono='mean', 'left' or 'right' "
-            "(--mono)"
+            f"{name} has {channels} channels, the model takes one: choose mono='mean', mono='left' or mono='right'"
         )
     check_convertible(name, rate, model_rate)
     if rate != model_rate and not resample:

@@ -246,6 +246,8 @@ def _explained(path: Path, file: _File | None, error: Exception) -> AudioError:
             head, size = content.read(4), path.stat().st_size
     except OSError as reason:
         return AudioError(f"{path}: can't be read ({reason.strerror or reason}); check its permissions")
+    if size == 0:
+        return AudioError(f"{path}: an empty file (0 bytes): record or copy it again")
     if "SF_INFO struct incomplete" in text:
         text = "its header has no possible sample rate, number of channels or length."
     return AudioError(

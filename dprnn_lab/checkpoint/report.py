@@ -138,8 +138,9 @@ def assumption(assumed: dict[str, Any]) -> str:
     """A sentence about the values that were assumed, with the two remedies."""
     values = ", ".join(f"{name}={value!r}" for name, value in assumed.items())
     return (
-        f"neither the file nor any shape gives {', '.join(assumed)}; assumed {values}. If you know better, "
-        f"pass them to load_model; recover_config can rank candidates on a mixture"
+        f"neither the file nor any shape gives {', '.join(assumed)}; assumed {values}. If you know better, give them: "
+        "load_model(path, stride=..., ...), or --set stride=... of a command; recover_config can rank candidates on a "
+        "mixture"
     )
 
 

@@ -47,6 +47,8 @@ def preflight(
         if given.get("init") is not None:
             stop("--checkpoint and --init both name a checkpoint: leave one of them out")
         given["init"] = checkpoint
+    if not budget > 0:
+        stop(f"--budget is {budget:g}: give seconds above 0")
     settings = read_settings(Settings(), config, values, given)
     report = preflight_settings(settings, budget_s=budget)
     if out is not None:

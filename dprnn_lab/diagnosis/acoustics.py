@@ -13,6 +13,7 @@ import torch
 __all__ = [
     "ECHO_DB_PER_S",
     "FEW_PAUSES_DB",
+    "MANY_VOICES_SIGN",
     "NOISY_SHARE",
     "ONE_VOICE_SCORE",
     "decay_db_per_s",
@@ -26,6 +27,7 @@ __all__ = [
 NOISY_SHARE = 0.04  # clean voices: 0 to 0.03; with noise: 0.04 to 0.97, nine of ten over 0.13
 ECHO_DB_PER_S = -265.0  # 120 mixtures without a room: under -273; in a room: over -272, 95 % over -253
 FEW_PAUSES_DB = 12.0  # two clean voices: 9 to 39, nine of ten over 12; many voices, or noise, fill the pauses
+MANY_VOICES_SIGN = "hardly any pauses, as of many voices"
 ONE_VOICE_SCORE = 93.5  # one person: 97 of 105 over it; two people: 4 of 165
 MOST_PAUSES_DB = 45.0  # deeper pauses say no more: digital silence has any depth
 MIN_SECONDS = 1.0  # of audio for these statistics
@@ -128,5 +130,5 @@ def recording_sign(samples: torch.Tensor, rate: float) -> tuple[str, dict[str, f
     if facts["decay_db_per_s"] > ECHO_DB_PER_S:
         return "a long decay, as of a room", facts
     if 0 < facts["pauses_db"] < FEW_PAUSES_DB:
-        return "hardly any pauses, as of many voices", facts
+        return MANY_VOICES_SIGN, facts
     return "", facts

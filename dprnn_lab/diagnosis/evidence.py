@@ -33,6 +33,8 @@ from .untouched import working_copy
 __all__ = ["Control", "Evidence", "best_order", "evaluation_mode", "loudest"]
 
 MAX_SECONDS = 60.0  # that are separated in one pass
+# Over it, what the references leave of the mixture may be another voice: one of two, 15 dB under the other, leaves this.
+WHOLE_DB = -15.0
 
 
 @contextmanager
@@ -224,10 +226,19 @@ class Evidence:
 
     @property
     def people(self) -> int | None:
-        """In the recording: as the user says, else the number of references, if they have sound in them."""
+        """In the recording: as the user says, else the number of references, if they have sound in them and are all."""
         if self.speakers is not None or self.references is None or self.cause("silence", "not-finite"):
             return self.speakers
-        return len(self.references)
+        return None if self.references_lack is not None else len(self.references)
+
+    @property
+    def references_lack(self) -> float | None:
+        """What the sum of the references leaves of the mixture (dB), if that may be voices without a reference."""
+        found = self.found.get("references-mismatch")
+        rest = None if found is None else found.evidence.get("rest_db")
+        if self.references is None or rest is None or len(self.references) >= (self.n_src or 0):
+            return None
+        return rest if rest > WHOLE_DB else None
 
     @cached_property
     def clean(self) -> torch.Tensor | None:

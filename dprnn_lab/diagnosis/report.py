@@ -126,10 +126,19 @@ class Report:
             if coverage.failed:
                 names = ", ".join(f.id for f in self.errors[:4])
                 return f"{looked} Nothing is known about {names}{', ...' if coverage.failed > 4 else ''}."
-            these = "that one" if coverage.looked == 1 else f"these {coverage.looked}"
-            return f"{looked} Nothing wrong in {these}." if coverage.looked else looked
+            return f"{looked} {self._nothing_wrong()}".rstrip()
         rest = f" Then look at {', '.join(f.id for f in causes[1:4])}." if len(causes) > 1 else ""
         return f"Likeliest cause: {causes[0].id}. {_sentence(causes[0].says)}{rest} {looked}"
+
+    def _nothing_wrong(self) -> str:
+        """In how many of the checks that had what they need, and which of them could not tell."""
+        looked, open_ones = self.coverage.looked, [f.id for f in self.not_told]
+        decided = looked - len(open_ones)
+        these = "that one" if looked == 1 else f"these {looked}" if not open_ones else f"{decided} of these"
+        said = f"Nothing wrong in {these}" if decided else "They decide nothing"
+        if open_ones:
+            said += f"; can't tell: {', '.join(open_ones[:4])}{', ...' if len(open_ones) > 4 else ''}"
+        return f"{said}." if looked else ""
 
     def headline(self) -> list[str]:
         """The lines at the head of the report: what was looked at and found, in a sentence, and a line to type."""

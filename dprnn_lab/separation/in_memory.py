@@ -15,6 +15,7 @@ from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
+from torch import nn
 
 from .. import audio
 from ..audio import AudioError, as_samples, check_finite, check_suits, read_audio, to_mono
@@ -110,11 +111,14 @@ def separate(
 
     Raises:
         AudioError: audio that does not suit the model, or an unknown option, with the remedy.
-        TypeError: ``wav`` or ``progress`` is none of the accepted types.
+        TypeError: ``model``, ``wav`` or ``progress`` is none of the accepted types.
 
     Warns:
         UserWarning: channels that cancel each other in their mean.
     """
+    if not isinstance(model, nn.Module):
+        given = f"model is {model!r}" if isinstance(model, (str, os.PathLike)) else f"model is {type(model).__name__}"
+        raise TypeError(f"{given}: give a network, such as load_model('small')")
     check_scale(scale)
     check_tracking(tracking)
     check_compute(workers, precision)

@@ -68,6 +68,7 @@ BEYOND_CODE = {
     "domain-mismatch": "another model, or training",
     "unseen-speakers": "another model, or training",
     "one-speaker": "there is nothing to separate",
+    "references-mismatch": "what the outputs are compared with changes, and not they: test_references.py",
 }
 
 

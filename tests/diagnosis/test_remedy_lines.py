@@ -53,7 +53,7 @@ def check_python(line):
 
 @pytest.mark.parametrize(
     ("failure", "variant"),
-    [("late-estimates", None), ("order-arbitrary", "flipped"), ("scale-free", None), ("relative-level-lost", "peaks"),
+    [("late-estimates", None), ("references-mismatch", "3-ms"), ("order-arbitrary", "flipped"), ("scale-free", None), ("relative-level-lost", "peaks"),
      ("level", "offset"), ("outputs-alike", "same-twice")],
 )  # fmt: skip
 def test_a_line_runs_where_all_is_given_as_files(talk, tmp_path, failure, variant):
@@ -121,7 +121,10 @@ def test_what_the_command_line_can_find_it_can_also_mend(failure):
     """A failure without a command of its own gets the Python line, said to be one; that is for a few only."""
     from dprnn_lab.diagnosis.remedies import _COMMANDS, _SPECIAL
 
-    without = {"silence", "sources-count", "domain-mismatch", "eval-mode", "unseen-speakers", "one-speaker"}
+    without = {
+        "silence", "sources-count", "domain-mismatch", "eval-mode", "unseen-speakers", "one-speaker",
+        "references-mismatch",
+    }  # fmt: skip
     assert (failure in _COMMANDS or failure in _SPECIAL) or failure in without
 
 

@@ -6,6 +6,7 @@ Notebook: 06_failures_at_inference
 from ..acoustics import (
     ECHO_DB_PER_S,
     FEW_PAUSES_DB,
+    MANY_VOICES_SIGN,
     NOISY_SHARE,
     ONE_VOICE_SCORE,
     one_voice_score,
@@ -28,9 +29,12 @@ LOW_DB, UNLIKE_DB = 8.3, 2.3
 LOST_DB = 3.0  # of SI-SDRi, against the bundled mixtures
 SEPARATED_DB = 5.0  # SI-SDRi with which a mixture counts as separated
 SOME_DB = 3.0  # and if remix consistency is high too
+# Of a model without bundled mixtures to compare with: the error has half of the estimates' power. Networks at 16 kHz
+# that were given another rate had 0.3 to 2.9 dB.
+ALONE_DB = 3.0
 ONE_VOICE_DB = -6.0  # quietest output relative to the loudest
 PAUSES_DB = 31.0  # between loud and quiet frames: two voices at once leave few pauses
-MANY_VOICES = 'model = load_model("many-voices/large")  # trained on 313 voices; or fine-tune on these'
+MANY_VOICES = 'model = load_model("many-voices/large")  # trained on hundreds of voices; or fine-tune on these'
 
 
 @check("sources-count")
@@ -45,10 +49,18 @@ def sources_count(e: Evidence) -> Finding:
         if people == outputs:
             return fine(f"{people} people, {outputs} outputs", facts)
         return fail(
-            f"{people} people in the recording, {outputs} outputs of the model",
+            f"{people} {'person' if people == 1 else 'people'} in the recording, {outputs} outputs of the model",
             facts,
             "equal: the number of outputs is fixed by the weights",
             f"model = load_model(checkpoint)  # of a model with n_src={people}",
+        )
+    if e.references is not None and e.references_lack is not None and e.speakers is None:
+        count = len(e.references)
+        return undecided(
+            f"{count} reference{'s' * (count > 1)} for {outputs} outputs, and without {'them' if count > 1 else 'it'} "
+            f"{e.references_lack:.0f} dB of the mixture are left: whether more people talk is not known",
+            "a reference of each person, or the number of people",
+            {"outputs": outputs, "rest_db": e.references_lack},
         )
     if e.score_on_mixture is None or e.clean is None:
         return undecided(
@@ -104,10 +116,12 @@ def domain_mismatch(e: Evidence) -> Finding:
         return warn(
             f"{says}; it has {sign}",
             facts,
-            "0 dB: the error is as large as the estimates",
+            f"{ALONE_DB:g} dB: the error has half of the estimates' power",
             "separate(model, mixture)  # a mixture from the training data, to compare",
         )
-    return fail(
+    # Two clean voices seldom pause, too: 5 of 240 separated mixtures have this sign alone.
+    answer = warn if sign == MANY_VOICES_SIGN else fail
+    return answer(
         f"remix consistency is {e.control.remix.score:.1f} dB on bundled mixtures, {here:.1f} dB on this recording; "
         f"it has {sign}",
         facts,
@@ -183,7 +197,7 @@ def _on_this_recording(e: Evidence) -> tuple[float, dict, bool]:
         "improvement_db": None if e.own_score is None else number(e.own_score),
         "improvement_bundled_db": None if known is None else number(known.improvement),
     }
-    consistent = here >= (0.0 if known is None else min(LOW_DB, known.remix.score - UNLIKE_DB))
+    consistent = here >= (ALONE_DB if known is None else min(LOW_DB, known.remix.score - UNLIKE_DB))
     if e.own_score is None:
         return here, facts, consistent
     return here, facts, e.own_score >= separated_from(e) or (consistent and e.own_score >= SOME_DB)

@@ -90,7 +90,7 @@ def preflight(
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is {type(model).__name__}: give a torch module")
     if not budget_s > 0:
-        raise ValueError(f"budget_s is {budget_s}: it must be above 0")
+        raise ValueError(f"budget_s is {budget_s:g}: it must be above 0 seconds")
     if loss is not None and not callable(loss):
         raise TypeError(f"loss is {type(loss).__name__}: give a function of estimates and sources")
     start = time.monotonic()
