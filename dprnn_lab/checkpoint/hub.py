@@ -13,8 +13,11 @@ Notebook: 06_failures_at_inference
 import json
 import os
 import re
+import socket
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ..files import data_folder, write_whole
 from ..model import DPRNNTasNet
@@ -146,7 +149,7 @@ def download(model_id: str, revision: str | None = None, endpoint: str | None = 
         RevisionNotFoundError,
     )
 
-    unreachable = None
+    away, unreachable = not _has_an_address(endpoint), None
     for name in HUB_FILES:
         try:
             return Path(
@@ -155,7 +158,7 @@ def download(model_id: str, revision: str | None = None, endpoint: str | None = 
                     name,
                     revision=revision,
                     endpoint=endpoint,
-                    local_files_only=unreachable is not None,
+                    local_files_only=away or unreachable is not None,
                     library_name="dprnn-lab",
                 )
             )
@@ -180,6 +183,22 @@ def download(model_id: str, revision: str | None = None, endpoint: str | None = 
             "can't be reached (HF_HUB_OFFLINE, or no network). Download it where there is a network"
         ) from unreachable
     raise CheckpointError(f"{model_id}: the model on the hub has none of {', '.join(HUB_FILES)}")
+
+
+def _has_an_address(endpoint: str | None) -> bool:
+    """Whether the name of the server has an address; True behind a proxy, which looks names up itself.
+
+    Without a network, huggingface_hub asks six times for each file, with pauses of 23 s and a line to the screen.
+    """
+    from huggingface_hub import constants
+
+    if getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(endpoint or constants.ENDPOINT).hostname, None)
+    except OSError:
+        return False
+    return True
 
 
 def save_folder(model: DPRNNTasNet, folder: str | os.PathLike, training: dict | None = None) -> Path:

@@ -41,6 +41,8 @@ def notebook_parameters(notebook: str | os.PathLike) -> list[str]:
     """
     if not Path(notebook).is_file():
         raise FileNotFoundError(f"{notebook}: no such notebook")
+    if Path(notebook).suffix != ".ipynb":
+        raise ValueError(f"{notebook} is not a notebook: give a file whose name ends with .ipynb")
     try:
         names = list(papermill.inspect_notebook(os.fspath(notebook)))
     except Exception as error:  # of any kind, from the reader of papermill
@@ -87,6 +89,8 @@ def plan(
             raise ValueError(f"{name!r} is in the grid: the sweep itself sets it")
     if SEED in axes:
         raise ValueError(f"{SEED!r} is in the grid: give the seeds separately, such as seeds={axes[SEED]}")
+    if isinstance(seeds, int) and seeds < 1:
+        raise ValueError(f"seeds is {seeds}: give their number, from 1 on, or the seeds themselves")
     axes[SEED] = _values("seeds", range(seeds) if isinstance(seeds, int) else seeds)
     count = math.prod(len(values) for values in axes.values())
     if count > MOST_RUNS:

@@ -13,6 +13,7 @@ from dprnn_lab.audio import (
     audio_files,
     check_finite,
     folder_content,
+    read_audio,
     read_mono,
     read_mono_cached,
     read_mono_part,
@@ -124,3 +125,9 @@ def test_names_are_printable():
     assert printable("plain ä 日本.wav") == "plain ä 日本.wav"
     assert printable("a\x1b]0;x\x07.wav") == r"a\x1b]0;x\x07.wav"
     printable("caf\udce9").encode()
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "talk.wav").touch()
+    with pytest.raises(AudioError, match=r"talk.wav: an empty file \(0 bytes\): record or copy it again"):
+        read_audio(tmp_path / "talk.wav")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -14,7 +15,7 @@ import torch
 from huggingface_hub import constants
 
 from dprnn_lab import CheckpointError, DPRNNTasNet, load_model, save_model
-from dprnn_lab.checkpoint.hub import locate
+from dprnn_lab.checkpoint.hub import download, locate
 
 
 def commit(revision):
@@ -210,6 +211,15 @@ def test_no_connection_to_the_hub(hub, monkeypatch):
     hub.server_close()
     with pytest.raises(CheckpointError, match=r"ann/m: .*the hub can't be reached"):
         load_model("ann/m")
+
+
+def test_without_a_network_the_answer_comes_at_once(hub, monkeypatch, capfd):
+    monkeypatch.setattr("dprnn_lab.checkpoint.hub.getproxies", dict)
+    start = time.monotonic()
+    with pytest.raises(CheckpointError, match=r"not in the cache and the hub can't be reached"):
+        download("user/model", endpoint="https://hub.invalid")  # a name that never has an address: RFC 2606
+    assert time.monotonic() - start < 10
+    assert "Retrying" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_a_checkpoint_and_a_frozen_part(tmp_path):
         (["--data", "missing"], "missing"),
         (["--set", "stepps=3"], "did you mean 'steps'"),
         (["--accelerator", "tpu"], "choose cpu or gpu"),
+        (["--budget", "-5"], "--budget is -5: give seconds above 0"),
     ],
 )
 def test_one_sentence_for_what_cannot_be_read(words, message):

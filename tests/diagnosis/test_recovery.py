@@ -146,6 +146,8 @@ def test_the_result_loads_the_file(tiny, tmp_path, speech):
     ("mixture", "candidates", "message"),
     [
         (torch.zeros(8000), None, "not silent"),
+        ([0.1, 0.2], None, "the mixture is list: give a tensor of samples"),
+        ("talk.wav", None, "the mixture is str: give a tensor of samples"),
         (torch.ones(8000).short(), None, "floating point"),
         (torch.ones(1, 2, 8000), None, r"\[T\] or \[B, T\]"),
         (torch.ones(8000), {"n_src": [1, 2]}, "for some of encoder_activation"),

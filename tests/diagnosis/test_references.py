@@ -107,3 +107,18 @@ def test_scores_of_estimates_that_are_of_no_reference_are_not_called_fine(talk):
     other = FixedMixtures("unseen")[3][1][:, : len(case.mixture)]
     found = diagnose(references=case.truth, estimates=other)["order-arbitrary"]
     assert found.state == "undecided" and "hardly of these references" in found.says
+
+
+def test_one_reference_of_two_is_not_taken_for_one_person(talk):
+    case = talk(0)
+    report = case.change(references=case.truth[:1], estimates=None).diagnose()
+    assert not [f.id for f in report.findings if f.bad]
+    assert report["sources-count"].state == "undecided"
+    assert "1 reference for 2 outputs" in report["sources-count"].says
+    assert "sources-count" in report.summary().partition("can't tell: ")[2]
+
+
+def test_one_reference_that_is_the_whole_mixture_is_one_person(talk):
+    case = talk(0)
+    report = diagnose(case.model, case.truth[0], RATE, case.truth[:1])
+    assert report["sources-count"].says == "1 person in the recording, 2 outputs of the model"

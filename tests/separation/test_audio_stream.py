@@ -58,7 +58,7 @@ def test_parts_are_mixed_down_as_the_whole_is(record, mode):
 def test_unsuitable_files_are_an_error_before_anything_is_read(record, tmp_path):
     with pytest.raises(AudioError, match=re.escape("pass resample=True (--resample)")):
         AudioStream(record("fast.wav", 16000), 8000)
-    with pytest.raises(AudioError, match=re.escape("choose mono='mean', 'left' or 'right' (--mono)")):
+    with pytest.raises(AudioError, match=re.escape("choose mono='mean', mono='left' or mono='right'")):
         AudioStream(record("stereo.wav", channels=2), 8000)
     with pytest.raises(AudioError, match="mono is 'both'"):
         AudioStream(record("stereo.wav", channels=2), 8000, mono="both")

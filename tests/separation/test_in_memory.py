@@ -238,6 +238,8 @@ def test_options_with_unknown_values_are_named(model, mixture):
         separate(model, mixture, tracking="hope")
     with pytest.raises(AudioError, match="mono is 'both'"):
         separate(model, torch.stack((mixture, mixture)), mono="both")
+    with pytest.raises(AudioError, match="mono is 'both'"):
+        separate(model, mixture, mono="both")  # it would fail at the first file with two channels
 
 
 # Progress
@@ -273,3 +275,9 @@ def test_an_exception_in_progress_ends_the_separation(model, mixture):
 def test_progress_of_another_type_is_named(model, mixture):
     with pytest.raises(TypeError, match="progress is 'yes': give True, False or a function"):
         separate(model, mixture, progress="yes")
+
+
+@pytest.mark.parametrize(("given", "message"), [("small", "model is 'small'"), (3, "model is int")])
+def test_a_model_is_a_network(given, message):
+    with pytest.raises(TypeError, match=rf"{message}: give a network, such as load_model\('small'\)"):
+        separate(given, torch.zeros(8000))

@@ -39,7 +39,7 @@ def test_names_are_made_safe_for_files_and_stay_different(notebook):
         ({"held": [float("nan")]}, 1, "held has the value nan"),
         ({"seed": [1]}, 1, "give the seeds separately"),
         ({"report": ["x"]}, 1, "the sweep itself sets it"),
-        ({"size": [1]}, 0, "seeds has no values"),
+        ({"size": [1]}, 0, "seeds is 0: give their number"),
     ],
 )
 def test_invalid_grids_are_refused_before_anything_runs(notebook, tmp_path, grid, seeds, message):

@@ -260,7 +260,7 @@ def test_a_sweep_that_fails_before_its_first_run_leaves_nothing_behind(notebook,
     [
         ({"workers": 0}, "workers is 0"),
         ({"workers": 10**6}, "workers is 1000000"),
-        ({"seeds": -1}, "seeds has no values"),
+        ({"seeds": -1}, "seeds is -1: give their number"),
         ({"seeds": 10**12}, "seeds has 1,000,000,000,000 values"),
         ({"grid": {"size": list(range(200)), "held": list(range(200))}}, "the sweep has 40,000 runs"),
     ],
