@@ -1,11 +1,12 @@
 """Make the bundled models: average the weights of two networks of which one was fine-tuned from the other.
 
 ``data/model/six-voices`` holds networks trained on six voices, ``data/model/many-voices`` the same networks fine-tuned
-on hundreds. With a share ``a`` of the second, ``(1 - a) * six + a * many`` keeps most of what each knows: Wortsman et
-al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT). The share was 0.7 with the first networks of many voices: the
-largest for which the validation mixtures of the six voices (``data/mixtures/valid.csv``) lost no more than 2 dB on
-average. Later networks keep it as far as a larger one costs these mixtures more: with the present large they lose as
-much with 0.85. The mixtures of new voices (``unseen.csv``) did not choose it, they are only measured::
+on hundreds. With a share ``a`` of the second, ``(1 - a) * six + a * many`` can keep much of what each knows: Wortsman
+et al. 2022, "Robust fine-tuning of zero-shot models" (WiSE-FT). The share was 0.7 with the first networks of many
+voices: the largest that cost the validation mixtures (``data/mixtures/valid.csv``: known voices, in a third of them
+with one that is not) no more than 2 dB on average. Later networks keep it as far as a larger one costs these mixtures
+more: with the present large they lose as much with 0.85. The mixtures of new voices (``unseen.csv``) are only
+measured::
 
     python data/blend_models.py --unseen    # writes data/model/{small,large}.safetensors and data/model/blend.csv
 """

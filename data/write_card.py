@@ -78,7 +78,7 @@ def tables() -> dict[str, str]:
     blends = blends[blends["model"] == "small"].sort_values("share")
     averages = {
         name: [f"{value:.1f}" for value in blends[column]]
-        for name, column in (("known voices (valid)", "valid, all"), ("new people (unseen)", "unseen, all"))
+        for name, column in (("valid", "valid, all"), ("unseen", "unseen, all"))
     }
     return {
         "averages": markdown(averages, [f"{share:g}" for share in blends["share"]]),

@@ -97,8 +97,9 @@ def separate(
     if model is None:
         model = str(data_folder() / "model" / "large.safetensors")
         say(
-            "No --model given: using the large model that comes with dprnn-lab, for two speakers at 8 kHz. On voices "
-            "that it has never heard expect about 9 dB, less with noise or echo (data/model/README.md).",
+            "No --model given: using the large model that comes with dprnn-lab, for two speakers at 8 kHz. It improves "
+            "voices that it has never heard by 9 dB of SI-SDR on average, one mixture in six by less than 5 dB; in "
+            "rooms with noise by 5 dB (data/model/README.md).",
             err=True,
         )
     network = load_model(model, prefix=prefix)

@@ -33,7 +33,7 @@ from .untouched import working_copy
 __all__ = ["Control", "Evidence", "best_order", "evaluation_mode", "loudest"]
 
 MAX_SECONDS = 60.0  # that are separated in one pass
-# Over it, what the references leave of the mixture may be another voice: one of two, 15 dB under the other, leaves this.
+# Over it, what the references leave of the mixture may be another voice: one that is 15 dB under the other leaves this.
 WHOLE_DB = -15.0
 
 
@@ -236,7 +236,11 @@ class Evidence:
         """What the sum of the references leaves of the mixture (dB), if that may be voices without a reference."""
         found = self.found.get("references-mismatch")
         rest = None if found is None else found.evidence.get("rest_db")
-        if self.references is None or rest is None or len(self.references) >= (self.n_src or 0):
+        if (
+            self.references is None
+            or not isinstance(rest, float)
+            or len(self.references) >= (self.n_src or 0)
+        ):
             return None
         return rest if rest > WHOLE_DB else None
 

@@ -196,8 +196,8 @@ def _pieces(mixture: torch.Tensor, length: int) -> torch.Tensor:
     """``[T]`` or ``[B, T]`` as pieces ``[pieces, length]`` without silent ones; a shorter signal stays whole."""
     if not isinstance(mixture, torch.Tensor):
         raise ValueError(
-            f"the mixture is {type(mixture).__name__}: give a tensor of samples, [T] or [B, T]; read_audio(path)[0] reads "
-            "those of a file"
+            f"the mixture is {type(mixture).__name__}: give a tensor of samples, [T] or [B, T]; read_audio(path)[0] "
+            "reads those of a file"
         )
     batch = mixture.unsqueeze(0) if mixture.dim() == 1 else mixture
     if batch.dim() == 2 and batch.is_floating_point() and batch.numel():

@@ -118,8 +118,8 @@ def change_of_score(
 def long_trainings() -> pd.DataFrame:
     """Scores (dB) of the bundled networks of six and of many voices on a man and a woman: ``new``, ``known``, ``gap``.
 
-    The index is ``size`` ("small", "large") and ``training`` ("six voices", "many voices": more than 700 for large, more than
-    400 for small); the scores are those of ``data/model/evaluation``.
+    The index is ``size`` ("small", "large") and ``training`` ("six voices", "many voices": 313 for small, these and
+    several hundred more for large); the scores are those of ``data/model/evaluation``.
     """
     scores = pd.read_csv(data_folder() / "model" / "evaluation" / "scores.csv")
     means = scores.groupby(["system", "kind"])["si_sdri"].mean()

@@ -117,7 +117,11 @@ def separate(
         UserWarning: channels that cancel each other in their mean.
     """
     if not isinstance(model, nn.Module):
-        given = f"model is {model!r}" if isinstance(model, (str, os.PathLike)) else f"model is {type(model).__name__}"
+        given = (
+            f"model is {model!r}"
+            if isinstance(model, (str, os.PathLike))
+            else f"model is {type(model).__name__}"
+        )
         raise TypeError(f"{given}: give a network, such as load_model('small')")
     check_scale(scale)
     check_tracking(tracking)

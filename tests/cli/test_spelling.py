@@ -22,7 +22,10 @@ OPTIONS = {"mix": "--mix", "resample": "--resample", "mono": "--mono", "skip_bad
         ("choose one with mix=...", "choose one with --mix"),
         ("choose one with mix=... (--mix)", "choose one with --mix"),
         ("pass resample=True (--resample) to convert it", "pass --resample to convert it"),
-        ("choose mono='mean', mono='left' or mono='right'", "choose --mono mean, --mono left or --mono right"),
+        (
+            "choose mono='mean', mono='left' or mono='right'",
+            "choose --mono mean, --mono left or --mono right",
+        ),
         ("float_samples=True keeps the level", "--float keeps the level"),
         ("to leave them out: skip_bad=True, --skip-bad)", "to leave them out: --skip-bad)"),
         ("3 left out (skip_bad, --skip-bad): a", "3 left out (--skip-bad): a"),

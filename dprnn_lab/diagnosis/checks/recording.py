@@ -29,12 +29,14 @@ LOW_DB, UNLIKE_DB = 8.3, 2.3
 LOST_DB = 3.0  # of SI-SDRi, against the bundled mixtures
 SEPARATED_DB = 5.0  # SI-SDRi with which a mixture counts as separated
 SOME_DB = 3.0  # and if remix consistency is high too
-# Of a model without bundled mixtures to compare with: the error has half of the estimates' power. Networks at 16 kHz
-# that were given another rate had 0.3 to 2.9 dB.
+# Of a model without bundled mixtures to compare with: the error has half of the estimates' power. A network at 16 kHz
+# that was given samples of 8 kHz had 0.3 dB.
 ALONE_DB = 3.0
 ONE_VOICE_DB = -6.0  # quietest output relative to the loudest
 PAUSES_DB = 31.0  # between loud and quiet frames: two voices at once leave few pauses
-MANY_VOICES = 'model = load_model("many-voices/large")  # trained on hundreds of voices; or fine-tune on these'
+MANY_VOICES = (
+    'model = load_model("many-voices/large")  # trained on hundreds of voices; or fine-tune on these'
+)
 
 
 @check("sources-count")
@@ -119,7 +121,7 @@ def domain_mismatch(e: Evidence) -> Finding:
             f"{ALONE_DB:g} dB: the error has half of the estimates' power",
             "separate(model, mixture)  # a mixture from the training data, to compare",
         )
-    # Two clean voices seldom pause, too: 5 of 240 separated mixtures have this sign alone.
+    # Two clean voices may have few pauses, too: 5 of 240 separated mixtures have this sign alone.
     answer = warn if sign == MANY_VOICES_SIGN else fail
     return answer(
         f"remix consistency is {e.control.remix.score:.1f} dB on bundled mixtures, {here:.1f} dB on this recording; "

@@ -69,7 +69,9 @@ def rate_mismatch(e: Evidence) -> Finding:
     # One voice scores by chance: its score decides nothing.
     alone = e.people is None and one_voice_score(e.clean, rate) > ONE_VOICE_SCORE
     tried = (
-        _try_rates(e, e.clean, wanted, narrow) if suspect and wanted and score is not None and not alone else {}
+        _try_rates(e, e.clean, wanted, narrow)
+        if suspect and wanted and score is not None and not alone
+        else {}
     )
     facts["scores_at_db"] = {f"{r:g}": number(s) for r, (s, _) in tried.items()}
     best = max(tried, key=lambda r: tried[r][0], default=None)
