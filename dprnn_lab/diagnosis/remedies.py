@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import soundfile
+
 from .finding import Finding
 from .inputs import Inputs
 
@@ -113,8 +115,9 @@ def python_line(finding: Finding, given: Inputs | None) -> str:
         for name in ("references", "estimates"):
             paths = getattr(given, name)
             if isinstance(paths, (list, tuple)) and all(isinstance(p, (str, os.PathLike)) for p in paths):
-                listed = [os.fspath(path) for path in paths]
-                files[name] = f"torch.stack([read_audio(file)[0][0] for file in {listed!r}])"
+                files[name] = _as_signals(
+                    [os.fspath(path) for path in paths], f"for path in {name}]" in remedy
+                )
         if given.sample_rate is not None or isinstance(given.mixture, (str, os.PathLike)):
             files["sample_rate"] = repr(given.sample_rate)
     bound = [f"{name} = {value}" for name, value in files.items() if name in loaded]
@@ -160,6 +163,22 @@ def _as_samples(remedy: str, name: str) -> bool:
         n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)
     ]
     return not named["read_audio"] and len(read) > named["separate"]
+
+
+def _as_signals(paths: list[str], by_path: bool) -> str:
+    """Python for the samples ``[S, T]`` of files, cut to the shortest; for the paths if a remedy reads them itself."""
+    if by_path:
+        return repr(paths)
+    read = f"[read_audio(file)[0][0] for file in {paths!r}]"
+    try:
+        lengths = [soundfile.info(path).frames for path in paths]
+    except (OSError, RuntimeError):  # a format that soundfile needs to be told, or a file that is gone
+        lengths = []
+    return (
+        f"torch.stack([x[:{min(lengths)}] for x in {read}])"
+        if len(set(lengths)) > 1
+        else f"torch.stack({read})"
+    )
 
 
 def _places(given: Inputs | None) -> dict[str, str]:

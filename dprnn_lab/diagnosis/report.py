@@ -131,11 +131,11 @@ class Report:
         return f"Likeliest cause: {causes[0].id}. {_sentence(causes[0].says)}{rest} {looked}"
 
     def _nothing_wrong(self) -> str:
-        """In how many of the checks that had what they need, and which of them could not tell."""
+        """In how many of the checks, what is noted, and which could not tell although they had what they need."""
         looked, open_ones = self.coverage.looked, [f.id for f in self.not_told]
-        decided = looked - len(open_ones)
-        these = "that one" if looked == 1 else f"these {looked}" if not open_ones else f"{decided} of these"
-        said = f"Nothing wrong in {these}" if decided else "They decide nothing"
+        said = f"Nothing wrong in {'that one' if looked == 1 else f'these {looked}'}"
+        if self.notes:
+            said += f", with a note on {', '.join(f.id for f in self.notes)}"
         if open_ones:
             said += f"; can't tell: {', '.join(open_ones[:4])}{', ...' if len(open_ones) > 4 else ''}"
         return f"{said}." if looked else ""

@@ -122,7 +122,9 @@ def rate_of_references(e: Evidence) -> Finding | None:
     known = [r for r in given.rates if r is not None]
     other = [r for r in known if r not in (rate, e.recording.rate)]
     if other:
-        says = f"the references are at {other[0]:g} Hz, the mixture is at {e.recording.rate:g} Hz"
+        one = [i for i, r in enumerate(given.rates, 1) if r == other[0]]
+        which = "the references are" if len(one) == len(given.rates) else f"reference {one[0]} is"
+        says = f"{which} at {other[0]:g} Hz, the mixture is at {e.recording.rate:g} Hz"
         return fail(says, facts, EQUAL, _at_rate("references", given, other[0], rate))
     fits = None if known else _fits_at(e.references, given.lengths, mixture, rate)
     if fits is None:
@@ -282,15 +284,16 @@ def out_of_place(name: str, late: Sequence[int], rate: float) -> tuple[str, str]
     if len(set(late)) == 1:
         return f"the {name}s are {_in_words(late[0], rate)}", _move(f"{name}s", late[0])
     parts = [f"{name} {i} is {_in_words(lag, rate)}" for i, lag in enumerate(late, 1)]
-    moved = f"torch.stack([torch.roll(x, -lag) for x, lag in zip({name}s, {list(late)})])"
-    return ", ".join(parts), f"{name}s = {moved}"
+    pad = "torch.nn.functional.pad(x[max(n, 0) : len(x) + min(n, 0)], (max(-n, 0), max(n, 0)))"
+    return ", ".join(parts), f"{name}s = torch.stack([{pad} for x, n in zip({name}s, {list(late)})])"
 
 
 def _in_words(lag: int, rate: float) -> str:
     if not lag:
         return "in place"
     size = "1 sample" if abs(lag) == 1 else f"{abs(lag)} samples"
-    return f"{size} ({abs(lag) / rate * 1000:.3g} ms) {'late' if lag > 0 else 'early'}"
+    time = f"{abs(lag) / rate * 1000:.3g} ms" if abs(lag) < rate else f"{abs(lag) / rate:.3g} s"
+    return f"{size} ({time}) {'late' if lag > 0 else 'early'}"
 
 
 def _move(name: str, lag: int) -> str:
