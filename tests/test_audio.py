@@ -144,7 +144,6 @@ def test_a_missing_file_is_named(tmp_path):
     [
         ("page.wav", b"<html>404</html>"),
         ("table.csv", b"a,b\n1,2\n"),
-        ("empty.flac", b""),
         ("x.raw", bytes(64)),
     ],
 )
