@@ -23,7 +23,7 @@ from safetensors import safe_open
 from dprnn_lab import load_model, save_model
 
 MODELS = Path(__file__).resolve().parent / "model"
-SHARES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 1.0)
+SHARES = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)  # and the one that is bundled
 SHARE = {"small": 0.7, "large": 0.85}  # of many-voices, in the bundled models
 
 
@@ -54,7 +54,7 @@ def make(name: str, lists: list[str]) -> pd.DataFrame:
     six = {key: value.clone() for key, value in model.state_dict().items()}
     many = load_model(MODELS / "many-voices" / f"{name}.safetensors").state_dict()
     rows = []
-    for share in SHARES:
+    for share in sorted({*SHARES, SHARE[name]}):
         model.load_state_dict(blend(six, many, share))
         row = {"model": name, "share": share}
         for mixtures in lists:
