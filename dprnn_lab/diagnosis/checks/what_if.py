@@ -34,8 +34,8 @@ SURE_BELOW_KNOWN_DB = 1.5  # for a failure; else a warning
 BAND_SHARE = 0.6  # if energy ends below, the recording was upsampled or its rate is wrong
 # Half of the energy of speech at the right rate lies below. At 520 Hz two of 240 mixtures of high voices lay above.
 MEDIAN_HZ = 560.0
-# With references, which decide, other rates are tried from here: 11025 Hz taken as 8000 end at 0.59 to 0.78 of the band.
-# (small separates such slow voices nearly as well, so that this seldom names the rate.)
+# With references, which decide, other rates are tried from here: 11025 Hz taken as 8000 end at 0.59 to 0.78 of it
+# (small separates such slow voices nearly as well, so that the rate is seldom named).
 TRIED_SHARE = 0.75
 TRIED_RATES = (4000, 11025, 16000, 22050, 32000, 44100, 48000)  # Hz, for a model at 8 kHz
 BRING = "the mixture, and a model that loads"
