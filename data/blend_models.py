@@ -71,9 +71,9 @@ def make(name: str, lists: list[str]) -> pd.DataFrame:
         {"command": "python data/blend_models.py", "share": SHARE[name]} | facts,
     )
     valid = table.set_index("share")["valid, all"]
+    cost = valid[0.0] - valid[SHARE[name]]
     print(
-        f"{name}: {SHARE[name]:g} of many-voices costs {valid[0.0] - valid[SHARE[name]]:.2f} dB on known voices",
-        flush=True,
+        f"{name}: {SHARE[name]:g} of many-voices costs {cost:.2f} dB on the validation mixtures", flush=True
     )
     return table
 

@@ -201,7 +201,7 @@ def quick_norms(make_trainer, model, mixer: Mixer, say: Callable[[str], None]) -
             say(f"without the quick norms: {type(error).__name__}: {error}")
             return False
     (loss, gradient), (quick_loss, quick_gradient) = found
-    same = abs(loss - quick_loss) < 0.2 and abs(gradient - quick_gradient) < 0.1 * gradient + 1e-3
+    same = abs(loss - quick_loss) < 0.05 and abs(gradient - quick_gradient) < 0.1 * gradient + 1e-3
     say(f"norms: loss {loss:.4f} and {quick_loss:.4f}, gradient {gradient:.4f} and {quick_gradient:.4f}")
     if not same:
         say("without the quick norms: they differ")

@@ -17,7 +17,7 @@ import soundfile
 import torch
 
 from ..files import write_whole
-from .checks import MONO_MODES, check_finite, check_format, check_samples, check_suits
+from .checks import check_finite, check_format, check_mono, check_samples, check_suits
 from .errors import AudioError
 from .fingerprints import Fingerprints, fingerprint
 from .folders import (
@@ -160,8 +160,7 @@ def to_mono(samples: torch.Tensor, mode: str | None) -> torch.Tensor:
     """
     if samples.dim() != 2:
         raise AudioError(f"samples have shape {list(samples.shape)}, expected [channels, T]")
-    if mode not in MONO_MODES:
-        raise AudioError(f"mono is {mode!r}: choose 'mean', 'left' or 'right'")
+    check_mono(mode)
     if mode == "mean":
         return samples.mean(0)
     if mode == "right" and len(samples) < 2:

@@ -10,7 +10,7 @@ import torch
 from .errors import AudioError
 from .rates import check_convertible
 
-__all__ = ["MONO_MODES", "check_finite", "check_format", "check_samples", "check_suits"]
+__all__ = ["MONO_MODES", "check_finite", "check_format", "check_mono", "check_samples", "check_suits"]
 
 MONO_MODES = ("mean", "left", "right")
 LARGEST_SAMPLE = 1e6  # float files of 16-bit numbers reach 32 768; the square of 1e20 is infinite
@@ -52,12 +52,18 @@ def check_format(
         )
 
 
+def check_mono(mode: str | None) -> None:
+    """Raise an AudioError unless this is a way to make one channel of several."""
+    if mode not in MONO_MODES:
+        raise AudioError(f"mono is {mode!r}: choose 'mean', 'left' or 'right'")
+
+
 def check_suits(
     name: str, channels: int, rate: float, model_rate: float, mono: str | None, resample: bool
 ) -> None:
     """Raise an AudioError for channels or a rate that the model does not take, naming the option that converts them."""
-    if mono not in (None, *MONO_MODES):  # whatever the number of channels: another file may have more
-        raise AudioError(f"mono is {mono!r}: choose 'mean', 'left' or 'right'")
+    if mono is not None:  # whatever the number of channels: another file may have more
+        check_mono(mono)
     if channels > 1 and mono is None:
         raise AudioError(
             f"{name} has {channels} channels, the model takes one: choose mono='mean', mono='left' or mono='right'"

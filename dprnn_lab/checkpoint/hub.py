@@ -186,13 +186,13 @@ def download(model_id: str, revision: str | None = None, endpoint: str | None = 
 
 
 def _has_an_address(endpoint: str | None) -> bool:
-    """Whether the name of the server has an address; True behind a proxy, which looks names up itself.
+    """Whether the name of the server has an address; True where none is looked up: behind a proxy, or offline.
 
     Without a network, huggingface_hub asks six times for each file, with pauses of 23 s and a line to the screen.
     """
     from huggingface_hub import constants
 
-    if getproxies():
+    if getproxies() or constants.HF_HUB_OFFLINE:
         return True
     try:
         socket.getaddrinfo(urlsplit(endpoint or constants.ENDPOINT).hostname, None)

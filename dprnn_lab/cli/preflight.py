@@ -21,7 +21,7 @@ def preflight(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the report to this page, REPORT.html.")] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the report to this file.")] = None,
-    budget: Annotated[float, typer.Option(help="Seconds for all checks.")] = 60.0,
+    budget_s: Annotated[float, typer.Option("--budget", help="Seconds for all checks.")] = 60.0,
     config: ConfigFile = None,
     values: SetValues = None,
     **given: Any,
@@ -47,10 +47,8 @@ def preflight(
         if given.get("init") is not None:
             stop("--checkpoint and --init both name a checkpoint: leave one of them out")
         given["init"] = checkpoint
-    if not budget > 0:
-        stop(f"--budget is {budget:g}: give seconds above 0")
     settings = read_settings(Settings(), config, values, given)
-    report = preflight_settings(settings, budget_s=budget)
+    report = preflight_settings(settings, budget_s=budget_s)
     if out is not None:
         report.to_html(out)
     if json is not None:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from ..separation.in_memory import scale_to_mixture
 
-__all__ = ["foreign_share", "moved_back", "rest_db", "same_voice"]
+__all__ = ["foreign_share", "moved", "moved_back", "rest_db", "same_voice", "what_is_left_db"]
 
 WINDOW_SECONDS = 0.5
 HEARD = 0.1  # power of the references' sum in a window over that of the mixture, for the window to count
@@ -16,22 +16,28 @@ FITS, FOREIGN = 0.5, 0.2  # correlation of their sum with the mixture in a windo
 FEWEST = 0.25  # share of the windows that must fit, for the others to be called foreign
 
 
+def what_is_left_db(mixture: torch.Tensor, total: torch.Tensor) -> float:
+    """Power (dB, of the mixture's) of a mixture ``[T]`` without a sum of voices ``[T]``."""
+    rest = (mixture - total).square().sum() / mixture.square().sum().clamp(min=1e-20)
+    return float(10 * torch.log10(rest + 1e-12))
+
+
 def rest_db(references: torch.Tensor, mixture: torch.Tensor) -> float:
     """Power (dB, of the mixture's) that references ``[S, T]``, at the best gains, leave of a mixture ``[T]``."""
     length = min(references.shape[-1], len(mixture))
     mixture = mixture[:length]
-    rest = mixture - scale_to_mixture(references[:, :length], mixture).sum(0)
-    return float(10 * torch.log10(rest.square().sum() / mixture.square().sum().clamp(min=1e-20) + 1e-12))
+    return what_is_left_db(mixture, scale_to_mixture(references[:, :length], mixture).sum(0))
+
+
+def moved(signal: torch.Tensor, lag: int) -> torch.Tensor:
+    """``[..., T]`` later by ``lag`` samples, earlier for a negative one; what enters is silent."""
+    pad = functional.pad(signal, (max(lag, 0), max(-lag, 0)))
+    return pad[..., : signal.shape[-1]] if lag >= 0 else pad[..., -lag:]
 
 
 def moved_back(references: torch.Tensor, lags: list[int]) -> torch.Tensor:
-    """References ``[S, T]``, each earlier by its lag in samples; what enters is silent."""
-    length = references.shape[-1]
-    moved = [
-        functional.pad(x[max(n, 0) : length + min(n, 0)], (max(-n, 0), max(n, 0)))
-        for x, n in zip(references, lags, strict=True)
-    ]
-    return torch.stack(moved)
+    """References ``[S, T]``, each earlier by its lag in samples."""
+    return torch.stack([moved(x, -lag) for x, lag in zip(references, lags, strict=True)])
 
 
 def same_voice(references: torch.Tensor) -> tuple[float, int, int]:

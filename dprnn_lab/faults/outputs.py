@@ -10,11 +10,12 @@ import torch
 from ..audio import resample, write_audio
 from ..datasets.mixing import FixedMixtures
 from ..diagnosis.evidence import best_order
+from ..diagnosis.reference_fit import moved
 from ..loss import si_sdr
 from ..separation.in_memory import scale_to_mixture
 from .case import Case
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "late"]
 
 
 def _windows(case: Case, seconds: float) -> list[slice]:
@@ -157,17 +158,13 @@ def _clicks(seconds: float):
     return fault
 
 
-def moved(estimate: torch.Tensor, lag: int) -> torch.Tensor:
-    """``[..., T]`` later by ``lag`` samples, earlier for a negative one."""
-    pad = torch.nn.functional.pad(estimate, (max(lag, 0), max(-lag, 0)))
-    return pad[..., : estimate.shape[-1]] if lag >= 0 else pad[..., -lag:]
+def late(name: str, *lags: int):
+    """The fault that makes the "estimates" or "references" late: each by its lag in samples, or all by the only one."""
 
-
-def _late(*lags: int):
     def fault(case: Case, rng: random.Random) -> Case:
         wanted = lags * 2 if len(lags) == 1 else lags
-        late = [moved(x, lag) for x, lag in zip(case.estimates, wanted, strict=True)]
-        return case.change(estimates=torch.stack(late))
+        signals = zip(getattr(case, name), wanted, strict=True)
+        return case.change(**{name: torch.stack([moved(x, lag) for x, lag in signals])})
 
     return fault
 
@@ -239,11 +236,11 @@ def noise_output(case: Case, rng: random.Random) -> Case:
 
 FAULTS = {
     "late-estimates": {
-        "50-ms": _late(400),
-        "3-ms": _late(24),
-        "one-sample": _late(1),
-        "early": _late(-160),
-        "each-its-own": _late(0, 56),
+        "50-ms": late("estimates", 400),
+        "3-ms": late("estimates", 24),
+        "one-sample": late("estimates", 1),
+        "early": late("estimates", -160),
+        "each-its-own": late("estimates", 0, 56),
         "half-length": half_length,
         "16-khz": _other_rate(16000, as_files=False),
         "16-khz-files": _other_rate(16000, as_files=True),

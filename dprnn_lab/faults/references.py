@@ -9,18 +9,9 @@ import torch
 
 from ..datasets.mixing import FixedMixtures
 from .case import Case
-from .outputs import moved
+from .outputs import late
 
 __all__ = ["FAULTS"]
-
-
-def _late(*lags: int):
-    def fault(case: Case, rng: random.Random) -> Case:
-        wanted = lags * 2 if len(lags) == 1 else lags
-        late = [moved(x, lag) for x, lag in zip(case.references, wanted, strict=True)]
-        return case.change(references=torch.stack(late))
-
-    return fault
 
 
 def _others(case: Case, rng: random.Random) -> torch.Tensor:
@@ -44,11 +35,11 @@ def one_other(case: Case, rng: random.Random) -> Case:
 
 FAULTS = {
     "references-mismatch": {
-        "50-ms": _late(400),
-        "3-ms": _late(24),
-        "one-sample": _late(1),
-        "early": _late(-160),
-        "each-its-own": _late(0, 56),
+        "50-ms": late("references", 400),
+        "3-ms": late("references", 24),
+        "one-sample": late("references", 1),
+        "early": late("references", -160),
+        "each-its-own": late("references", 0, 56),
         "other-mixture": other_mixture,
         "one-other": one_other,
     },

@@ -18,7 +18,7 @@ def run(*words):
 
 
 def test_it_takes_the_settings_of_train():
-    own = {"run", "resume", "checkpoint", "out", "json", "budget"}
+    own = {"run", "resume", "checkpoint", "out", "json", "budget_s"}
     train, preflight = (set(inspect.signature(c).parameters) - own for c in (cli.train, cli.preflight))
     assert train == preflight and {"lr", "optimizer", "data", "hid_size", "config", "values"} <= preflight
 

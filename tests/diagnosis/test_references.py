@@ -10,9 +10,9 @@ from torch.nn import functional
 from dprnn_lab import diagnose, load_model
 from dprnn_lab.audio import resample
 from dprnn_lab.datasets import FixedMixtures
+from dprnn_lab.diagnosis.reference_fit import moved
 from dprnn_lab.diagnosis.remedies import python_line
 from dprnn_lab.faults import FAULTS
-from dprnn_lab.faults.outputs import moved
 
 RATE = 8000
 

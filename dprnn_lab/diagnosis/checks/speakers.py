@@ -11,6 +11,7 @@ from ...separation.in_memory import scale_to_mixture
 from ..acoustics import ONE_VOICE_SCORE, noisy_share, one_voice_score
 from ..evidence import Evidence
 from ..finding import Finding
+from ..reference_fit import what_is_left_db
 from .noise_outputs import NOISE_OUTPUT_SHARE, outputs_of_noise
 from .outputs import CLOSE_CORRELATION
 from .verdict import check, fine, number, undecided, warn
@@ -58,9 +59,7 @@ def one_speaker(e: Evidence) -> Finding:
     facts: dict = {
         "one_voice_score_of_the_mixture": number(one_voice_score(mixture, rate), 1),
         "one_voice_score_of_the_sum": number(one_voice_score(total, rate), 1),
-        "rest_db": number(
-            10 * torch.log10((mixture - total).square().sum() / mixture.square().sum() + 1e-12), 1
-        ),
+        "rest_db": number(what_is_left_db(mixture, total), 1),
         "noisy_share": [number(x) for x in noisy],
         "levels_db": [number(x, 1) for x in levels],
     }

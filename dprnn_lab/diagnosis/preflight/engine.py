@@ -28,11 +28,17 @@ from .report import Layer, PreflightReport
 from .running import check_cost, check_reading
 from .trial import Clock, DetachedLossError, Skipped, Trial, TrialError
 
-__all__ = ["preflight"]
+__all__ = ["check_budget", "preflight"]
 
 # What can be looked at without the outputs of the model.
 WITHOUT_OUTPUTS = ("outputs", "targets", "loss-direction", "reading")
 STEPPING_SHARE = 0.5  # of the budget, for the steps of the sweep and of the learning by heart
+
+
+def check_budget(budget_s: float) -> None:
+    """Raise a ValueError for a time (seconds) in which nothing can be looked at."""
+    if not budget_s > 0:
+        raise ValueError(f"budget_s is {budget_s:g}: give seconds above 0")
 
 
 def preflight(
@@ -89,8 +95,7 @@ def preflight(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is {type(model).__name__}: give a torch module")
-    if not budget_s > 0:
-        raise ValueError(f"budget_s is {budget_s:g}: it must be above 0 seconds")
+    check_budget(budget_s)
     if loss is not None and not callable(loss):
         raise TypeError(f"loss is {type(loss).__name__}: give a function of estimates and sources")
     start = time.monotonic()

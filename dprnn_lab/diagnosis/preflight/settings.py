@@ -9,7 +9,7 @@ from ...training.data_sources import make_data
 from ...training.module import freeze
 from ...training.run import make_model
 from ...training.settings import Settings
-from .engine import preflight
+from .engine import check_budget, preflight
 from .report import PreflightReport
 
 __all__ = ["preflight_settings"]
@@ -23,6 +23,7 @@ def preflight_settings(settings: Settings, budget_s: float = 60.0) -> PreflightR
     Raises:
         ValueError, TypeError, FileNotFoundError: settings that do not fit each other or the data.
     """
+    check_budget(budget_s)  # before the data are opened
     if settings.accelerator not in ("cpu", "gpu"):
         raise ValueError(f"accelerator is {settings.accelerator!r}: choose cpu or gpu")
     if settings.accelerator == "gpu" and not torch.cuda.is_available():
